@@ -1,0 +1,3 @@
+//! shoal-controller.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! shoal-dispatcher.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! shoal-tool.
+
+fn main() {}
