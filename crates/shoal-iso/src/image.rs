@@ -43,7 +43,7 @@ impl Image {
         Self { bytes, data_start, written: Vec::new(), extents: Vec::new() }
     }
 
-    /// Copies `content` to `offset`.
+    /// Copies `content` to `offset`, behind everything written before.
     #[expect(
         clippy::indexing_slicing,
         reason = "the builder sized the medium to hold all it places"

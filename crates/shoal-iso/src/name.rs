@@ -17,7 +17,8 @@ const RESERVED: [char; 6] = ['*', '/', ':', ';', '?', '\\'];
 
 /// The label by which a reader finds a medium: 1 to 32 of `A-Z`, `0-9` and `_`.
 ///
-/// Joliet has room for 16 characters only and gets the first 16.
+/// Joliet has room for 16 characters only and gets the first 16: a reader that takes its label from
+/// there, as Windows does, sees those. `blkid` puts the two together and reports the whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VolumeId(String);
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod attributes;
 #[cfg(test)]
+mod byte_order;
+#[cfg(test)]
 mod content;
 #[cfg(test)]
 mod layout;
