@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shoal_webhook::client::{Pace, PostError, Poster, Target, WallClock};
-use shoal_webhook::{Answer, Report, Status};
+use shoal_webhook::{Answer, Report};
 
 use crate::command::{Command, Exit};
 use crate::log;
@@ -20,7 +20,7 @@ mod inputs;
 mod options;
 
 use claim::Claim;
-use compose::Composed;
+use compose::{Composed, Unsayable};
 use inputs::Inputs;
 use options::{Monitor, Options};
 
@@ -36,6 +36,7 @@ Reads report.json, webhook-token, ca.pem and failure.json below ROOT/run/provisi
   --root DIR          where run/provision is (default /)
   --status WORD       success, failed or progress; without it failed when
                       failure.json exists or the monitored unit failed, else success
+                      (so a failure handler always says --status failed)
   --failed-step KEY   step key of a failed report
   --unit NAME         unit of a failed report; gives the step key if none is given
   --step KEY          step a progress report speaks of
@@ -95,7 +96,10 @@ fn report(options: &Options, monitor: &Monitor, pace: &mut impl Pace, err: &mut 
         }
         Err(error) => {
             note("error", &log::chain(&error));
-            return Exit::Usage;
+            return match error {
+                Unsayable::NoStep => Exit::Usage,
+                Unsayable::Name(_) | Unsayable::DeliveryId(_) => Exit::Config,
+            };
         }
     };
     let timeout = if report.status.is_terminal() { TERMINAL_TIMEOUT } else { PROGRESS_TIMEOUT };
@@ -113,7 +117,7 @@ fn report(options: &Options, monitor: &Monitor, pace: &mut impl Pace, err: &mut 
             return if options.is_progress() { Exit::Done } else { Exit::Config };
         }
     };
-    if matches!(report.status, Status::Progress { .. }) {
+    if !report.status.is_terminal() {
         match poster.post(&report) {
             Ok(answer) => note("info", &format!("progress {}", answer.result.as_str())),
             Err(error) => note("warn", &format!("progress not delivered: {}", log::chain(&error))),
@@ -170,7 +174,7 @@ fn report_once_per_attempt(
     }
 }
 
-/// The end of the tries; a time beyond what the clock can hold is no end earlier than `MAX_TRIES`.
+/// The end of the tries; a `report_until` beyond what a clock can show counts as none.
 fn deadline(report_until: u64, now: SystemTime) -> SystemTime {
     let patience = now + SHORTEST_PATIENCE;
     UNIX_EPOCH

@@ -20,8 +20,6 @@ pub(super) enum Composed {
 pub(super) enum Unsayable {
     #[error("a failed report needs --failed-step, --unit or failure.json")]
     NoStep,
-    #[error("whether the monitored unit failed is not known; --status must say it")]
-    NoStatus,
     #[error("name of the failed step {0}")]
     Name(Code),
     #[error("delivery id {0}")]
@@ -42,13 +40,7 @@ pub(super) fn report(
         Wanted::Failed { failed_step: Some(failed_step), unit } => {
             Status::Failed { failed_step: failed_step.clone(), unit: unit.clone() }
         }
-        Wanted::AsFound if inputs.failure.is_none() && !monitor.unit_failed() => {
-            // A handler is told how a service ended, but not how a target did.
-            if monitor.unit.is_some() && monitor.result.is_none() {
-                return Err(Unsayable::NoStatus);
-            }
-            Status::Success
-        }
+        Wanted::AsFound if inputs.failure.is_none() && !monitor.unit_failed() => Status::Success,
         Wanted::AsFound | Wanted::Failed { failed_step: None, .. } => {
             let unit = failed_unit(options, monitor)?;
             if unit.as_ref().is_some_and(|unit| unit.as_str().ends_with(".target")) {

@@ -1,6 +1,7 @@
 //! The report unit as systemd meets it: which report is sent, once, and with which exit code.
 
 use serde_json::{Value, json};
+use shoal_webhook::Status;
 
 use super::*;
 use machine::{Frozen, Machine, NOW, TOKEN, monitor};
@@ -248,10 +249,10 @@ fn https_without_a_bundle_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_handler_that_cannot_tell_success_from_failure_reports_neither() {
+fn a_failure_file_without_a_usable_step_is_an_invalid_file() {
     let machine = Machine::new(vec![RECORDED]);
-    let monitor = Monitor { unit: Some("install-linux.target".into()), ..Monitor::default() };
-    assert_eq!(machine.run_monitored(&[], &monitor), Exit::Usage);
+    machine.fails("two\nlines");
+    assert_eq!(machine.run(&[]), Exit::Config);
     assert!(machine.bodies().is_empty());
 }
 
