@@ -1,0 +1,87 @@
+//! The W3C `traceparent` of a span, out of it and into it. A job outlives this process, so its
+//! trace is kept as this text with the job and joined again by whoever carries the job on.
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// The `traceparent` of `span`; nothing when spans are not exported.
+///
+/// Asking starts the span for the exporter: call [`join`] first.
+pub fn traceparent(span: &Span) -> Option<String> {
+    let context = span.context();
+    let span = context.span();
+    let ids = span.span_context();
+    ids.is_valid().then(|| {
+        format!("00-{}-{}-{:02x}", ids.trace_id(), ids.span_id(), ids.trace_flags().to_u8())
+    })
+}
+
+/// Makes `span` a child in the trace of `traceparent`. Answers whether it did: not for text that
+/// is no `traceparent`, nor for a span that was entered already.
+///
+/// The text may come from outside; nothing but its ids and the sampled flag is taken from it.
+pub fn join(span: &Span, traceparent: &str) -> bool {
+    let Some(remote) = parse(traceparent) else { return false };
+    let parent = opentelemetry::Context::new().with_remote_span_context(remote);
+    span.set_parent(parent).is_ok()
+}
+
+/// Links `span` to the span of `traceparent`, which stays outside its trace: an earlier attempt,
+/// or a context that somebody else made up. Answers whether the text was a `traceparent`.
+pub fn follow(span: &Span, traceparent: &str) -> bool {
+    let Some(remote) = parse(traceparent) else { return false };
+    span.add_link(remote);
+    true
+}
+
+fn parse(text: &str) -> Option<SpanContext> {
+    let mut parts = text.split('-');
+    let (version, trace, span, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    if version != "00" || parts.next().is_some() {
+        return None;
+    }
+    if !hex(trace, 32) || !hex(span, 16) || !hex(flags, 2) {
+        return None;
+    }
+    let context = SpanContext::new(
+        TraceId::from_hex(trace).ok()?,
+        SpanId::from_hex(span).ok()?,
+        TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    context.is_valid().then_some(context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_traceparent_is_taken() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(parse(good).unwrap().is_sampled());
+        for bad in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0af7651916cd43dd8448eb211c80319g-b7ad6b7169203331-01",
+        ] {
+            assert!(parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn without_an_exporter_there_is_no_traceparent() {
+        assert_eq!(traceparent(&Span::none()), None);
+    }
+}
