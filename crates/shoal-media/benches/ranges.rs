@@ -1,0 +1,2 @@
+//! Ranged reads beside nginx and a raw socket server.
+fn main() {}
