@@ -90,6 +90,15 @@ pub(super) const METRICS: &[Metric] = &[
     )
     .labels(&[VENDOR]),
     Metric::new(
+        "redfish_profile_selected_total",
+        Kind::Counter,
+        Unit::Count,
+        "Looks at a BMC by the profile they chose.",
+        "runbook 12 profile detection",
+    )
+    .labels(&[VENDOR, Label::configured("profile")])
+    .start(Start::FirstUse),
+    Metric::new(
         "webhook_received_total",
         Kind::Counter,
         Unit::Count,

@@ -12,6 +12,8 @@ const COMMIT_SECONDS: &[f64] =
 
 const ROUTE: Label = Label::configured("route");
 const PATH: Label = Label::configured("path");
+/// The two database files a controller owns.
+const DB: Label = Label::closed("db", &["jobs", "registry", OTHER], OTHER);
 const SURFACE: Label = Label::closed("surface", &["api", "registry", "ui", OTHER], OTHER);
 const REFUSED: Label = Label::closed("reason", &["undeclared", "kind", "labels"], "undeclared");
 
@@ -84,23 +86,29 @@ pub(super) const METRICS: &[Metric] = &[
         Unit::Count,
         "Statements that found the database locked by somebody else.",
         "runbook 6.1, 6.7",
-    ),
+    )
+    .labels(&[DB]),
     Metric::new(
         "sqlite_write_seconds",
         Kind::Histogram(COMMIT_SECONDS),
         Unit::Seconds,
         "One durable group commit.",
         "runbook 6.7",
-    ),
-    gauge("sqlite_wal_bytes", Unit::Bytes, "Size of the write-ahead log.", "runbook 6.7"),
-    gauge("sqlite_db_bytes", Unit::Bytes, "Size of the database file.", "runbook 6.7"),
-    gauge("db_integrity_ok", Unit::Flag, "1 if the last integrity check passed.", "runbook 6.7"),
+    )
+    .labels(&[DB]),
+    gauge("sqlite_wal_bytes", Unit::Bytes, "Size of the write-ahead log.", "runbook 6.7")
+        .labels(&[DB]),
+    gauge("sqlite_db_bytes", Unit::Bytes, "Size of the database file.", "runbook 6.7")
+        .labels(&[DB]),
+    gauge("db_integrity_ok", Unit::Flag, "1 if the last integrity check passed.", "runbook 6.7")
+        .labels(&[DB]),
     gauge(
         "db_integrity_checked_timestamp_seconds",
         Unit::Timestamp,
         "When the last integrity check ended.",
         "runbook 6.7",
-    ),
+    )
+    .labels(&[DB]),
     counter(
         "process_cpu_seconds_total",
         Unit::Seconds,

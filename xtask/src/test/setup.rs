@@ -1,0 +1,108 @@
+//! What the tests need from outside: programs of the system, Python tools, crates. This is the only
+//! stage that uses the network; after it the rest of the run is told to stay offline.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::cargo_test::Tally;
+use crate::{deny, shell, workspace};
+
+/// Programs the tests start, with the Debian package of each.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("cc", "gcc"),
+    ("xorriso", "xorriso"),
+    ("genisoimage", "genisoimage"),
+    ("isoinfo", "genisoimage"),
+    ("bsdtar", "libarchive-tools"),
+    ("7z", "p7zip-full"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("python3", "python3"),
+];
+
+const REQUIREMENTS: &str = include_str!("../../python-requirements.txt");
+
+pub(super) fn run(tally: &mut Tally) -> Result<()> {
+    tally.check("system programs", programs())?;
+    tally.check("Python tools", python())?;
+    tally.check("crates", crates())
+}
+
+/// Crates of the platforms this product runs on; the rest of the lock file is for others.
+fn crates() -> Result<()> {
+    let mut command = shell::cargo(&["fetch", "--locked"]);
+    for target in deny::targets()? {
+        command.args(["--target", &target]);
+    }
+    shell::run(&mut command).context("Cargo.lock must match the manifests")
+}
+
+fn programs() -> Result<()> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!(
+        "apt-get update && apt-get install -y --no-install-recommends {}",
+        missing.join(" ")
+    );
+    if !is_root() || shell::find("apt-get").is_none() {
+        bail!("programs are missing; as root: {install}");
+    }
+    shell::run(Command::new("sh").args(["-c", &install]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    let still = self::missing();
+    if !still.is_empty() {
+        bail!("still missing after installing: {}", still.join(" "));
+    }
+    Ok(())
+}
+
+/// Debian packages whose program is not there.
+fn missing() -> Vec<&'static str> {
+    let mut packages: Vec<&str> = (PROGRAMS.iter())
+        .filter(|(program, _)| shell::find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    // Debian ships Python's venv without the part that makes it work.
+    let venv = shell::read(Command::new("python3").args(["-c", "import venv, ensurepip"]));
+    if venv.is_err() {
+        packages.push("python3-venv");
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+fn is_root() -> bool {
+    shell::read(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
+}
+
+/// A virtual environment with the pinned tools, made again when the pins change.
+fn python() -> Result<()> {
+    let home = tools()?;
+    let stamp = home.join("requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == REQUIREMENTS) {
+        return Ok(());
+    }
+    let wanted = home.join("wanted.txt");
+    shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+    write(&wanted, REQUIREMENTS)?;
+    let pip = home.join("bin/python");
+    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    shell::run(Command::new(pip).args(quiet).arg(&wanted))?;
+    write(&stamp, REQUIREMENTS)
+}
+
+/// The virtual environment; its `bin` holds `sushy-emulator`.
+pub(super) fn tools() -> Result<PathBuf> {
+    Ok(workspace::target_directory()?.join("tools/python"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
