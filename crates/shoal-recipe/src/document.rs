@@ -3,15 +3,21 @@
 
 use serde_json::Value;
 
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, merged};
+use crate::unique;
 
 /// The largest recipe that is read, in bytes.
 pub const MAX_RECIPE_BYTES: usize = 8 * 1024 * 1024;
 /// A recipe proper nests three levels; the rest is room for metadata.
 const MAX_DEPTH: usize = 64;
 
-/// Reads one JSON document.
-pub(crate) fn read(bytes: &[u8]) -> Result<Value, Problem> {
+/// Reads one JSON document in which no member appears twice.
+pub(crate) fn read(bytes: &[u8]) -> Result<Value, Vec<Problem>> {
+    let (value, repeated) = within_limits(bytes).map_err(|problem| vec![problem])?;
+    if repeated.is_empty() { Ok(value) } else { Err(merged(repeated, Vec::new())) }
+}
+
+fn within_limits(bytes: &[u8]) -> Result<(Value, Vec<Problem>), Problem> {
     if bytes.len() > MAX_RECIPE_BYTES {
         let message = format!(
             "the recipe has {} bytes, the limit is {MAX_RECIPE_BYTES}; move large files into an \
@@ -29,7 +35,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Value, Problem> {
         let message = format!("nested deeper than {MAX_DEPTH} levels at byte {offset}; flatten it");
         return Err(Problem::new("", Code::TooDeep, message));
     }
-    serde_json::from_str(text).map_err(|error| {
+    unique::read(text).map_err(|error| {
         // The parser's own words are left out: they may repeat parts of the document.
         let what = if error.is_eof() { "ends too early" } else { "is not JSON" };
         let message =
@@ -64,7 +70,7 @@ mod tests {
     use super::*;
 
     fn code(bytes: &[u8]) -> (&'static str, String) {
-        let problem = read(bytes).unwrap_err();
+        let problem = read(bytes).unwrap_err().remove(0);
         (problem.code.as_str(), problem.message)
     }
 
@@ -91,6 +97,14 @@ mod tests {
         let text = format!("{}{}", "[".repeat(64), "]".repeat(64));
 
         assert!(read(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_member_that_appears_twice_is_refused() {
+        let problems = read(br#"{"target_disk": "/dev/sda", "target_disk": "/dev/sdb"}"#);
+
+        let problem = problems.unwrap_err().remove(0);
+        assert_eq!((problem.path.as_str(), problem.code), ("/target_disk", Code::DuplicateField));
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub struct Identity {
 #[non_exhaustive]
 pub enum JobFileError {
     /// Not a JSON document within the limits.
-    #[error("job.json: {}", .0.message)]
-    Document(Problem),
+    #[error("job.json: {}", told(.0))]
+    Document(Vec<Problem>),
     /// A version that this release does not read.
     #[error("job.json has version {0}, this release reads {JOB_FILE_VERSION}")]
     Version(u64),
@@ -160,6 +160,10 @@ fn first_bad_member(value: &serde_json::Value) -> &'static str {
         .find(|name| !is_text(*name))
         .or_else(|| numbers.into_iter().find(|name| !is_number(*name)))
         .unwrap_or("a URL, an identity or an optional member")
+}
+
+fn told(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn is_id(text: &str) -> bool {

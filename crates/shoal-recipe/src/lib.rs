@@ -69,6 +69,7 @@ mod schema;
 mod sealed;
 mod target;
 mod type_guid;
+mod unique;
 
 pub use disk::TargetDisk;
 pub use document::MAX_RECIPE_BYTES;

@@ -79,6 +79,8 @@ codes! {
     MissingField = "missing_field",
     /// A member that the schema does not know.
     UnknownField = "unknown_field",
+    /// A member that appears more than once in its object.
+    DuplicateField = "duplicate_field",
     /// A text does not have the required form.
     BadFormat = "bad_format",
     /// A number, length or count is outside its bounds.
@@ -130,7 +132,7 @@ pub(crate) fn merged(rules: Vec<Problem>, schema: Vec<Problem>) -> Vec<Problem> 
     let total = all.len();
     if total > MAX_PROBLEMS {
         all.truncate(MAX_PROBLEMS - 1);
-        let message = format!("{total} problems found, the first {} are shown", all.len());
+        let message = format!("at least {total} problems found, the first {} are shown", all.len());
         all.push(Problem::new("", Code::TooManyProblems, message));
     }
     all
@@ -176,7 +178,7 @@ mod tests {
 
         assert_eq!(all.len(), MAX_PROBLEMS);
         assert_eq!(all[99].code, Code::TooManyProblems);
-        assert_eq!(all[99].message, "250 problems found, the first 99 are shown");
+        assert_eq!(all[99].message, "at least 250 problems found, the first 99 are shown");
     }
 
     #[test]

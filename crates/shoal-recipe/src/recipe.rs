@@ -87,13 +87,14 @@ impl Recipe {
     /// # Errors
     ///
     /// Everything that is wrong with it, sorted by path, at most 100 entries, none of which repeats
-    /// sealed content. When the bytes are not a JSON document at all there is one entry.
+    /// sealed content. When the bytes are not a JSON document at all there is one entry; when members
+    /// appear twice, only that is told.
     pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Problem>> {
-        let value = document::read(bytes).map_err(|problem| vec![problem])?;
-        Self::from_value(value)
+        Self::from_value(document::read(bytes)?)
     }
 
-    /// Reads a recipe that is part of a larger JSON document, whose reader bounded its size.
+    /// Reads a recipe that is part of a larger JSON document, whose reader bounded its size and depth
+    /// and refused members that appear twice. Whoever still has the bytes uses [`Recipe::parse`].
     ///
     /// # Errors
     ///

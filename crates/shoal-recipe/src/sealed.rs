@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 /// Text that is never printed or serialised, and whose memory is wiped when it is dropped.
 ///
+/// Copies that a parser made on the way in are not wiped.
 /// It can be read from JSON but not written to it: whoever must write it calls [`Sealed::reveal`],
 /// which is a word one can search for.
 #[derive(Clone, PartialEq, Eq)]
