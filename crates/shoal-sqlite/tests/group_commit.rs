@@ -300,21 +300,25 @@ async fn dropped_caller_gives_up_the_answer_and_not_the_write() {
     assert_eq!(database.read(count).await.unwrap(), 2);
 }
 
-#[test]
-fn configured_writer_survives_a_handle_dropped_inside_a_closure() {
+#[tokio::test]
+async fn last_handle_may_go_inside_a_closure() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jobs.db");
     let database = open(&path).unwrap();
-    let (sent, received) = mpsc::channel();
+    let (go, going) = mpsc::channel::<()>();
     let inner = database.clone();
-    database
-        .write_blocking(move |tx| -> Result<_, Error> {
-            insert(tx, 1)?;
-            sent.send(inner.path().to_owned()).unwrap();
-            Ok(())
-        })
-        .unwrap();
+    let mut write = Box::pin(database.write(move |tx| {
+        going.recv().unwrap();
+        let written = insert(tx, 1);
+        drop(inner);
+        written
+    }));
+    let _ = std::future::poll_fn(|cx| std::task::Poll::Ready(write.as_mut().poll(cx))).await;
+    drop(write);
     drop(database);
-    assert_eq!(received.recv().unwrap(), path);
-    assert_eq!(open(&path).unwrap().read_blocking(count).unwrap(), 1);
+    go.send(()).unwrap();
+
+    // Waits in the kernel until the writer has ended and freed the instance lock.
+    std::fs::File::open(directory.path().join("jobs.db.lock")).unwrap().lock().unwrap();
+    assert_eq!(open(&path).unwrap().read(count).await.unwrap(), 1);
 }

@@ -74,7 +74,7 @@ fn every_acknowledged_write_outlives_kill_minus_nine() {
 fn write_until_killed(path: &Path) {
     let database = open(path).unwrap();
     // The harness has begun a line with the name of this test.
-    writeln!(std::io::stdout()).unwrap();
+    std::io::stdout().write_all(b"\n").unwrap();
     std::thread::scope(|scope| {
         for writer in 0..4_i64 {
             let database = database.clone();
