@@ -93,11 +93,11 @@ fn a_manifest_that_is_wrong_is_not_silently_ignored() {
 #[test]
 fn a_task_goes_where_the_manifest_reserves_room() {
     let boot = open(iso("xorriso", &["-R"], Some(MANIFEST))).unwrap();
-    let both = boot.overlay(&medium(&[7; 20_480], &[])).unwrap();
+    let both = boot.overlay(&medium(&vec![7; 20_480], &[])).unwrap();
     let mut there = [0; 4];
     both.content().read_exact_at(102_398, &mut there).unwrap();
     assert_eq!(there[2..], [7, 7]);
-    let large = boot.overlay(&medium(&[7; 20_481], &[])).unwrap_err();
+    let large = boot.overlay(&medium(&vec![7; 20_481], &[])).unwrap_err();
     assert!(matches!(large, MediumError::TaskTooLarge { task_len: 20_481, .. }));
 }
 
