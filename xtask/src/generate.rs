@@ -39,7 +39,13 @@ fn regenerate() -> Result<Vec<PathBuf>> {
     // The whole workspace, so that features are unified as in every other stage.
     let arguments = ["test", "--quiet", "--workspace", "--lib", "--bins", "--tests", "is_current"];
     let mut command = shell::cargo(&arguments);
-    shell::read(command.env("SHOAL_GENERATE", "1"))?;
+    let printed = shell::read(command.env("SHOAL_GENERATE", "1"))?;
+    if !printed
+        .lines()
+        .any(|line| line.starts_with("test result: ok.") && !line.contains(" 0 passed"))
+    {
+        bail!("no generator ran: their tests' names must contain `is_current`");
+    }
     let after = contents()?;
     Ok(after
         .into_iter()

@@ -58,8 +58,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("start {}", show(command)))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` failed: {}\n{}", show(command), output.status, said.trim_end());
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        bail!("`{}` failed: {}\n{out}{}", show(command), output.status, err.trim_end());
     }
     String::from_utf8(output.stdout).with_context(|| format!("read {}", show(command)))
 }

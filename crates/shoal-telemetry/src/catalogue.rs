@@ -66,12 +66,13 @@ pub struct Label {
 /// What bounds the values of a label.
 #[derive(Debug, Clone, Copy)]
 pub enum Values {
-    /// Exactly these; anything else is shown as `otherwise`, which is one of them.
+    /// Exactly these.
     Closed {
         /// The complete set.
         values: &'static [&'static str],
-        /// The value shown in place of one outside the set.
-        otherwise: &'static str,
+        /// The member shown in place of a value outside the set. Without one the measurement is
+        /// refused: our own words do not come from outside, so a wrong one is a mistake.
+        otherwise: Option<&'static str>,
     },
     /// An HTTP status code, or why there was none (`timeout`, `connect`, `tls`, `protocol`);
     /// anything else is shown as `other`.
@@ -118,12 +119,17 @@ impl Unit {
 }
 
 impl Label {
-    pub(crate) const fn closed(
+    pub(crate) const fn closed(name: &'static str, values: &'static [&'static str]) -> Self {
+        Self { name, values: Values::Closed { values, otherwise: None } }
+    }
+
+    /// A closed set for words that come from outside; `otherwise` stands for all strange ones.
+    pub(crate) const fn mapped(
         name: &'static str,
         values: &'static [&'static str],
         otherwise: &'static str,
     ) -> Self {
-        Self { name, values: Values::Closed { values, otherwise } }
+        Self { name, values: Values::Closed { values, otherwise: Some(otherwise) } }
     }
 
     const fn code() -> Self {
@@ -134,15 +140,15 @@ impl Label {
         Self { name, values: Values::Configured }
     }
 
-    /// The value to export for `given`: itself when it is allowed, else the stand-in.
-    pub fn bound<'a>(&self, given: &'a str) -> &'a str {
+    /// The value to export for `given`: itself when it is allowed, else its stand-in, else none.
+    pub fn bound<'a>(&self, given: &'a str) -> Option<&'a str> {
         match self.values {
             Values::Closed { values, otherwise } => {
-                values.iter().find(|value| **value == given).map_or(otherwise, |value| value)
+                values.iter().copied().find(|value| *value == given).or(otherwise)
             }
-            Values::Code if is_code(given) => given,
-            Values::Code => "other",
-            Values::Configured => given,
+            Values::Code if is_code(given) => Some(given),
+            Values::Code => Some("other"),
+            Values::Configured => Some(given),
         }
     }
 }

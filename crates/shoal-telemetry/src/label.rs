@@ -71,12 +71,12 @@ pub const STEPS: &[&str] = &[
 /// The stand-in for a value outside a closed set.
 pub const OTHER: &str = "other";
 
-pub(crate) const STATUS: Label = Label::closed("status", STATUSES, "complete");
-pub(crate) const OUTCOME: Label = Label::closed("outcome", OUTCOMES, "failed");
-pub(crate) const TASK_TARGET: Label = Label::closed("task_target", TASK_TARGETS, OTHER);
-pub(crate) const VENDOR: Label = Label::closed("vendor", VENDORS, "unknown");
-pub(crate) const OP: Label = Label::closed("op", OPS, OTHER);
-pub(crate) const STEP: Label = Label::closed("failed_step", STEPS, OTHER);
+pub(crate) const STATUS: Label = Label::closed("status", STATUSES);
+pub(crate) const OUTCOME: Label = Label::closed("outcome", OUTCOMES);
+pub(crate) const TASK_TARGET: Label = Label::mapped("task_target", TASK_TARGETS, OTHER);
+pub(crate) const VENDOR: Label = Label::mapped("vendor", VENDORS, "unknown");
+pub(crate) const OP: Label = Label::mapped("op", OPS, OTHER);
+pub(crate) const STEP: Label = Label::mapped("failed_step", STEPS, OTHER);
 
 /// The label value of a recipe's `task_target`; [`OTHER`] when it has no workflow of its own.
 ///

@@ -22,8 +22,8 @@
 //!
 //! - A metric that is not in the catalogue, or comes with other labels than the catalogue says,
 //!   is never exported; it is counted in `metrics_refused_total`.
-//! - A label with a closed value set never shows another value, whatever a caller passes: users
-//!   cannot grow the number of series.
+//! - A label with a closed value set never shows another value: words from outside are mapped to a
+//!   stand-in, a wrong word of our own is refused. Users cannot grow the number of series.
 //! - Logging never blocks the caller. Lines that find the queue full are dropped and counted in
 //!   `log_lines_dropped_total`.
 //! - A field named like a secret, and the token segment of a media URL, is printed as `***` in

@@ -8,9 +8,11 @@ use std::borrow::Cow;
 pub(crate) const MASK: &str = "***";
 
 /// Parts of field names whose values are never shown.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 14] = [
     "password",
+    "passphrase",
     "passwd",
+    "pass_hash",
     "token",
     "secret",
     "authorization",

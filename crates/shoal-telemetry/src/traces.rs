@@ -1,6 +1,9 @@
 //! Spans to a collector, as OTLP over HTTP with protobuf; off unless an endpoint is configured.
 //! The exporter's HTTP client blocks, so it is built, used and dropped on plain threads: inside an
 //! async runtime it would panic in one build profile and pass in the other.
+//!
+//! Spans from info up are exported. Frequent and boring ones (a health check, a scrape, one range
+//! read of a medium) belong at debug.
 
 mod context;
 mod export;
@@ -117,7 +120,7 @@ where
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_target(false)
-        .with_filter(filter_fn(is_exported));
+        .with_filter(filter_fn(is_exported).with_max_level_hint(Level::INFO));
     Ok((layer, Traces { provider }))
 }
 

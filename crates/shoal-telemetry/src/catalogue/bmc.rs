@@ -29,22 +29,18 @@ const MEDIUM_BYTES: &[f64] = &[
     67_108_864.0,
 ];
 
-const REPORT_STATUS: Label =
-    Label::closed("status", &["success", "failed", "progress"], "progress");
-const AUTH_REASON: Label = Label::closed("reason", &["missing", "mismatch", "cert"], "mismatch");
-const REJECT_REASON: Label = Label::closed(
+const REPORT_STATUS: Label = Label::closed("status", &["success", "failed", "progress"]);
+const AUTH_REASON: Label = Label::closed("reason", &["missing", "mismatch", "cert"]);
+const REJECT_REASON: Label = Label::mapped(
     "reason",
     &["unexpected", "finished_attempt", "late_report", "no_job", "invalid", "rate_limited", OTHER],
     OTHER,
 );
 const BUILD_REASON: Label =
-    Label::closed("reason", &["disk_full", "tool", "input", "io", OTHER], OTHER);
-const MEDIA_KIND: Label = Label::closed("kind", &["task", "boot", "static", OTHER], OTHER);
-const URL_REASON: Label = Label::closed(
-    "reason",
-    &["expired", "signature", "malformed", "unknown_key", "not_found", OTHER],
-    OTHER,
-);
+    Label::mapped("reason", &["disk_full", "tool", "input", "io", OTHER], OTHER);
+const MEDIA_KIND: Label = Label::mapped("kind", &["task", "boot", "static", OTHER], OTHER);
+const URL_REASON: Label =
+    Label::closed("reason", &["expired", "signature", "malformed", "unknown_key", "not_found"]);
 
 pub(super) const METRICS: &[Metric] = &[
     Metric::new(

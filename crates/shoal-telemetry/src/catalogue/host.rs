@@ -13,9 +13,9 @@ const COMMIT_SECONDS: &[f64] =
 const ROUTE: Label = Label::configured("route");
 const PATH: Label = Label::configured("path");
 /// The two database files a controller owns.
-const DB: Label = Label::closed("db", &["jobs", "registry", OTHER], OTHER);
-const SURFACE: Label = Label::closed("surface", &["api", "registry", "ui", OTHER], OTHER);
-const REFUSED: Label = Label::closed("reason", &["undeclared", "kind", "labels"], "undeclared");
+const DB: Label = Label::mapped("db", &["jobs", "registry", OTHER], OTHER);
+const SURFACE: Label = Label::closed("surface", &["api", "registry", "ui"]);
+const REFUSED: Label = Label::closed("reason", &["undeclared", "kind", "labels"]);
 
 const fn gauge(name: &'static str, unit: Unit, help: &'static str, source: &'static str) -> Metric {
     Metric::new(name, Kind::Gauge, unit, help, source).start(Start::FirstUse)

@@ -2,7 +2,7 @@
 //! dashboards outlive the phases of one release.
 
 use super::{Kind, Label, Metric, Start, Unit};
-use crate::label::{OUTCOME, STATUS, STEP, TASK_TARGET};
+use crate::label::{OUTCOME, STATUS, STATUSES, STEP, TASK_TARGET};
 
 /// The edges hold the objectives: 20 min (cleanup), 90 and 150 min (installs), 110 min (ESXi).
 const JOB_SECONDS: &[f64] = &[
@@ -32,17 +32,13 @@ const LEGAL_EDGES: &[&[&str]] = &[
 const FROM: Label = Label::closed(
     "from",
     &["none", "queued", "provisioning", "succeeded", "failed", "cancelled", "complete"],
-    "complete",
 );
-const TO: Label = Label::closed("to", crate::label::STATUSES, "complete");
+const TO: Label = Label::closed("to", STATUSES);
 
-const PHASE: Label = Label::closed(
-    "phase",
-    &["detect", "iso", "mount", "boot", "install", "wait", "cleanup", "other"],
-    "other",
-);
+const PHASE: Label =
+    Label::closed("phase", &["detect", "iso", "mount", "boot", "install", "wait", "cleanup"]);
 
-const SLOT_STATE: Label = Label::closed("state", &["busy", "free"], "free");
+const SLOT_STATE: Label = Label::closed("state", &["busy", "free"]);
 
 pub(super) const METRICS: &[Metric] = &[
     Metric::new(

@@ -124,6 +124,17 @@ fn a_dead_collector_costs_only_its_spans_which_are_counted() {
 }
 
 #[test]
+fn shutdown_is_bounded_while_a_collector_says_nothing() {
+    // Connections are taken by the kernel and never answered.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (layer, traces) = start(&Config::new(endpoint), origin()).unwrap();
+    let subscriber = tracing_subscriber::registry().with(layer);
+    with_default(&Dispatch::new(subscriber), || info_span!("kept").in_scope(|| ()));
+    assert!(!traces.shutdown(Duration::from_millis(50)), "nothing was delivered");
+}
+
+#[test]
 fn an_endpoint_that_is_no_url_is_refused_by_name() {
     let config = Config::new("collector:4318");
     let refused = start::<tracing_subscriber::Registry>(&config, origin());
