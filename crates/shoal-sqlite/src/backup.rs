@@ -13,7 +13,7 @@ use rusqlite::backup::{Backup, StepResult};
 use serde::{Deserialize, Serialize};
 
 use crate::check::inspect;
-use crate::connection::{open_reader, set};
+use crate::connection::{open_examiner, open_reader, set};
 use crate::filesystem::{
     create_private, directory, failed, prepare_directory, remove, rename_durably, sibling, sync,
 };
@@ -121,7 +121,7 @@ pub(crate) fn backup(
     remove(&partial.0)?;
     create_private(&partial.0)?;
     copy(&open_reader(&config.path, config.busy_timeout)?, &partial.0)?;
-    let contents = Contents::inspect(&open_reader(&partial.0, config.busy_timeout)?)?;
+    let contents = Contents::inspect(&open_examiner(&partial.0, config.busy_timeout)?)?;
     sync(&partial.0)?;
     let (bytes, sha256) = fingerprint(&partial.0)?;
     let Contents { application_id, schema_version, rows } = contents;

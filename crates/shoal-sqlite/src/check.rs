@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::connection::open_reader;
+use crate::connection::open_examiner;
 use crate::instance::unix_seconds;
 use crate::{Config, Error};
 
@@ -22,15 +22,16 @@ pub enum Depth {
     Full,
 }
 
-/// Checks a database file, open or not, without taking its instance lock.
+/// Checks a database file, open or not, without taking its instance lock. The file must be
+/// writable, or the check would prove nothing; it is not changed.
 ///
 /// # Errors
 /// [`Error::is_corrupt`] when there is damage; anything else means that it could not be looked at.
 pub fn check_file(path: &Path, depth: Depth) -> Result<(), Error> {
-    inspect(&open_reader(path, Duration::from_secs(5))?, depth)
+    inspect(&open_examiner(path, Duration::from_secs(5))?, depth)
 }
 
-/// Checks the database behind a connection.
+/// Checks the database behind a connection made by [`open_examiner`].
 pub(crate) fn inspect(connection: &Connection, depth: Depth) -> Result<(), Error> {
     let pragma = match depth {
         Depth::Quick => "quick_check",
@@ -47,7 +48,7 @@ pub(crate) fn inspect(connection: &Connection, depth: Depth) -> Result<(), Error
 /// Checks on a fresh connection and exports the verdict as `db_integrity_ok` and
 /// `db_integrity_checked_timestamp_seconds`. A check that could not look leaves both alone.
 pub(crate) fn inspect_and_export(config: &Config, depth: Depth) -> Result<(), Error> {
-    let verdict = open_reader(&config.path, config.busy_timeout)
+    let verdict = open_examiner(&config.path, config.busy_timeout)
         .and_then(|connection| inspect(&connection, depth));
     let intact = match &verdict {
         Ok(()) => 1.0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::backup::{Contents, Manifest, Unfinished, fingerprint};
-use crate::connection::open_reader;
+use crate::connection::open_examiner;
 use crate::filesystem::{
     create_private, directory, failed, prepare_directory, remove, rename_durably, sibling, sync,
 };
@@ -72,7 +72,7 @@ fn make_private(path: &Path) -> Result<(), Error> {
 
 fn verify(copy: &Path, manifest: &Manifest) -> Result<(), Error> {
     let (bytes, sha256) = fingerprint(copy)?;
-    let contents = Contents::inspect(&open_reader(copy, Duration::from_secs(5))?)?;
+    let contents = Contents::inspect(&open_examiner(copy, Duration::from_secs(5))?)?;
     let fields = [
         ("rows", contents.rows == manifest.rows),
         ("application_id", contents.application_id == manifest.application_id),

@@ -154,7 +154,7 @@ async fn damaged_page_is_found_and_never_becomes_a_backup() {
 }
 
 #[tokio::test]
-async fn flaw_that_reading_every_row_does_not_show_keeps_a_copy_from_becoming_a_backup() {
+async fn flaw_that_only_the_check_sees_is_found_and_never_becomes_a_backup() {
     let place = Place::new();
     let database = open(&place.path("jobs.db")).unwrap();
     database
@@ -167,6 +167,10 @@ async fn flaw_that_reading_every_row_does_not_show_keeps_a_copy_from_becoming_a_
         .await
         .unwrap();
 
+    for depth in [Depth::Quick, Depth::Full] {
+        let error = database.check(depth).await.unwrap_err();
+        assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+    }
     let error = database.backup(place.path("backup.db"), BTreeMap::new()).await.unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
     assert!(!place.names().iter().any(|name| name.starts_with("backup")), "{:?}", place.names());
