@@ -1,10 +1,11 @@
 //! Reading the files of the task medium. The controller checked the recipe with the same validator;
 //! checking it again catches a damaged medium, and a controller that is newer than this image.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
-use shoal_recipe::{Code, JobFile, MAX_RECIPE_BYTES, Problem, Recipe, SCHEMA_ID};
+use shoal_recipe::{Code, JobFile, MAX_RECIPE_BYTES, Problem, Recipe, SCHEMA_ID, task_file};
 
 use crate::exit::{Exit, Failure};
 use crate::files::read_bounded;
@@ -19,15 +20,15 @@ pub(crate) fn job(medium: &Path) -> Result<JobFile, Failure> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::new(Exit::RecipeUnreadable, format!("failed to read job.json: {error}"))
     };
-    let bytes =
-        read_bounded(&medium.join("job.json"), MAX_CONTROL_BYTES).map_err(|e| unreadable(&e))?;
+    let bytes = read_bounded(&medium.join(task_file::JOB), MAX_CONTROL_BYTES)
+        .map_err(|e| unreadable(&e))?;
     JobFile::parse(&bytes).map_err(|error| unreadable(&error))
 }
 
 /// Makes sure that the medium was made for a schema that this image knows.
 pub(crate) fn schema(medium: &Path) -> Result<(), Failure> {
     let failure = |message: String| Failure::new(Exit::Schema, message);
-    let bytes = read_bounded(&medium.join("recipe.schema.json"), MAX_CONTROL_BYTES)
+    let bytes = read_bounded(&medium.join(task_file::RECIPE_SCHEMA), MAX_CONTROL_BYTES)
         .map_err(|error| failure(format!("failed to read recipe.schema.json: {error}")))?;
     let schema: Value = serde_json::from_slice(&bytes)
         .map_err(|error| failure(format!("recipe.schema.json is not JSON: {error}")))?;
@@ -44,12 +45,23 @@ pub(crate) fn schema(medium: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Reads `meta-data`, or makes it where the medium leaves it out because no step is expected to ask.
+pub(crate) fn meta_data(medium: &Path, job: &JobFile) -> Result<Vec<u8>, Failure> {
+    match read_bounded(&medium.join(task_file::META_DATA), MAX_CONTROL_BYTES) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(task_file::meta_data(job)),
+        other => other.map_err(|error| {
+            Failure::new(Exit::RecipeUnreadable, format!("failed to read meta-data: {error}"))
+        }),
+    }
+}
+
 /// Reads and validates `recipe.json`.
 pub(crate) fn recipe(medium: &Path) -> Result<Recipe, Failure> {
-    let bytes =
-        read_bounded(&medium.join("recipe.json"), MAX_RECIPE_BYTES as u64).map_err(|error| {
+    let bytes = read_bounded(&medium.join(task_file::RECIPE), MAX_RECIPE_BYTES as u64).map_err(
+        |error| {
             Failure::new(Exit::RecipeUnreadable, format!("failed to read recipe.json: {error}"))
-        })?;
+        },
+    )?;
     match Recipe::parse(&bytes) {
         Ok(parsed) => Ok(parsed.recipe),
         Err(problems) => Err(invalid(&problems)),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use shoal_recipe::env::recipe_env;
-use shoal_recipe::{JobFile, Layout, Recipe, Sealed};
+use shoal_recipe::{JobFile, Layout, Recipe, Sealed, task_file};
 
 use crate::exit::{Exit, Failure};
 use crate::files::{Access, remove, write_whole};
@@ -21,8 +21,8 @@ pub(crate) struct Order<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) job: &'a JobFile,
     pub(crate) serial_number: &'a str,
-    /// `meta-data` of the medium, if it has one.
-    pub(crate) meta_data: Option<Vec<u8>>,
+    /// `meta-data` of the medium.
+    pub(crate) meta_data: &'a [u8],
     /// Lines about the maintenance image.
     pub(crate) image: &'a str,
 }
@@ -61,8 +61,6 @@ impl Provision {
         let Order { recipe, job, serial_number, meta_data, image } = order;
         let environment = recipe_env(recipe, job, serial_number)
             .map_err(|error| Failure::new(Exit::Write, format!("recipe.env: {error}")))?;
-        let generated = || format!("instance-id: {}\n", job.lineage).into_bytes();
-        let meta_data = meta_data.clone().unwrap_or_else(generated);
         let build_info = format!(
             "dispatcher_version={}\n{image}job_id={}\nattempt={}\ntask_target={}\nserial_number={}\n",
             env!("CARGO_PKG_VERSION"),
@@ -73,9 +71,9 @@ impl Provision {
         );
         let layout = Layout::of(recipe).map(|layout| layout.to_json());
         self.write_optional("layout.json", layout.as_deref())?;
-        self.write_secret("user-data", recipe.user_data.as_ref(), "")?;
-        self.write_secret("unattend.xml", recipe.unattend_xml.as_ref(), "")?;
-        self.write("meta-data", &meta_data, Access::Public)?;
+        self.write_secret(task_file::USER_DATA, recipe.user_data.as_ref(), "")?;
+        self.write_secret(task_file::UNATTEND, recipe.unattend_xml.as_ref(), "")?;
+        self.write(task_file::META_DATA, meta_data, Access::Public)?;
         self.write("build-info.txt", build_info.as_bytes(), Access::Public)?;
         self.write("recipe.env", environment.as_str().as_bytes(), Access::Public)
     }

@@ -14,8 +14,8 @@ use crate::options::Options;
 use crate::provision::{Order, Provision};
 use crate::target;
 
-/// Bound for `meta-data` and `os-release`.
-const MAX_SMALL_BYTES: u64 = 64 << 10;
+/// Bound for `os-release`.
+const MAX_OS_RELEASE_BYTES: u64 = 64 << 10;
 
 /// Does what the task medium says, and tells how that ended.
 ///
@@ -76,11 +76,12 @@ fn steps(
     target::check(options, &recipe.task_target).map_err(in_step("recipe"))?;
     journal.info("recipe", &format!("the recipe is valid and asks for {}", recipe.task_target));
 
+    let meta_data = control::meta_data(&directory, &job).map_err(in_step("recipe"))?;
     let order = Order {
         recipe: &recipe,
         job: &job,
         serial_number: &machine.serial_number,
-        meta_data: read_bounded(&directory.join("meta-data"), MAX_SMALL_BYTES).ok(),
+        meta_data: &meta_data,
         image: &image(options),
     };
     provision.write_order(&order).map_err(in_step("write"))?;
@@ -101,7 +102,7 @@ fn leave(provision: &Provision, failure: &Failure, journal: &mut Journal<'_>) {
 fn image(options: &Options) -> String {
     let names = ["PRETTY_NAME=", "IMAGE_ID=", "IMAGE_VERSION=", "BUILD_ID="];
     let candidates = ["etc/os-release", "usr/lib/os-release"].map(|path| options.under_root(path));
-    let found = candidates.iter().find_map(|path| read_bounded(path, MAX_SMALL_BYTES).ok());
+    let found = candidates.iter().find_map(|path| read_bounded(path, MAX_OS_RELEASE_BYTES).ok());
     let text = String::from_utf8_lossy(&found.unwrap_or_default()).into_owned();
     let lines = text.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
     lines.flat_map(|line| [line, "\n"]).collect()

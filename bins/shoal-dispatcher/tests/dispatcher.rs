@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
+use shoal_recipe::task_file;
 
 #[cfg(test)]
 mod scratch;
@@ -144,6 +145,19 @@ fn exit_11_when_the_medium_cannot_be_mounted() {
 }
 
 #[test]
+fn exit_11_when_the_task_bytes_on_the_boot_medium_cannot_be_mounted() {
+    let scratch = Scratch::new("linux");
+    let mut image = vec![0; 16 * 2048];
+    image.extend(format!("\u{1}CD001\u{1}\0{:32}{:32}", "LINUX", "TASK_0199A7B23C4D7E5F").bytes());
+    fs::create_dir_all(scratch.path("run/shoal/boot")).unwrap();
+    fs::write(scratch.path("run/shoal/boot/task.img"), image).unwrap();
+
+    let ended = scratch.look_for_medium(&["--wait", "0"]);
+
+    ended.expect(11, "failed to mount TASK_0199A7B23C4D7E5F from the boot medium");
+}
+
+#[test]
 fn exit_12_when_the_schema_is_missing_or_of_another_version() {
     let scratch = Scratch::new("linux");
     let schema = scratch.path("medium/recipe.schema.json");
@@ -162,7 +176,7 @@ fn exit_12_when_the_schema_is_missing_or_of_another_version() {
 
 #[test]
 fn exit_13_when_recipe_or_job_cannot_be_read() {
-    for name in ["recipe.json", "job.json"] {
+    for name in [task_file::RECIPE, task_file::JOB] {
         let scratch = Scratch::new("linux");
         let path = scratch.path("medium").join(name);
 
@@ -327,7 +341,7 @@ fn the_serial_number_comes_from_the_override_then_dmi_then_dmidecode() {
 }
 
 #[test]
-fn the_meta_data_of_the_medium_is_handed_over() {
+fn the_meta_data_of_the_medium_is_handed_over_or_made() {
     let scratch = Scratch::new("linux");
     fs::write(scratch.path("medium/meta-data"), "instance-id: x\nlocal-hostname: web-17\n")
         .unwrap();
@@ -335,6 +349,10 @@ fn the_meta_data_of_the_medium_is_handed_over() {
     assert_eq!(scratch.run(&[]).code, 0);
 
     assert_eq!(scratch.read("meta-data"), "instance-id: x\nlocal-hostname: web-17\n");
+
+    fs::remove_file(scratch.path("medium/meta-data")).unwrap();
+    assert_eq!(scratch.run(&[]).code, 0);
+    assert_eq!(scratch.read("meta-data"), "instance-id: 0199a7b2-3c4d-7e5f-8a6b-1c2d3e4f5a6b\n");
 }
 
 #[test]

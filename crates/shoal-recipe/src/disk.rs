@@ -166,14 +166,16 @@ fn is_mapper_name(name: &str) -> bool {
 }
 
 impl DiskSelector {
-    /// Whether every member that is given matches `disk`.
+    /// Whether every member that is given matches `disk`. A selector without members matches nothing:
+    /// it says nothing about the disk to erase.
     pub fn matches(&self, disk: &DiskFacts) -> bool {
         let same = |wanted: &Option<String>, seen: &Option<String>, form: fn(&str) -> String| {
             wanted
                 .as_ref()
                 .is_none_or(|wanted| seen.as_ref().is_some_and(|seen| form(wanted) == form(seen)))
         };
-        same(&self.serial, &disk.serial, plain)
+        *self != Self::default()
+            && same(&self.serial, &disk.serial, plain)
             && same(&self.wwn, &disk.wwn, bare_wwn)
             && same(&self.model, &disk.model, plain)
             && self.size.is_none_or(|size| size.admits(disk.bytes))

@@ -6,9 +6,9 @@
 //! the dispatcher. This crate is the one place that knows what a recipe is: its schema, the rules a
 //! schema cannot say, the warnings worth a second look, and the files in which the dispatcher hands
 //! it to the steps. Because both sides use the same validator, whatever the machine would refuse is
-//! refused when the job is posted. The two other files that controller and maintenance OS agree on
-//! live here as well: `job.json` ([`JobFile`]) and the rule for refusing the wrong machine
-//! ([`match_machine`]).
+//! refused when the job is posted. What else controller and maintenance OS have to agree on lives
+//! here as well: the files of a task medium ([`task_file`]), `job.json` among them ([`JobFile`]),
+//! and the rule for refusing the wrong machine ([`match_machine`]).
 //!
 //! # Scope
 //!
@@ -68,6 +68,7 @@ mod rules;
 mod schema;
 mod sealed;
 mod target;
+pub mod task_file;
 mod type_guid;
 mod unique;
 

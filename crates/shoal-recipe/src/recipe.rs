@@ -100,6 +100,9 @@ impl Recipe {
     ///
     /// As [`Recipe::parse`]; [`Problem::under`] moves the paths to where the recipe was.
     pub fn from_value(value: Value) -> Result<Parsed, Vec<Problem>> {
+        if let Some(problem) = rules::flood(&value) {
+            return Err(vec![problem]);
+        }
         let problems = merged(rules::check(&value), schema::check(&value));
         if !problems.is_empty() {
             return Err(problems);

@@ -16,7 +16,7 @@ use crate::recipe::SUPPORTED_VERSIONS;
 use crate::target::TaskTarget;
 use crate::type_guid::TypeGuid;
 
-/// The schema's bound for partitions; entries behind it are not looked at one by one.
+/// The schema's bound for partitions.
 const MAX_PARTITIONS: usize = 64;
 /// Limits of the sealed texts in bytes.
 const SEALED_LIMITS: [(&str, usize); 3] =
@@ -39,6 +39,15 @@ pub(crate) fn check(recipe: &Value) -> Vec<Problem> {
     }
     rules.metadata();
     rules.problems
+}
+
+/// A list of millions of wrong partitions would cost the schema check gigabytes, so its length is
+/// looked at before anything else.
+pub(crate) fn flood(recipe: &Value) -> Option<Problem> {
+    let count = recipe.get("partition_layout")?.as_array()?.len();
+    let message = format!("has {count} entries, a layout has at most {MAX_PARTITIONS}");
+    let problem = Problem::new("/partition_layout", Code::OutOfRange, message);
+    (count > MAX_PARTITIONS).then_some(problem)
 }
 
 struct Rules<'a> {
@@ -107,7 +116,7 @@ impl Rules<'_> {
         };
         let mut rest_count = 0_u32;
         let mut percent_sum = 0_u32;
-        for (index, entry) in entries.iter().enumerate().take(MAX_PARTITIONS) {
+        for (index, entry) in entries.iter().enumerate() {
             let path = format!("/partition_layout/{index}");
             match self.text(&format!("{path}/size"), Code::BadSize) {
                 Some(SizeSpec::Rest) => rest_count += 1,

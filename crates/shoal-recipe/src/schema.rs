@@ -28,7 +28,8 @@ fn compile() -> Validator {
 
 /// What the schema finds wrong with `recipe`.
 pub(crate) fn check(recipe: &Value) -> Vec<Problem> {
-    VALIDATOR.iter_errors(recipe).take(MAX_ERRORS).flat_map(|error| explain(&error)).collect()
+    let errors = VALIDATOR.iter_errors(recipe);
+    errors.flat_map(|error| explain(&error)).take(MAX_ERRORS).collect()
 }
 
 fn explain(error: &ValidationError<'_>) -> Vec<Problem> {
@@ -38,6 +39,7 @@ fn explain(error: &ValidationError<'_>) -> Vec<Problem> {
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected
             .iter()
+            .take(MAX_ERRORS)
             .map(|name| {
                 let message = format!(
                     "{} is not a member of recipes; remove it, or put it under metadata",

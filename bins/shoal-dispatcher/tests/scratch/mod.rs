@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use shoal_recipe::{JobFile, Recipe, task_file};
 use tempfile::TempDir;
 
 /// An id that owns nothing; systems call it nobody.
@@ -49,13 +50,16 @@ impl Scratch {
         for target in ["install-linux.target", "install-windows.target", "wipe.target"] {
             fs::write(scratch.path("usr/lib/systemd/system").join(target), "[Unit]\n").unwrap();
         }
-        let schema = repository.join("schemas/recipe.v1.json");
-        fs::copy(schema, scratch.path("medium/recipe.schema.json")).unwrap();
+        // The files of the medium are those that the controller makes; tests then change some.
+        let recipe = Recipe::from_value(scratch.recipe.clone()).unwrap().recipe;
+        let job = JobFile::parse(scratch.job.to_string().as_bytes()).unwrap();
+        for (name, bytes) in task_file::reveal_all(&recipe, &job) {
+            fs::write(scratch.path("medium").join(name), bytes).unwrap();
+        }
         fs::write(scratch.path("etc/os-release"), "ID=x\nPRETTY_NAME=\"Shoal Maintenance 7\"\n")
             .unwrap();
         scratch.dmi("product_serial", "F54P1G3\n");
         scratch.dmi("product_uuid", "4c4c4544-0035-3410-8050-c6c04f504733\n");
-        scratch.write_medium();
         scratch.systemctl("exit 0");
         scratch
     }

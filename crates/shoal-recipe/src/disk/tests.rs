@@ -80,6 +80,14 @@ fn a_disk_without_a_serial_never_matches_a_serial() {
 }
 
 #[test]
+fn a_selector_that_says_nothing_chooses_nothing() {
+    let empty: TargetDisk = "{}".parse().unwrap();
+
+    assert_eq!(empty, TargetDisk::Selector(DiskSelector::default()));
+    assert!(DiskSelector::default().select(&[nvme()]).is_err());
+}
+
+#[test]
 fn none_or_several_matching_disks_are_refused_with_their_names() {
     let big = DiskSelector { size: Some(">=400G".parse().unwrap()), ..DiskSelector::default() };
     let disks = [nvme(), DiskFacts { path: "/dev/nvme1n1".into(), ..nvme() }];

@@ -165,13 +165,19 @@ fn numbers_with_a_fraction_are_refused_as_such() {
 
 #[test]
 fn the_list_of_problems_is_bounded() {
-    let partitions = vec![json!({"a": 1}); 50_000];
-    let problems =
-        Recipe::from_value(json!({"task_target": "wipe.target", "partition_layout": partitions}))
-            .unwrap_err();
+    let recipe = |count| {
+        let partitions = vec![json!({"a": 1, "b": 2}); count];
+        json!({"task_target": "wipe.target", "partition_layout": partitions})
+    };
 
-    assert_eq!(problems.len(), 100);
-    assert_eq!(problems[99].code, Code::TooManyProblems);
+    let problems_of_many = Recipe::from_value(recipe(64)).unwrap_err();
+
+    assert_eq!(problems_of_many.len(), 100);
+    assert_eq!(problems_of_many[99].message, "at least 256 problems found, the first 99 are shown");
+    assert_eq!(
+        problems(&recipe(50_000)),
+        "/partition_layout: has 50000 entries, a layout has at most 64 (out_of_range)"
+    );
 }
 
 proptest! {
