@@ -20,7 +20,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("isoinfo", "genisoimage"),
     ("bsdtar", "libarchive-tools"),
     ("7z", "p7zip-full"),
-    ("nginx", "nginx-light"),
+    ("nginx", "nginx"),
     ("curl", "curl"),
     ("python3", "python3"),
 ];
