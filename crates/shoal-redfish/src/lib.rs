@@ -1,1 +1,102 @@
-//! shoal-redfish.
+//! # Purpose
+//! Puts a server onto virtual media through its BMC's Redfish service: find out what the BMC can
+//! do, plan, switch the host off, insert one or two images, boot from them once, switch on, and take
+//! all of it back. Every change is verified by reading the state back.
+//!
+//! # Scope
+//! Power, virtual media and the one-time boot override of one system, over HTTPS, for BMCs of any
+//! vendor. What a BMC offers is discovered; what it does not say about itself is in profiles, which
+//! are data.
+//!
+//! # Non-goals
+//! A complete Redfish object model, firmware and BIOS settings, network boot, events.
+//!
+//! # Invariants
+//! - Every `ensure_*` step may be repeated at any time and changes only what differs.
+//! - [`Bmc::power_on`] is the only step that may not; it never sends a request again that the BMC
+//!   may have received.
+//! - After a change whose answer was lost the BMC's state is read before anything else is sent, and
+//!   an error says so with [`Error::may_have_taken_effect`].
+//! - A plan refuses before anything is changed, and each step that switches power first verifies
+//!   that the machine is the planned one.
+//! - An image which is not ours is ejected only if the plan says so.
+//! - No password, token or image address appears in an error, a span, a metric or the transcript.
+//! - Two authentication failures stop all requests until [`Bmc::reset_lockout`].
+//!
+//! # Example
+//! ```no_run
+//! use shoal_redfish::{Bmc, Checkpoint, Credentials, Endpoint, MediaUrl, Options, PlanRequest, Secret, Tls, Urls};
+//!
+//! # async fn provision() -> Result<(), Box<dyn std::error::Error>> {
+//! let pin = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".parse()?;
+//! let account = Credentials::new("admin", Secret::new("password"));
+//! let endpoint = Endpoint::new("https://10.0.0.7", Tls::Pin(pin), account)?;
+//! let bmc = Bmc::connect(endpoint, Options::default()).await?;
+//! let plan = bmc.discover().await?.plan(&PlanRequest::default())?;
+//! let urls = Urls {
+//!     boot: MediaUrl::parse("https://10.0.0.5:8443/boot.iso")?,
+//!     task: Some(MediaUrl::parse("https://10.0.0.5:8443/task.iso")?),
+//! };
+//! let mut checkpoint = Checkpoint::default();
+//! // A real program stores the checkpoint; after a restart it passes the stored one.
+//! bmc.apply(&plan, &urls, &mut checkpoint, &mut |_| Ok(())).await?;
+//! bmc.revert(&plan, &mut checkpoint, &mut |_| Ok(())).await?;
+//! bmc.close().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(missing_docs)]
+
+mod bmc;
+mod boot;
+mod call;
+mod der;
+mod dial;
+mod discover;
+mod endpoint;
+mod error;
+mod flow;
+mod insertion;
+mod learned;
+mod media;
+mod media_url;
+mod message;
+mod moment;
+mod patience;
+mod plan;
+mod power;
+mod recent;
+mod redact;
+mod secret;
+mod session;
+mod slot;
+mod tls;
+mod transcript;
+mod vendor;
+mod view;
+mod wire;
+
+pub mod blocking;
+pub mod profile;
+
+pub use bmc::Bmc;
+pub use boot::{BootOnce, OverrideCleared};
+pub use discover::{Discovery, Slot};
+pub use endpoint::{AddressError, Credentials, Endpoint, Options, Tls};
+pub use error::{BusyReason, Error, Kind, MediaFault, Retry};
+pub use flow::{Checkpoint, Report, Save, Stage, Urls};
+pub use insertion::Payload;
+pub use learned::{EjectForm, EtagForm, Learned};
+pub use media_url::{MediaUrl, MediaUrlError, Scheme};
+pub use plan::{
+    BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest, Reason,
+    Refusal, Role,
+};
+pub use power::{PowerOn, Sight};
+pub use secret::Secret;
+pub use slot::{SlotKind, SlotRef};
+pub use tls::{BadFingerprint, Certificate, Fingerprint, TlsFault};
+pub use transcript::{Counts, Exchange};
+pub use vendor::Vendor;
+pub use view::{BootView, Identity, Power};

@@ -1,0 +1,206 @@
+//! The handle an embedding program holds: one BMC, one session, one keep-alive connection pool.
+//! It is cheap to clone; all clones share the session, the counters and the single writer's turn.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::{
+    discover,
+    endpoint::{Endpoint, Options},
+    error::Error,
+    learned::Learned,
+    plan::Plan,
+    profile::SessionRules,
+    recent::Recent,
+    session::{Login, Session},
+    tls::Certificate,
+    transcript::{Counts, Exchange, Op},
+    view::Identity,
+    wire::{Auth, Method, Request, Wire},
+};
+
+/// A connection to one BMC.
+#[derive(Clone)]
+pub struct Bmc {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) purpose: Purpose,
+}
+
+/// Whether a step prepares an installation or cleans up after it; only labels depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Install,
+    Cleanup,
+}
+
+pub(crate) struct Inner {
+    pub(crate) wire: Wire,
+    pub(crate) session: Session,
+    pub(crate) options: Options,
+    pub(crate) readers: Semaphore,
+    /// One step at a time may change the BMC. The turn is held for the whole step, waits included,
+    /// because a step is a look, a change and a look again.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    known: Mutex<Known>,
+}
+
+/// What the connection has found out so far.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) access: Access,
+    pub(crate) session_rules: SessionRules,
+    pub(crate) system: Option<String>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) learned: Learned,
+    pub(crate) recent: Recent,
+    pub(crate) root: serde_json::Value,
+}
+
+/// How this BMC is talked to, as its service root says; part of a plan so that a restarted program
+/// need not ask again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Access {
+    /// Collection that takes logins; none means Basic authentication.
+    pub(crate) sessions: Option<String>,
+    /// Query that expands a collection's members, when the BMC offers one.
+    pub(crate) expand: Option<String>,
+}
+
+impl Bmc {
+    /// Connects and reads the service root (one request, no login yet).
+    ///
+    /// # Errors
+    /// Unreachable, an unacceptable certificate, or something that does not speak Redfish.
+    pub async fn connect(endpoint: Endpoint, options: Options) -> Result<Self, Error> {
+        let bmc = Self::new(&endpoint, options)?;
+        bmc.read_root().await?;
+        Ok(bmc)
+    }
+
+    /// Prepares a connection for a plan made earlier, without sending anything.
+    pub fn resume(endpoint: &Endpoint, options: Options, plan: &Plan) -> Result<Self, Error> {
+        let bmc = Self::new(endpoint, options)?;
+        bmc.adopt(plan);
+        Ok(bmc)
+    }
+
+    fn new(endpoint: &Endpoint, options: Options) -> Result<Self, Error> {
+        let wire = Wire::new(endpoint)?;
+        let known =
+            Known { learned: options.learned.clone().unwrap_or_default(), ..Known::default() };
+        let inner = Inner {
+            wire,
+            session: Session::new(endpoint.credentials().clone()),
+            readers: Semaphore::new(options.concurrency.max(1)),
+            turn: tokio::sync::Mutex::new(()),
+            known: Mutex::new(known),
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner), purpose: Purpose::Install })
+    }
+
+    /// The same connection, with its steps counted as clean-up.
+    #[must_use]
+    pub fn for_cleanup(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), purpose: Purpose::Cleanup }
+    }
+
+    /// Ends the session on the BMC. Sessions are few, so call it when a job is done; the connection
+    /// can be used again and logs in anew.
+    ///
+    /// # Errors
+    /// The logout was not answered; the session then lives until the BMC's own timeout.
+    pub async fn close(&self) -> Result<(), Error> {
+        let login = self.inner.session.state.lock().await.login.take();
+        let Some(Login::Token { token, location: Some(location), .. }) = login else {
+            return Ok(());
+        };
+        let request = Request {
+            op: Op::Session,
+            method: Method::Delete,
+            path: &location,
+            body: None,
+            if_match: None,
+            timeout: self.inner.options.request_timeout,
+        };
+        self.inner.wire.exchange(&request, Auth::Token(&token)).await.map(drop)
+    }
+
+    /// Lets requests through again after two authentication failures stopped them.
+    pub async fn reset_lockout(&self) {
+        self.inner.session.reset_lockout().await;
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> Counts {
+        let connections = self.inner.wire.dials();
+        Counts { connections, ..self.inner.wire.transcript().counts() }
+    }
+
+    /// The last exchanges, oldest first, without secrets.
+    pub fn transcript(&self) -> Vec<Exchange> {
+        self.inner.wire.transcript().exchanges()
+    }
+
+    /// The certificate of the last handshake, for pinning on first use.
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.inner.wire.certificate()
+    }
+
+    /// The request forms that worked, for other BMCs of this kind.
+    pub fn learned(&self) -> Learned {
+        self.known().learned.clone()
+    }
+
+    /// Takes over what a plan says about the BMC.
+    pub(crate) fn adopt(&self, plan: &Plan) {
+        self.inner.wire.set_vendor(plan.vendor);
+        let mut known = self.known();
+        if known.system.as_deref() != Some(plan.system.as_str()) || known.access != plan.access {
+            known.access = plan.access.clone();
+            known.session_rules = plan.profile.session.clone();
+            known.system = Some(plan.system.clone());
+        }
+        known.identity = Some(plan.identity.clone());
+        if known.learned.kind != plan.learned.kind {
+            known.learned = plan.learned.clone();
+        }
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read_root(&self) -> Result<(), Error> {
+        let answer = self.get_as_anyone(Op::Discover, "/redfish/v1/").await?;
+        let access = discover::access(&answer.body);
+        self.inner.wire.set_vendor(discover::root_vendor(&answer.body));
+        let mut known = self.known();
+        known.access = access;
+        known.root = answer.body;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Bmc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bmc")
+            .field("purpose", &self.purpose)
+            .field("requests", &self.requests().total)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Purpose {
+    pub(crate) fn reset(self) -> Op {
+        match self {
+            Self::Install => Op::Reset,
+            Self::Cleanup => Op::CleanupReset,
+        }
+    }
+}

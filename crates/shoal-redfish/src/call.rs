@@ -1,0 +1,417 @@
+//! Authorised requests and the rules for sending one again. A read is repeated after any transient
+//! failure. A change is repeated only after an answer (or a failed connection) that proves that
+//! nothing happened; whatever may have happened is handed to the step, which looks first.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    bmc::Bmc,
+    error::{Error, Kind},
+    learned::EtagForm,
+    message,
+    patience::Patience,
+    recent::Seen,
+    session::{Login, State},
+    transcript::Op,
+    wire::{Answer, Auth, Method, Request},
+};
+
+/// A change to a BMC.
+pub(crate) struct Change<'a> {
+    pub(crate) op: Op,
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) body: Option<&'a Value>,
+    pub(crate) timeout: Duration,
+}
+
+impl Bmc {
+    /// Reads a JSON object.
+    pub(crate) async fn get(&self, op: Op, path: &str) -> Result<Answer, Error> {
+        self.read(op, path, true).await
+    }
+
+    /// Reads what Redfish serves without a login, which is only the service root.
+    pub(crate) async fn get_as_anyone(&self, op: Op, path: &str) -> Result<Answer, Error> {
+        self.read(op, path, false).await
+    }
+
+    async fn read(&self, op: Op, path: &str, authorised: bool) -> Result<Answer, Error> {
+        // The semaphore is never closed; the permit lives in the result.
+        let _permit = self.inner.readers.acquire().await;
+        let request = self.request(op, Method::Get, path);
+        let mut tries = self.tries();
+        loop {
+            let result = if authorised {
+                self.authorised(&request).await
+            } else {
+                self.inner.wire.exchange(&request, Auth::Nobody).await
+            };
+            let error = match result.and_then(|answer| readable(answer, &request)) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let again = match error.kind() {
+                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server => {
+                    true
+                }
+                Kind::Protocol { what } => *what == BROKEN_JSON,
+                _ => false,
+            };
+            if !again || !self.wait_to_retry(&mut tries, op, &error).await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Reads a resource and remembers it for the steps that follow.
+    pub(crate) async fn observe(&self, op: Op, path: &str) -> Result<Seen, Error> {
+        let answer = self.get(op, path).await?;
+        let seen = Seen::now(answer.body, answer.etag, answer.allow);
+        self.known().recent.put(path, seen.clone());
+        Ok(seen)
+    }
+
+    /// Sends a change and waits for its task, if it becomes one.
+    pub(crate) async fn change(
+        &self,
+        change: &Change<'_>,
+        if_match: Option<&str>,
+    ) -> Result<Answer, Error> {
+        let mut tries = self.tries();
+        loop {
+            let error = match self.change_once(change, if_match).await {
+                Ok(answer) => return self.settled(change, answer).await,
+                Err(error) => error,
+            };
+            let unsent = *error.kind() == Kind::Unreachable && !error.may_have_taken_effect();
+            let refused = matches!(error.kind(), Kind::NotReady { .. });
+            if !(unsent || refused) || !self.wait_to_retry(&mut tries, change.op, &error).await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Sends a change exactly once; only a refused token leads to a second request.
+    pub(crate) async fn change_once(
+        &self,
+        change: &Change<'_>,
+        if_match: Option<&str>,
+    ) -> Result<Answer, Error> {
+        let request = Request {
+            body: change.body,
+            if_match,
+            timeout: change.timeout,
+            ..self.request(change.op, change.method, change.path)
+        };
+        let result = self.authorised(&request).await;
+        self.known().recent.forget(change.path);
+        result.and_then(|answer| accepted(answer, &request))
+    }
+
+    /// PATCHes with the form of `If-Match` this BMC accepts, trying each form at most once.
+    pub(crate) async fn patch(
+        &self,
+        change: &Change<'_>,
+        etag: Option<&str>,
+        forms: &[EtagForm],
+    ) -> Result<Answer, Error> {
+        let learned = self.known().learned.etag;
+        let mut refusal = None;
+        let mut sent = Vec::new();
+        for form in learned.iter().chain(forms) {
+            let header = form.header(etag);
+            if sent.contains(&header) {
+                continue;
+            }
+            match self.change(change, header.as_deref()).await {
+                Err(error) if *error.kind() == Kind::Precondition => refusal = Some(error),
+                Err(error) => return Err(error),
+                Ok(answer) => {
+                    // The first form says nothing about the BMC's taste; only a change of form does.
+                    if !sent.is_empty() {
+                        self.known().learned.etag = Some(*form);
+                    }
+                    return Ok(answer);
+                }
+            }
+            sent.push(header);
+        }
+        Err(refusal.unwrap_or_else(|| Error::new(Kind::Precondition).at("PATCH", change.path)))
+    }
+
+    fn request<'a>(&self, op: Op, method: Method, path: &'a str) -> Request<'a> {
+        Request {
+            op,
+            method,
+            path,
+            body: None,
+            if_match: None,
+            timeout: self.inner.options.request_timeout,
+        }
+    }
+
+    async fn authorised(&self, request: &Request<'_>) -> Result<Answer, Error> {
+        let login = self.login().await?;
+        let answer = self.exchange_as(&login, request).await?;
+        if answer.status != 401 {
+            if answer.status < 400 {
+                self.inner.session.proven().await;
+            }
+            return Ok(answer);
+        }
+        if let Login::Basic = login {
+            self.inner.session.state.lock().await.failed();
+            return Ok(answer);
+        }
+        // The token has expired or was revoked; a 401 also proves that the request did nothing.
+        self.inner.session.state.lock().await.discard(&login);
+        let renewed = self.login().await?;
+        let answer = self.exchange_as(&renewed, request).await?;
+        if answer.status == 401 {
+            self.inner.session.state.lock().await.failed();
+        }
+        Ok(answer)
+    }
+
+    async fn exchange_as(&self, login: &Login, request: &Request<'_>) -> Result<Answer, Error> {
+        let auth = match login {
+            Login::Token { token, .. } => Auth::Token(token),
+            Login::Basic => Auth::Basic(&self.inner.session.credentials),
+        };
+        self.inner.wire.exchange(request, auth).await
+    }
+
+    async fn login(&self) -> Result<Login, Error> {
+        let mut state = self.inner.session.state.lock().await;
+        state.check()?;
+        if let Some(login) = &state.login {
+            return Ok(login.clone());
+        }
+        let (sessions, oem) = {
+            let known = self.known();
+            (known.access.sessions.clone(), known.session_rules.oem.clone())
+        };
+        let Some(path) = sessions else { return Ok(state.use_basic()) };
+        let credentials = &self.inner.session.credentials;
+        let mut body =
+            json!({"UserName": credentials.user, "Password": credentials.password.reveal()});
+        if let (Some(oem), Some(fields)) = (oem, body.as_object_mut()) {
+            fields.insert("Oem".to_owned(), oem);
+        }
+        let request =
+            Request { body: Some(&body), ..self.request(Op::Session, Method::Post, &path) };
+        let mut tries = self.tries();
+        loop {
+            let result = self.inner.wire.exchange(&request, Auth::Nobody).await;
+            let error = match result {
+                Ok(answer) => match self.judge_login(&mut state, answer, &path) {
+                    Ok(login) => return Ok(login),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            let again = matches!(
+                error.kind(),
+                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
+            );
+            if !again || !self.wait_to_retry(&mut tries, Op::Session, &error).await {
+                return Err(error);
+            }
+        }
+    }
+
+    fn judge_login(&self, state: &mut State, answer: Answer, path: &str) -> Result<Login, Error> {
+        if answer.status < 300 {
+            let link = answer.location.or_else(|| {
+                answer.body.get("@odata.id").and_then(Value::as_str).map(str::to_owned)
+            });
+            let location = link.and_then(|link| self.inner.wire.local_path(&link));
+            return Ok(match answer.token {
+                Some(token) => state.open(token, location),
+                None => state.use_basic(),
+            });
+        }
+        let messages = message::read(&answer.body);
+        let kind = message::classify(answer.status, &messages);
+        let unauthorised = messages.iter().any(|message| message.key().contains("Unauthorized"));
+        if kind == Kind::Auth || unauthorised {
+            state.failed();
+            return Err(refusal(&answer, "POST", path, Kind::Auth));
+        }
+        match answer.status {
+            // A full session table and a login form we do not know must not keep us out.
+            400 | 404 | 405 | 501 => Ok(state.use_basic()),
+            _ if kind == Kind::SessionLimit => Ok(state.use_basic()),
+            _ => Err(refusal(&answer, "POST", path, kind)),
+        }
+    }
+
+    fn tries(&self) -> Tries {
+        let options = &self.inner.options;
+        Tries {
+            left: options.retries,
+            patience: Patience::new(
+                options.retry_deadline,
+                options.backoff_first,
+                options.backoff_most,
+            ),
+        }
+    }
+
+    async fn wait_to_retry(&self, tries: &mut Tries, op: Op, error: &Error) -> bool {
+        let hint = match error.kind() {
+            Kind::NotReady { retry_after } => *retry_after,
+            _ => None,
+        };
+        if tries.left == 0 || !tries.patience.pause(hint).await {
+            return false;
+        }
+        tries.left -= 1;
+        metrics::counter!("redfish_retries_total", "op" => op.label(), "vendor" => self.inner.wire.vendor().label()).increment(1);
+        tracing::debug!(op = op.label(), error = %error, "retrying");
+        true
+    }
+
+    /// Follows an accepted change to its end (202 with a task, with a bare location, or with nothing).
+    async fn settled(&self, change: &Change<'_>, answer: Answer) -> Result<Answer, Error> {
+        if answer.status != 202 {
+            return Ok(answer);
+        }
+        let Some(monitor) = self.monitor(&answer) else { return Ok(answer) };
+        let deadline = Instant::now() + change.timeout.max(self.inner.options.media_timeout);
+        let options = &self.inner.options;
+        let mut patience =
+            Patience::new(deadline - Instant::now(), options.poll_first, options.poll_most);
+        let mut hint = answer.retry_after;
+        while patience.pause(hint).await {
+            let seen = match self.get_task(change.op, &monitor).await? {
+                // Monitors may vanish once the task is done; the step reads the effect anyway.
+                None => return Ok(answer),
+                Some(seen) => seen,
+            };
+            hint = seen.retry_after;
+            match task_state(&seen) {
+                Task::Running => {}
+                Task::Done => return Ok(answer),
+                Task::Failed => return Err(task_failure(&seen, change)),
+            }
+        }
+        Err(Error::new(Kind::Timeout { phase: "the BMC's task" })
+            .at(change.method.name(), change.path)
+            .unsure(true))
+    }
+
+    fn monitor(&self, answer: &Answer) -> Option<String> {
+        let field = |key: &str| answer.body.get(key).and_then(Value::as_str);
+        let is_task = field("@odata.type").is_some_and(|kind| kind.contains("Task."));
+        let link = answer.location.as_deref().or_else(|| field("TaskMonitor"));
+        let link = link.or_else(|| field("@odata.id").filter(|_| is_task))?;
+        self.inner.wire.local_path(link)
+    }
+
+    async fn get_task(&self, op: Op, path: &str) -> Result<Option<Answer>, Error> {
+        let _permit = self.inner.readers.acquire().await;
+        let request = self.request(op, Method::Get, path);
+        let mut tries = self.tries();
+        loop {
+            let error = match self.authorised(&request).await {
+                Ok(answer) if answer.status == 404 => return Ok(None),
+                // A failed task may be told by status and body alike, so any body with a state counts.
+                Ok(answer) if answer.status < 300 || answer.body.get("TaskState").is_some() => {
+                    return Ok(Some(answer));
+                }
+                Ok(answer) => refused(&answer, &request),
+                Err(error) => error,
+            };
+            let again = matches!(
+                error.kind(),
+                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
+            );
+            if !again || !self.wait_to_retry(&mut tries, op, &error).await {
+                return Err(error);
+            }
+        }
+    }
+}
+
+const BROKEN_JSON: &str = "the body is broken JSON";
+
+struct Tries {
+    left: u32,
+    patience: Patience,
+}
+
+enum Task {
+    Running,
+    Done,
+    Failed,
+}
+
+fn task_state(answer: &Answer) -> Task {
+    match answer.body.get("TaskState").and_then(Value::as_str) {
+        Some("Completed") => match answer.body.get("TaskStatus").and_then(Value::as_str) {
+            Some("Critical") => Task::Failed,
+            _ => Task::Done,
+        },
+        Some("Exception" | "Killed" | "Cancelled" | "Interrupted") => Task::Failed,
+        Some(_) => Task::Running,
+        None if answer.status == 202 => Task::Running,
+        None => Task::Done,
+    }
+}
+
+fn task_failure(answer: &Answer, change: &Change<'_>) -> Error {
+    let messages = message::read(&answer.body);
+    let kind = match message::classify(0, &messages) {
+        Kind::Rejected => Kind::TaskFailed,
+        explained => explained,
+    };
+    let ids = messages.into_iter().map(|message| message.id).collect();
+    Error::new(kind).at(change.method.name(), change.path).with_messages(ids, answer.shown.clone())
+}
+
+fn readable(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
+    if answer.status >= 300 {
+        return Err(refused(&answer, request));
+    }
+    if answer.body.is_object() {
+        return Ok(answer);
+    }
+    let what = match (answer.not_json, answer.shown.trim_start().starts_with('<')) {
+        (true, true) => "the body is HTML",
+        (true, false) => BROKEN_JSON,
+        (false, _) => "the body is no JSON object",
+    };
+    let error = Error::new(Kind::Protocol { what }).at(request.method.name(), request.path);
+    Err(error.with_status(answer.status).with_messages(Vec::new(), answer.shown))
+}
+
+/// Any 2xx counts; HPE sends success as an error body, and the step reads the effect back anyway.
+fn accepted(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
+    if answer.status < 300 { Ok(answer) } else { Err(refused(&answer, request)) }
+}
+
+fn refused(answer: &Answer, request: &Request<'_>) -> Error {
+    let kind = message::classify(answer.status, &message::read(&answer.body));
+    // An internal failure of the BMC, or of a proxy in front of it, says nothing about the effect.
+    let unsure = request.method != Method::Get && kind == Kind::Server;
+    refusal(answer, request.method.name(), request.path, kind).unsure(unsure)
+}
+
+fn refusal(answer: &Answer, method: &'static str, path: &str, kind: Kind) -> Error {
+    let kind = match kind {
+        Kind::NotReady { retry_after } => {
+            Kind::NotReady { retry_after: answer.retry_after.or(retry_after) }
+        }
+        kind => kind,
+    };
+    let ids = message::read(&answer.body).into_iter().map(|message| message.id).collect();
+    Error::new(kind)
+        .at(method, path)
+        .with_status(answer.status)
+        .with_messages(ids, answer.shown.clone())
+}

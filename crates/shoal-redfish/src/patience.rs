@@ -1,0 +1,60 @@
+//! Every wait in this crate is bounded by a deadline and grows, so that a dead BMC costs little and
+//! a slow one is given its time. This is the only place where the crate sleeps.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+/// Pauses that double up to a limit and end at a deadline.
+pub(crate) struct Patience {
+    deadline: Instant,
+    next: Duration,
+    most: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration, first: Duration, most: Duration) -> Self {
+        // A pause of nothing would turn a wait into a busy loop.
+        let first = first.max(Duration::from_millis(1));
+        Self { deadline: Instant::now() + limit, next: first, most: most.max(first) }
+    }
+
+    /// Sleeps for the pause the BMC asked for, else for the next one. False when the deadline would
+    /// pass meanwhile; nothing is slept then.
+    pub(crate) async fn pause(&mut self, hint: Option<Duration>) -> bool {
+        let pause = hint.map_or(self.next, |hint| hint.max(Duration::from_millis(1)));
+        let wake = Instant::now() + pause;
+        if wake > self.deadline {
+            return false;
+        }
+        self.next = (self.next * 2).min(self.most);
+        sleep(pause).await;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_and_end_at_the_deadline() {
+        let start = Instant::now();
+        let mut patience =
+            Patience::new(Duration::from_secs(20), Duration::from_secs(1), Duration::from_secs(4));
+        let mut pauses = 0;
+        while patience.pause(None).await {
+            pauses += 1;
+        }
+        // 1 + 2 + 4 + 4 + 4 + 4 = 19 seconds; a seventh pause would end after the deadline.
+        assert_eq!((pauses, start.elapsed()), (6, Duration::from_secs(19)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wish_beyond_the_deadline_ends_the_wait_at_once() {
+        let mut patience =
+            Patience::new(Duration::from_secs(20), Duration::from_secs(1), Duration::from_secs(4));
+        assert!(!patience.pause(Some(Duration::from_hours(1))).await);
+        assert!(patience.pause(Some(Duration::from_secs(3))).await);
+    }
+}

@@ -1,0 +1,223 @@
+//! A virtual media slot: what it can hold, what it holds, and how it is filled and emptied.
+//! BMCs leave images, names and flags behind after an eject, so "empty" and "holds" are judged here
+//! and nowhere else.
+
+use std::cell::RefCell;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    media_url::{MediaUrl, path_of},
+    recent::Seen,
+    redact::short_url,
+    view::Node,
+};
+
+/// A slot as the plan uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotRef {
+    /// Path of the slot.
+    pub path: String,
+    /// What the host sees in it.
+    pub kind: SlotKind,
+    pub(crate) collection: String,
+    pub(crate) insert: InsertBy,
+    pub(crate) eject: Option<String>,
+}
+
+/// What the host sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotKind {
+    /// A CD drive; give it an `.iso`.
+    Cd,
+    /// A USB stick; give it the same bytes as an `.img`.
+    Usb,
+}
+
+/// How a slot takes an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InsertBy {
+    /// POST to the `InsertMedia` action at this path.
+    Action(String),
+    /// PATCH of the slot itself.
+    Patch,
+}
+
+/// The parts of a `VirtualMedia` resource that matter here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SlotView {
+    pub(crate) path: String,
+    pub(crate) id: String,
+    pub(crate) media_types: Vec<String>,
+    pub(crate) inserted: Option<bool>,
+    pub(crate) image: Option<String>,
+    pub(crate) image_name: Option<String>,
+    pub(crate) connected_via: Option<String>,
+    pub(crate) insert: Option<String>,
+    pub(crate) eject: Option<String>,
+    /// Transfer protocols the insert action offers, when it says so inline.
+    pub(crate) protocols: Option<Vec<String>>,
+    pub(crate) takes_patch: Option<bool>,
+    pub(crate) etag: Option<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl SlotView {
+    pub(crate) fn read(seen: &Seen, path: &str) -> Self {
+        let notes = RefCell::default();
+        let node = Node::new(&seen.body, path, &notes);
+        let id = node
+            .owned("Id")
+            .unwrap_or_else(|| path.rsplit('/').next().unwrap_or_default().to_owned());
+        let actions = node.node("Actions");
+        let action = |name: &str| actions.as_ref().and_then(|actions| actions.node(name));
+        let target = |action: &Node<'_>| {
+            action.text("target").filter(|target| target.starts_with('/')).map(str::to_owned)
+        };
+        let insert = action("#VirtualMedia.InsertMedia");
+        let mut media_types = node.texts("MediaTypes").unwrap_or_default();
+        if media_types.is_empty() {
+            media_types = types_by_name(&id);
+        }
+        let view = Self {
+            inserted: node.flag("Inserted"),
+            image: node.owned("Image"),
+            image_name: node.owned("ImageName"),
+            connected_via: node.owned("ConnectedVia"),
+            protocols: insert
+                .as_ref()
+                .and_then(|insert| insert.texts("TransferProtocolType@Redfish.AllowableValues")),
+            insert: insert.as_ref().and_then(target),
+            eject: action("#VirtualMedia.EjectMedia").as_ref().and_then(target),
+            takes_patch: seen.allow.as_ref().map(|allow| {
+                allow.split(',').any(|method| method.trim().eq_ignore_ascii_case("PATCH"))
+            }),
+            etag: seen.etag.clone(),
+            path: path.to_owned(),
+            id,
+            media_types,
+            notes: Vec::new(),
+        };
+        Self { notes: notes.into_inner(), ..view }
+    }
+
+    pub(crate) fn can_be(&self, kind: SlotKind) -> bool {
+        let words: &[&str] = match kind {
+            SlotKind::Cd => &["CD", "DVD"],
+            SlotKind::Usb => &["USBStick"],
+        };
+        self.media_types
+            .iter()
+            .any(|media| words.iter().any(|word| media.eq_ignore_ascii_case(word)))
+    }
+
+    /// Nothing in it. Some BMCs keep the image's name after an eject, so a closed connection counts
+    /// as well as a missing image.
+    pub(crate) fn is_empty(&self) -> bool {
+        let disconnected = matches!(self.connected_via.as_deref(), None | Some("NotConnected"));
+        self.inserted != Some(true)
+            && (self.image.is_none() || (disconnected && self.inserted == Some(false)))
+    }
+
+    /// The given image is in it.
+    pub(crate) fn holds(&self, url: &MediaUrl) -> bool {
+        if self.inserted == Some(false) {
+            return false;
+        }
+        // Some BMCs rewrite the authority (default ports, host names), so the path decides.
+        self.image
+            .as_deref()
+            .is_some_and(|image| image == url.as_str() || path_of(image) == url.path())
+    }
+
+    /// The given image may be taken to be in it, once we have put it there ourselves.
+    pub(crate) fn shows(&self, url: &MediaUrl) -> bool {
+        let named = self.image.is_none()
+            && self.image_name.as_deref().is_none_or(|name| name.ends_with(url.file_name()));
+        self.holds(url) || (self.inserted == Some(true) && named)
+    }
+
+    /// The image for people: origin and file name only.
+    pub(crate) fn image_shown(&self) -> String {
+        match (&self.image, &self.image_name) {
+            (Some(image), _) => short_url(image),
+            (None, Some(name)) => short_url(name),
+            (None, None) => "an unnamed image".to_owned(),
+        }
+    }
+
+    /// For error messages.
+    pub(crate) fn state(&self) -> String {
+        if self.is_empty() { "an empty slot".to_owned() } else { self.image_shown() }
+    }
+}
+
+/// Gigabyte's firmware lists slots without media types; their ids still say what they are.
+fn types_by_name(id: &str) -> Vec<String> {
+    let id = id.to_ascii_lowercase();
+    let types: &[&str] = if id.starts_with("cd") || id.starts_with("dvd") {
+        &["CD", "DVD"]
+    } else if id.starts_with("usb") || id.starts_with("removable") || id.starts_with("hd") {
+        &["USBStick"]
+    } else {
+        &[]
+    };
+    types.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn slot(body: Value) -> SlotView {
+        SlotView::read(&Seen::now(body, None, None), "/vm/CD1")
+    }
+
+    fn url() -> MediaUrl {
+        MediaUrl::parse("https://10.0.0.5/m/abc/task.iso").unwrap()
+    }
+
+    #[test]
+    fn an_image_name_left_behind_does_not_fill_a_slot() {
+        assert!(slot(json!({"Inserted": false, "Image": "http://x/y.iso", "ConnectedVia": "NotConnected"})).is_empty());
+        assert!(slot(json!({"Inserted": false, "Image": ""})).is_empty());
+        assert!(!slot(json!({"Inserted": true, "Image": null})).is_empty());
+        assert!(
+            !slot(json!({"Inserted": false, "Image": "http://x/y.iso", "ConnectedVia": "URI"}))
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn an_image_is_recognised_by_its_path() {
+        assert!(
+            slot(json!({"Inserted": true, "Image": "https://10.0.0.5:443/m/abc/task.iso"}))
+                .holds(&url())
+        );
+        assert!(
+            !slot(json!({"Inserted": false, "Image": "https://10.0.0.5/m/abc/task.iso"}))
+                .holds(&url())
+        );
+        assert!(
+            !slot(json!({"Inserted": true, "Image": "https://10.0.0.5/m/xyz/task.iso"}))
+                .holds(&url())
+        );
+    }
+
+    #[test]
+    fn a_bmc_that_shows_only_a_name_is_believed_after_our_own_insert() {
+        let shown = slot(json!({"Inserted": true, "Image": null, "ImageName": "task.iso"}));
+        assert!(shown.shows(&url()) && !shown.holds(&url()));
+        assert!(!slot(json!({"Inserted": true, "ImageName": "other.iso"})).shows(&url()));
+    }
+
+    #[test]
+    fn media_types_are_inferred_from_the_id_when_absent() {
+        assert!(slot(json!({"Id": "CD1"})).can_be(SlotKind::Cd));
+        assert!(slot(json!({"Id": "Slot_0"})).media_types.is_empty());
+    }
+}

@@ -1,0 +1,418 @@
+//! One HTTP exchange with a BMC: bounded in time and size, recorded, measured, and judged only as
+//! far as the transport goes. Whether a status means success is decided elsewhere; what is decided
+//! here is whether a request can have reached the BMC when no answer came back.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use reqwest::{
+    Client, RequestBuilder, Response,
+    header::{HeaderMap, HeaderValue},
+};
+use serde_json::Value;
+use tracing::{Instrument as _, Span, field::Empty};
+use url::Url;
+
+use crate::{
+    dial::DialCounter,
+    endpoint::{Credentials, Endpoint},
+    error::{Error, Kind},
+    moment, redact,
+    secret::Secret,
+    tls::{self, Certificate, SeenCertificate},
+    transcript::{Exchange, Op, Transcript},
+    vendor::Vendor,
+};
+
+/// Largest body read; the largest honest answers (expanded collections) are some hundred KiB.
+const BODY_LIMIT: usize = 4 << 20;
+/// Bytes of a body shown in errors and in the transcript.
+const ERROR_SHOWN: usize = 2048;
+const TRANSCRIPT_SHOWN: usize = 1024;
+/// Redirects followed within the BMC itself; some answer `/redfish/v1` with one.
+const REDIRECTS: usize = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    fn changes_state(self) -> bool {
+        self != Self::Get
+    }
+}
+
+pub(crate) enum Auth<'a> {
+    Nobody,
+    Token(&'a Secret),
+    Basic(&'a Credentials),
+}
+
+pub(crate) struct Request<'a> {
+    pub(crate) op: Op,
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) body: Option<&'a Value>,
+    pub(crate) if_match: Option<&'a str>,
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) allow: Option<String>,
+    pub(crate) token: Option<Secret>,
+    /// `Null` when the body was empty or not JSON.
+    pub(crate) body: Value,
+    /// The body was there and was not JSON.
+    pub(crate) not_json: bool,
+    /// Start of the body without secrets, for refusals.
+    pub(crate) shown: String,
+}
+
+pub(crate) struct Wire {
+    client: Client,
+    base: Url,
+    certificate: SeenCertificate,
+    vendor: Mutex<Vendor>,
+    secrets: Mutex<Vec<Secret>>,
+    transcript: Transcript,
+    dials: DialCounter,
+}
+
+impl Wire {
+    pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, Error> {
+        let certificate = SeenCertificate::default();
+        let config = tls::client_config(endpoint.tls(), Arc::clone(&certificate))
+            .map_err(|fault| Error::new(Kind::Tls(fault)))?;
+        let dials = DialCounter::default();
+        let client = Client::builder()
+            .tls_backend_preconfigured(config)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .connector_layer(dials.clone())
+            .pool_max_idle_per_host(2)
+            .user_agent(concat!("shoal-redfish/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| {
+                Error::new(Kind::Protocol { what: "no client for this address" })
+                    .because(error.to_string())
+            })?;
+        Ok(Self {
+            client,
+            base: endpoint.base().clone(),
+            certificate,
+            vendor: Mutex::default(),
+            secrets: Mutex::new(vec![endpoint.credentials().password.clone()]),
+            transcript: Transcript::default(),
+            dials,
+        })
+    }
+
+    pub(crate) fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    pub(crate) fn dials(&self) -> u64 {
+        self.dials.dials()
+    }
+
+    pub(crate) fn certificate(&self) -> Option<Certificate> {
+        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn vendor(&self) -> Vendor {
+        *self.vendor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_vendor(&self, vendor: Vendor) {
+        *self.vendor.lock().unwrap_or_else(PoisonError::into_inner) = vendor;
+    }
+
+    /// The path of a link within this BMC; `None` for anything that points elsewhere.
+    pub(crate) fn local_path(&self, link: &str) -> Option<String> {
+        let url = self.base.join(link).ok()?;
+        if url.origin() != self.base.origin() {
+            return None;
+        }
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Some(format!("{}{query}", url.path()))
+    }
+
+    /// Sends one request. Any status is an answer; an error means that none was understood.
+    pub(crate) async fn exchange(
+        &self,
+        request: &Request<'_>,
+        auth: Auth<'_>,
+    ) -> Result<Answer, Error> {
+        let span = tracing::info_span!(
+            "redfish.request",
+            op = request.op.label(),
+            method = request.method.name(),
+            path = request.path,
+            code = Empty,
+            duration_ms = Empty,
+        );
+        let started = Instant::now();
+        let result = self.follow(request, &auth).instrument(span.clone()).await;
+        self.record(request, &result, started.elapsed(), &span);
+        if let Ok(Answer { token: Some(token), .. }) = &result {
+            let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+            // The first entry is the password; of the tokens only the newest two can still be echoed.
+            if secrets.len() > 2 {
+                secrets.remove(1);
+            }
+            secrets.push(token.clone());
+        }
+        result
+    }
+
+    async fn follow(&self, request: &Request<'_>, auth: &Auth<'_>) -> Result<Answer, Error> {
+        let mut path = request.path.to_owned();
+        for _ in 0..=REDIRECTS {
+            let answer = self.send(request, &path, auth).await?;
+            let redirected = matches!(answer.status, 301 | 302 | 307 | 308);
+            if !redirected || request.method.changes_state() {
+                return Ok(answer);
+            }
+            let target = answer.location.as_deref().and_then(|location| self.local_path(location));
+            let Some(target) = target.filter(|target| *target != path) else { break };
+            path = target;
+        }
+        Err(Error::new(Kind::Protocol { what: "a redirect away from the BMC" })
+            .at(request.method.name(), request.path))
+    }
+
+    async fn send(
+        &self,
+        request: &Request<'_>,
+        path: &str,
+        auth: &Auth<'_>,
+    ) -> Result<Answer, Error> {
+        let url = self.address(path).ok_or_else(|| {
+            Error::new(Kind::Protocol { what: "a link away from the BMC" })
+                .at(request.method.name(), path)
+        })?;
+        let builder = match request.method {
+            Method::Get => self.client.get(url),
+            Method::Post => self.client.post(url),
+            Method::Patch => self.client.patch(url),
+            Method::Delete => self.client.delete(url),
+        };
+        let builder = authorise(builder, auth)
+            .timeout(request.timeout)
+            .header("Accept", "application/json")
+            .header("OData-Version", "4.0");
+        let builder = match request.if_match {
+            Some(etag) => builder.header("If-Match", etag),
+            None => builder,
+        };
+        let builder = match request.body {
+            Some(body) => builder.header("Content-Type", "application/json").body(body.to_string()),
+            None => builder,
+        };
+        let response = builder.send().await.map_err(|error| self.broken(request, &error))?;
+        self.read(request, response).await
+    }
+
+    fn address(&self, path: &str) -> Option<Url> {
+        let url = self.base.join(path).ok()?;
+        (path.starts_with('/') && url.origin() == self.base.origin()).then_some(url)
+    }
+
+    async fn read(&self, request: &Request<'_>, mut response: Response) -> Result<Answer, Error> {
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut bytes = Vec::new();
+        loop {
+            let chunk = response
+                .chunk()
+                .await
+                .map_err(|error| self.broken(request, &error).with_status(status))?;
+            let Some(chunk) = chunk else { break };
+            if bytes.len() + chunk.len() > BODY_LIMIT {
+                return Err(Error::new(Kind::Protocol { what: "the body is larger than 4 MiB" })
+                    .at(request.method.name(), request.path)
+                    .with_status(status)
+                    .unsure(request.method.changes_state()));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let parsed = serde_json::from_slice::<Value>(&bytes);
+        let blank = bytes.iter().all(u8::is_ascii_whitespace);
+        let not_json = parsed.is_err() && !blank;
+        let body = parsed.unwrap_or_default();
+        let date = text(&headers, "date").and_then(|date| moment::from_http(&date));
+        let shown =
+            if status >= 400 || not_json { self.shown(&body, &bytes) } else { String::new() };
+        Ok(Answer {
+            status,
+            etag: text(&headers, "etag"),
+            location: text(&headers, "location"),
+            retry_after: text(&headers, "retry-after").and_then(|value| retry_after(&value, date)),
+            allow: text(&headers, "allow"),
+            token: text(&headers, "x-auth-token").map(Secret::new),
+            body,
+            not_json,
+            shown,
+        })
+    }
+
+    fn shown(&self, body: &Value, bytes: &[u8]) -> String {
+        if body.is_null() {
+            let start = bytes.get(..ERROR_SHOWN.min(bytes.len())).unwrap_or_default();
+            return self.redacted(&String::from_utf8_lossy(start));
+        }
+        self.with_secrets(|secrets| redact::json(body, secrets, ERROR_SHOWN))
+    }
+
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        self.with_secrets(|secrets| redact::text(text, secrets, ERROR_SHOWN))
+    }
+
+    fn with_secrets<T>(&self, f: impl FnOnce(&[&str]) -> T) -> T {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let plain: Vec<&str> = secrets.iter().map(Secret::reveal).collect();
+        f(&plain)
+    }
+
+    /// Turns a transport failure into our terms. Only a failed connection proves that nothing was sent.
+    fn broken(&self, request: &Request<'_>, error: &reqwest::Error) -> Error {
+        let unsure = request.method.changes_state() && !error.is_connect();
+        let kind = match tls::fault_in(error) {
+            Some(fault) if error.is_connect() => Kind::Tls(fault),
+            _ if error.is_timeout() && error.is_connect() => Kind::Unreachable,
+            _ if error.is_timeout() => Kind::Timeout { phase: "an answer" },
+            _ => Kind::Unreachable,
+        };
+        let certain = matches!(kind, Kind::Tls(_));
+        let failure = Error::new(kind).at(request.method.name(), request.path).unsure(unsure);
+        if certain { failure } else { failure.because(self.redacted(&root_cause(error))) }
+    }
+
+    fn record(
+        &self,
+        request: &Request<'_>,
+        result: &Result<Answer, Error>,
+        took: Duration,
+        span: &Span,
+    ) {
+        let (status, received) = match result {
+            Ok(answer) if request.method.changes_state() || answer.status >= 400 => {
+                (Some(answer.status), self.received(answer))
+            }
+            Ok(answer) => (Some(answer.status), None),
+            Err(error) => (error.status(), Some(error.to_string())),
+        };
+        let code = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        span.record("code", code.as_str());
+        span.record("duration_ms", duration_ms);
+        let (op, vendor) = (request.op.label(), self.vendor().label());
+        metrics::counter!("redfish_requests_total", "op" => op, "code" => code, "vendor" => vendor)
+            .increment(1);
+        metrics::histogram!("redfish_request_duration_seconds", "op" => op, "vendor" => vendor)
+            .record(took.as_secs_f64());
+        let sent = request
+            .body
+            .map(|body| self.with_secrets(|secrets| redact::json(body, secrets, TRANSCRIPT_SHOWN)));
+        self.transcript.add(Exchange {
+            number: 0,
+            op,
+            method: request.method.name(),
+            path: request.path.to_owned(),
+            sent,
+            status,
+            received,
+            duration_ms,
+        });
+    }
+
+    fn received(&self, answer: &Answer) -> Option<String> {
+        if !answer.shown.is_empty() {
+            return Some(answer.shown.clone());
+        }
+        (!answer.body.is_null()).then(|| {
+            self.with_secrets(|secrets| redact::json(&answer.body, secrets, TRANSCRIPT_SHOWN))
+        })
+    }
+}
+
+fn authorise(builder: RequestBuilder, auth: &Auth<'_>) -> RequestBuilder {
+    match auth {
+        Auth::Nobody => builder,
+        Auth::Token(token) => match HeaderValue::from_str(token.reveal()) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                builder.header("X-Auth-Token", value)
+            }
+            // A token that is no header value was never a token; the BMC answers 401 and we log in again.
+            Err(_) => builder,
+        },
+        Auth::Basic(credentials) => {
+            builder.basic_auth(&credentials.user, Some(credentials.password.reveal()))
+        }
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Seconds, or a date; dates are compared with the BMC's own clock where it sends one.
+fn retry_after(value: &str, date: Option<i64>) -> Option<Duration> {
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let now = date.or_else(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_secs()).ok()
+    })?;
+    let pause = moment::from_http(value)? - now;
+    Some(Duration::from_secs(u64::try_from(pause).unwrap_or(0)))
+}
+
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date_on_the_bmcs_clock() {
+        assert_eq!(retry_after("30", None), Some(Duration::from_secs(30)));
+        let date = moment::from_http("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:47 GMT", date),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:00 GMT", date), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", date), None);
+    }
+}
