@@ -29,9 +29,12 @@ pub enum IsoError {
     },
 }
 
-/// The bytes of the root file `name`, under its Rock Ridge, Joliet or plain name. `None` when there
-/// is no such file or the content is no ISO 9660 image.
-pub(crate) fn find_root_file(content: &Content, name: &str) -> Result<Option<Extent>, IsoError> {
+/// Where the root file `name` lies, under its Rock Ridge, Joliet or plain name; the last in either
+/// case. `None` when there is no such file or the content is no ISO 9660 image; an empty file has no
+/// place and counts as damage. Blocks
+/// while it reads a few sectors, 1 MiB of directory at most. Besides the manifest it finds what an
+/// installer's own ISO offers as tripwires.
+pub fn find_root_file(content: &Content, name: &str) -> Result<Option<Extent>, IsoError> {
     for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + MAX_DESCRIPTORS {
         let Some(descriptor) = read_descriptor(content, sector)? else { return Ok(None) };
         let naming = match descriptor.first() {

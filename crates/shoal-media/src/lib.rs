@@ -70,7 +70,7 @@
 //! # }
 //! ```
 
-#![warn(missing_docs)]
+#![deny(missing_docs)]
 
 mod body;
 mod boot;
@@ -97,7 +97,7 @@ pub use catalog::{Catalog, LedgerDown, OpenError, Opened, ReadSpan};
 pub use clock::{Clock, SystemClock};
 pub use content::Content;
 pub use extent::Extent;
-pub use iso9660::IsoError;
+pub use iso9660::{IsoError, find_root_file};
 pub use key::{Key, KeyError, KeyId, Keyring};
 pub use manifest::{MAX_MANIFEST_LEN, Manifest, ManifestError};
 pub use medium::{Digest, Medium, MediumError};

@@ -49,8 +49,8 @@ impl<C: Catalog> MediaServer<C> {
         *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
     }
 
-    /// Cuts every response that streams `object` and forgets what this process knew of it. Call it
-    /// after the catalog has begun to answer [`OpenError::Revoked`]: then no byte of the object
+    /// Cuts every response that streams `object` and forgets what this process knew of it. Every
+    /// attempt must end with this call, or its entry stays in memory. Call it after the catalog has begun to answer [`OpenError::Revoked`]: then no byte of the object
     /// leaves after the chunk that is on its way.
     pub fn revoke(&self, object: ObjectId) {
         self.watches.revoke(object);
@@ -175,7 +175,7 @@ fn rejected(kind: &'static str, rejection: Rejection) -> Response<Body> {
     let reason = rejection.label();
     metrics::counter!("media_signed_url_validation_failures_total", "reason" => reason)
         .increment(1);
-    tracing::warn!(kind, reason, "media path refused");
+    tracing::info!(kind, reason, "media path refused");
     match rejection {
         Rejection::NotFound => refusal(StatusCode::NOT_FOUND, "not found\n"),
         Rejection::Expired => refusal(StatusCode::FORBIDDEN, "expired\n"),

@@ -1,11 +1,12 @@
 //! The same server through clients we did not write, and through many at once.
 
+use std::io::Write as _;
 use std::process::Output;
 use std::sync::Arc;
 
-use shoal_media::{Extent, Kind, Medium, Milestone};
+use shoal_media::{Content, Digest, Extent, Kind, Medium, Milestone};
 
-use crate::stage::{BOOT, KIB, RawClient, Stage, TASK, file_medium, medium, pattern};
+use crate::stage::{BOOT, KIB, RawClient, Stage, TASK, bytes_of, file_medium, medium, pattern};
 
 async fn curl(arguments: &[&str]) -> Output {
     let mut curl = tokio::process::Command::new("curl");
@@ -26,6 +27,20 @@ async fn curl_reads_whole_ranged_and_suffixed() {
     assert!(curl(&["-r", "-2048", &url]).await.stdout == bytes[bytes.len() - 2048..]);
     let resumed = curl(&["-C", "307000", &url]).await.stdout;
     assert!(resumed == bytes[307_000..]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_on_disk_only_is_served_like_one_in_the_page_cache() {
+    let bytes = pattern(1024 * KIB);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes).unwrap();
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let content = Content::file(file).unwrap();
+    let stage = Stage::new();
+    stage.put(BOOT, &Medium::new(content, Digest::of(&bytes), vec![]).unwrap());
+    let response = stage.send("GET", &stage.path(BOOT, Kind::Boot), &[]).await;
+    assert!(bytes_of(response).await == bytes);
 }
 
 #[tokio::test]
