@@ -1,0 +1,299 @@
+//! One BMC: its state, who may change it, and what each request does. The HTTP around it and the
+//! host behind it live in their own modules.
+
+mod power;
+mod slots;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::{Map, Value, json};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Clock, Config, Faults, HostConfig, HostScript, Journal, Persona,
+    board::Board,
+    config::Secret,
+    document::{METADATA, View},
+    host,
+    journal::Effect,
+    persona::{EtagForm, IfMatch},
+    reply::Reply,
+    session::{Offer, Sessions},
+    target::Target,
+    timeline::{Event, Timeline},
+    tls::{self, TlsError},
+};
+
+/// A request as it came in.
+pub(crate) struct Ask {
+    pub(crate) connection: u64,
+    /// When it had arrived.
+    pub(crate) at: Duration,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+}
+
+/// What a request brought along.
+pub(crate) enum Body {
+    Empty,
+    Json(Value),
+    Other,
+}
+
+impl Ask {
+    pub(crate) fn json(&self) -> Option<&Value> {
+        match &self.body {
+            Body::Json(value) => Some(value),
+            Body::Empty | Body::Other => None,
+        }
+    }
+
+    fn object(&self) -> Result<&Map<String, Value>, Reply> {
+        self.json().and_then(Value::as_object).ok_or_else(Reply::malformed)
+    }
+}
+
+pub(crate) struct Bmc {
+    pub(crate) persona: Persona,
+    pub(crate) serial: String,
+    pub(crate) uuid: String,
+    user: String,
+    password: Secret,
+    pub(crate) clock: Clock,
+    media: reqwest::Client,
+    media_patience: Duration,
+    pub(crate) host: HostConfig,
+    script: Mutex<HostScript>,
+    pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+    pub(crate) timeline: Timeline,
+    sessions: Mutex<Sessions>,
+    board: Mutex<Board>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Bmc {
+    pub(crate) fn new(config: Config) -> Result<Self, TlsError> {
+        let mode = config.persona.boot.modes.first().cloned();
+        let board = Board::new(config.persona.slots.len(), mode, config.host.installed);
+        Ok(Self {
+            media: tls::media_client(config.media_ca.as_deref())?,
+            media_patience: config.media_patience,
+            script: Mutex::new(config.host.script.clone()),
+            persona: config.persona,
+            serial: config.serial,
+            uuid: config.uuid,
+            user: config.user,
+            password: config.password,
+            clock: config.clock,
+            host: config.host,
+            journal: Journal::default(),
+            faults: Faults::default(),
+            timeline: Timeline::new(),
+            sessions: Mutex::new(Sessions::default()),
+            board: Mutex::new(board),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn script(&self) -> HostScript {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_script(&self, script: HostScript) {
+        *self.script.lock().unwrap_or_else(PoisonError::into_inner) = script;
+    }
+
+    /// Does what a request asks, unless it may not.
+    pub(crate) async fn perform(self: &Arc<Self>, ask: &Ask, seq: u64) -> Reply {
+        let target = Target::find(&self.persona, &ask.path);
+        let public = target.is_some_and(|target| target.is_public(ask.method.as_str()));
+        if !public && !self.admits(&ask.headers) {
+            return Reply::unauthorized();
+        }
+        let Some(target) = target else { return Reply::not_found() };
+        let allow = target.allow(&self.persona);
+        if !allow.split(", ").any(|method| method == ask.method.as_str()) {
+            return Reply::not_allowed(allow);
+        }
+        let done = match (target, ask.method.as_str()) {
+            (_, "GET" | "HEAD") => self.read(target, ask),
+            (Target::Sessions, _) => self.login(ask, seq),
+            (Target::Session(id), _) => self.logout(id, seq),
+            (Target::Reset, _) => self.reset(ask, seq),
+            (Target::System, _) => self.patch_system(ask, seq),
+            (Target::Insert(_, slot), _) => self.insert_by_action(slot, ask, seq).await,
+            (Target::Eject(_, slot), _) => self.eject_by_action(slot, ask, seq),
+            (Target::Slot(_, slot), _) => self.patch_slot(target, slot, ask, seq).await,
+            _ => Err(Reply::not_allowed(allow)),
+        };
+        done.unwrap_or_else(|refusal| refusal)
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        match Offer::of(headers) {
+            Offer::Token(token) => {
+                self.sessions().admit(&token, &self.persona.sessions, self.clock.now())
+            }
+            Offer::Basic { user, password } => {
+                user == self.user && self.password.is(password.expose())
+            }
+            Offer::Nothing => false,
+        }
+    }
+
+    fn document(&self, target: Target) -> Option<Value> {
+        let now = self.clock.now();
+        let sessions = self.sessions().ids(&self.persona.sessions, now);
+        let board = self.board();
+        let view = View {
+            persona: &self.persona,
+            serial: &self.serial,
+            uuid: &self.uuid,
+            user: &self.user,
+            board: &board,
+            sessions: &sessions,
+            now,
+        };
+        view.document(target)
+    }
+
+    fn read(&self, target: Target, ask: &Ask) -> Result<Reply, Reply> {
+        let allow = target.allow(&self.persona);
+        if target == Target::Metadata {
+            return Ok(Reply::text("application/xml", METADATA).with(header::ALLOW, allow));
+        }
+        let mut document = self.document(target).ok_or_else(Reply::not_found)?;
+        self.expand(&mut document, &ask.query)?;
+        let etag = self.etag(&document);
+        if let (Some(etag), Some(fields)) = (&etag, document.as_object_mut()) {
+            fields.insert("@odata.etag".to_owned(), json!(etag));
+        }
+        let reply = Reply::json(StatusCode::OK, &document).with(header::ALLOW, allow);
+        Ok(match etag {
+            Some(etag) => reply.with(header::ETAG, etag),
+            None => reply,
+        })
+    }
+
+    /// Replaces a collection's links by their documents when the query asks for it.
+    fn expand(&self, document: &mut Value, query: &str) -> Result<(), Reply> {
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if name != "$expand" {
+                // Unknown parameters that begin with a dollar sign must not be ignored.
+                if name.starts_with('$') {
+                    return Err(Reply::error(
+                        501,
+                        "Base.1.12.QueryNotSupported",
+                        "Not served.",
+                        &[],
+                    ));
+                }
+                continue;
+            }
+            let form = value.split('(').next().unwrap_or_default();
+            if !self.persona.root.expand.iter().any(|known| known == form) {
+                return Err(Reply::error(501, "Base.1.12.QueryNotSupported", "Not served.", &[]));
+            }
+            if let Some(members) = document.get_mut("Members").and_then(Value::as_array_mut) {
+                for member in members {
+                    let path = member.get("@odata.id").and_then(Value::as_str).unwrap_or_default();
+                    let target = Target::find(&self.persona, path);
+                    if let Some(full) = target.and_then(|target| self.document(target)) {
+                        *member = full;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The entity tag of a document: a digest of everything that does not change by itself.
+    fn etag(&self, document: &Value) -> Option<String> {
+        let mut steady = document.clone();
+        if let Some(fields) = steady.as_object_mut() {
+            fields.remove("DateTime");
+        }
+        let digest = ring::digest::digest(&ring::digest::SHA256, steady.to_string().as_bytes());
+        let tag = data_encoding::HEXUPPER.encode(digest.as_ref().get(..4).unwrap_or_default());
+        match self.persona.etags.form {
+            EtagForm::None => None,
+            EtagForm::Weak => Some(format!("W/\"{tag}\"")),
+            EtagForm::Strong => Some(format!("\"{tag}\"")),
+        }
+    }
+
+    /// Checks `If-Match` before a PATCH.
+    fn check_precondition(&self, target: Target, ask: &Ask) -> Result<(), Reply> {
+        let habits = &self.persona.etags;
+        let offered = ask.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+        let (Some(offered), true) = (offered, habits.if_match != IfMatch::Ignored) else {
+            let missing = offered.is_none() && habits.if_match == IfMatch::Required;
+            return if missing {
+                Err(Reply::precondition(StatusCode::PRECONDITION_REQUIRED))
+            } else {
+                Ok(())
+            };
+        };
+        let holds = if offered == "*" {
+            habits.wildcard
+        } else {
+            self.document(target).and_then(|document| self.etag(&document)).as_deref()
+                == Some(offered)
+        };
+        if holds { Ok(()) } else { Err(Reply::precondition(StatusCode::PRECONDITION_FAILED)) }
+    }
+
+    fn login(&self, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
+        let body = ask.object()?;
+        let text =
+            |name: &str| body.get(name).and_then(Value::as_str).ok_or_else(|| Reply::missing(name));
+        if text("UserName")? != self.user || !self.password.is(text("Password")?) {
+            return Err(Reply::unauthorized());
+        }
+        let opened = self.sessions().open(&self.persona.sessions, self.clock.now());
+        let (id, token) =
+            opened.ok_or_else(|| Reply::refused(&self.persona.refusals.session_limit))?;
+        self.journal.changed(seq, Effect::Login);
+        let target = Target::Session(id);
+        let document = self.document(target).ok_or_else(Reply::not_found)?;
+        Ok(Reply::json(StatusCode::CREATED, &document)
+            .with(header::LOCATION, target.path(&self.persona))
+            .with(header::HeaderName::from_static("x-auth-token"), token.expose()))
+    }
+
+    fn logout(&self, id: u64, seq: u64) -> Result<Reply, Reply> {
+        if !self.sessions().close(id) {
+            return Err(Reply::not_found());
+        }
+        self.journal.changed(seq, Effect::Logout);
+        Ok(Reply::accepted(&self.persona.success))
+    }
+
+    /// Gives the host power and starts its run. The caller holds the board.
+    pub(crate) fn start_host(self: &Arc<Self>, board: &mut Board, at: Duration) {
+        let (number, cut) = board.switch_on(at, &self.stop);
+        self.timeline.push(at, Event::PoweredOn);
+        let bmc = Arc::clone(self);
+        self.tasks.spawn(async move {
+            cut.run_until_cancelled(host::run(bmc, number, at)).await;
+        });
+    }
+}

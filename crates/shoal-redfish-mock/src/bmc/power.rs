@@ -1,0 +1,157 @@
+//! Writes to the system: resets and the boot override.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{Ask, Bmc};
+use crate::{
+    board::{Board, BootOverride, HostPhase},
+    journal::Effect,
+    reply::Reply,
+    target::Target,
+    timeline::Event,
+};
+
+/// What a host does after it followed a graceful request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Afterwards {
+    StayOff,
+    PowerOn,
+}
+
+impl Bmc {
+    pub(super) fn reset(self: &Arc<Self>, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
+        let kind = ask.object()?.get("ResetType").ok_or_else(|| Reply::missing("ResetType"))?;
+        let kind = kind.as_str().unwrap_or_default();
+        if !self.persona.power.reset_types.iter().any(|known| known == kind) {
+            return Err(Reply::bad_value("ResetType"));
+        }
+        let now = self.clock.now();
+        let mut board = self.board();
+        match (kind, board.on) {
+            ("On" | "ForceOn", true) => {
+                return Err(Reply::refused(&self.persona.refusals.already_on));
+            }
+            ("On" | "ForceOn" | "PushPowerButton", false) => {
+                self.check_rest_after_off(&board, now)?;
+                self.journal.changed(seq, Effect::PowerOn);
+                self.start_host(&mut board, now);
+            }
+            ("ForceOff", true) => {
+                self.journal.changed(seq, Effect::PowerOff);
+                self.stop_host(&mut board, now, Event::PoweredOff);
+            }
+            ("ForceRestart" | "PowerCycle", true) => {
+                self.journal.changed(seq, Effect::Restart);
+                self.stop_host(&mut board, now, Event::PoweredOff);
+                self.start_host(&mut board, now);
+            }
+            ("GracefulShutdown" | "PushPowerButton", true) => {
+                self.journal.changed(seq, Effect::AskedGracefully);
+                self.ask_host(&board, Afterwards::StayOff);
+            }
+            ("GracefulRestart", true) => {
+                self.journal.changed(seq, Effect::AskedGracefully);
+                self.ask_host(&board, Afterwards::PowerOn);
+            }
+            // An interrupt changes nothing that is simulated; anything else needs power.
+            ("Nmi", true) => {}
+            (_, true) => return Err(Reply::bad_value("ResetType")),
+            (_, false) => return Err(Reply::refused(&self.persona.refusals.already_off)),
+        }
+        Ok(Reply::accepted(&self.persona.success))
+    }
+
+    fn check_rest_after_off(&self, board: &Board, now: Duration) -> Result<(), Reply> {
+        let rest = Duration::from_millis(self.persona.power.no_on_after_off_ms);
+        if board.changed.is_some_and(|changed| now < changed + rest) {
+            return Err(Reply::refused(&self.persona.refusals.on_too_soon));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop_host(&self, board: &mut Board, at: Duration, event: Event) {
+        board.switch_off(at);
+        self.timeline.push(at, event);
+    }
+
+    /// Asks the operating system, which follows after a while if there is one.
+    fn ask_host(self: &Arc<Self>, board: &Board, afterwards: Afterwards) {
+        if !matches!(board.phase, HostPhase::MaintenanceOs | HostPhase::Installed) {
+            return;
+        }
+        let asked = board.run;
+        let follows = self.clock.now() + Duration::from_millis(self.persona.power.graceful_ms);
+        let bmc = Arc::clone(self);
+        let cut = board.cut.clone();
+        self.tasks.spawn(async move {
+            if cut.run_until_cancelled(bmc.clock.sleep_until(follows)).await.is_none() {
+                return;
+            }
+            let mut board = bmc.board();
+            if board.run != asked {
+                return;
+            }
+            let now = bmc.clock.now();
+            bmc.stop_host(&mut board, now, Event::SwitchedItselfOff);
+            if afterwards == Afterwards::PowerOn {
+                bmc.start_host(&mut board, now);
+            }
+        });
+    }
+
+    pub(super) fn patch_system(&self, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
+        let body = ask.object()?;
+        if let Some(unknown) = body.keys().find(|name| *name != "Boot") {
+            return Err(Reply::unknown_property(unknown));
+        }
+        self.check_precondition(Target::System, ask)?;
+        let wanted = body.get("Boot").ok_or_else(|| Reply::missing("Boot"))?;
+        let mut board = self.board();
+        if self.persona.boot.refused_in_post && board.phase == HostPhase::Post {
+            return Err(Reply::refused(&self.persona.refusals.in_post));
+        }
+        let boot = self.merged(&board.boot, wanted)?;
+        self.journal.changed(
+            seq,
+            match boot.enabled.as_str() {
+                "Once" => Effect::BootOnce { target: boot.target.clone() },
+                "Continuous" => Effect::BootAlways { target: boot.target.clone() },
+                _ => Effect::BootCleared,
+            },
+        );
+        board.boot = boot;
+        Ok(Reply::accepted(&self.persona.success))
+    }
+
+    /// The override after a PATCH: what is not sent stays.
+    fn merged(&self, current: &BootOverride, wanted: &Value) -> Result<BootOverride, Reply> {
+        let fields = wanted.as_object().ok_or_else(|| Reply::bad_value("Boot"))?;
+        let habits = &self.persona.boot;
+        let mut boot = current.clone();
+        for (name, value) in fields {
+            let value = value.as_str().ok_or_else(|| Reply::bad_value(name))?;
+            let allowed = match name.as_str() {
+                "BootSourceOverrideEnabled" => &habits.enabled,
+                "BootSourceOverrideTarget" => &habits.targets,
+                "BootSourceOverrideMode" if !habits.modes.is_empty() => &habits.modes,
+                _ => return Err(Reply::unknown_property(name)),
+            };
+            if !allowed.iter().any(|known| known == value) {
+                return Err(Reply::bad_value(name));
+            }
+            match name.as_str() {
+                "BootSourceOverrideEnabled" => value.clone_into(&mut boot.enabled),
+                "BootSourceOverrideTarget" => value.clone_into(&mut boot.target),
+                _ => boot.mode = Some(value.to_owned()),
+            }
+        }
+        // Either half of "no override" implies the other.
+        if boot.enabled == "Disabled" || boot.target == "None" {
+            "Disabled".clone_into(&mut boot.enabled);
+            "None".clone_into(&mut boot.target);
+        }
+        Ok(boot)
+    }
+}

@@ -1,0 +1,165 @@
+//! Writes to slots: a medium goes in only after it was opened over the network, and comes out
+//! whether or not the host still reads it.
+
+use std::{sync::Arc, time::Duration};
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{Ask, Bmc, Body};
+use crate::{
+    board::Board,
+    journal::Effect,
+    medium::{ImageUrl, Medium},
+    reply::Reply,
+    target::Target,
+    timeline::Event,
+};
+
+/// An insertion as it was asked for.
+struct Insertion {
+    url: ImageUrl,
+    write_protected: bool,
+}
+
+impl Bmc {
+    pub(super) async fn insert_by_action(
+        &self,
+        slot: usize,
+        ask: &Ask,
+        seq: u64,
+    ) -> Result<Reply, Reply> {
+        let insertion = self.insertion(ask.object()?)?;
+        self.insert(slot, insertion, seq).await
+    }
+
+    pub(super) fn eject_by_action(&self, slot: usize, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
+        match &ask.body {
+            Body::Json(Value::Object(_)) => {}
+            Body::Empty if !self.persona.media.eject_needs_object => {}
+            Body::Empty => {
+                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE.as_u16();
+                return Err(Reply::error(
+                    status,
+                    "Base.1.12.MalformedJSON",
+                    "The action needs a JSON object.",
+                    &[],
+                ));
+            }
+            Body::Json(_) | Body::Other => return Err(Reply::malformed()),
+        }
+        self.eject(slot, seq)
+    }
+
+    /// `PATCH {Image}` inserts, `PATCH {Image: null}` ejects.
+    pub(super) async fn patch_slot(
+        &self,
+        target: Target,
+        slot: usize,
+        ask: &Ask,
+        seq: u64,
+    ) -> Result<Reply, Reply> {
+        let body = ask.object()?;
+        self.check_precondition(target, ask)?;
+        match body.get("Image") {
+            Some(Value::Null) => self.eject(slot, seq),
+            Some(_) => self.insert(slot, self.insertion(body)?, seq).await,
+            None => Err(Reply::missing("Image")),
+        }
+    }
+
+    fn insertion(&self, body: &Map<String, Value>) -> Result<Insertion, Reply> {
+        let habits = &self.persona.media;
+        if let Some(unknown) = body.keys().find(|name| !habits.accepts.contains(name)) {
+            return Err(Reply::unknown_property(unknown));
+        }
+        let url = body.get("Image").ok_or_else(|| Reply::missing("Image"))?;
+        let url = url.as_str().ok_or_else(|| Reply::bad_value("Image"))?;
+        let flag = |name: &str| match body.get(name) {
+            None => Ok(true),
+            Some(value) => value.as_bool().ok_or_else(|| Reply::bad_value(name)),
+        };
+        if !flag("Inserted")? {
+            return Err(Reply::bad_value("Inserted"));
+        }
+        let scheme = url.split("://").next().unwrap_or_default();
+        let usable = url.len() <= habits.max_url_bytes
+            && habits.schemes.iter().any(|known| known == scheme)
+            && !url.contains(|c| habits.forbidden_in_url.contains(c))
+            && (habits.suffixes.is_empty() || habits.suffixes.iter().any(|end| url.ends_with(end)));
+        if !usable {
+            return Err(Reply::refused(&self.persona.refusals.url_refused));
+        }
+        Ok(Insertion { url: ImageUrl::new(url), write_protected: flag("WriteProtected")? })
+    }
+
+    async fn insert(&self, slot: usize, insertion: Insertion, seq: u64) -> Result<Reply, Reply> {
+        self.check_room(&self.board(), slot)?;
+        let id = self.slot_id(slot);
+        let opened = Medium::open(
+            &self.media,
+            &insertion.url,
+            &self.persona.media,
+            self.media_patience,
+            &self.host.scratch.join(format!("prefetch-{id}")),
+        )
+        .await;
+        let medium = opened.map_err(|error| {
+            let why = error.chain();
+            self.timeline.push(self.clock.now(), Event::ReadFailed { slot: id.clone(), why });
+            let refusals = &self.persona.refusals;
+            Reply::refused(if error.is_not_found() {
+                &refusals.media_not_found
+            } else {
+                &refusals.media_unreachable
+            })
+        })?;
+        let mut board = self.board();
+        // Another request may have been faster while the medium was opened.
+        self.check_room(&board, slot)?;
+        let socket = board.sockets.get_mut(slot).ok_or_else(Reply::not_found)?;
+        self.timeline.push(
+            self.clock.now(),
+            Event::MediumOpened {
+                slot: id.clone(),
+                bytes: medium.len(),
+                whole: self.persona.media.prefetch,
+            },
+        );
+        socket.medium = Some(Arc::new(medium));
+        socket.write_protected = insertion.write_protected;
+        socket.stale = None;
+        self.journal.changed(seq, Effect::Insert { slot: id });
+        Ok(Reply::accepted(&self.persona.success))
+    }
+
+    /// Refuses when the slot, its device, or the BMC as a whole can take no further medium.
+    fn check_room(&self, board: &Board, slot: usize) -> Result<(), Reply> {
+        let device = self.persona.device(slot);
+        let held = || {
+            let sockets = board.sockets.iter().enumerate();
+            sockets.filter(|(_, socket)| socket.medium.is_some()).map(|(index, _)| index)
+        };
+        let taken = held().any(|index| self.persona.device(index) == device);
+        if taken || held().count() >= self.persona.media.max_at_once {
+            return Err(Reply::refused(&self.persona.refusals.media_occupied));
+        }
+        Ok(())
+    }
+
+    fn eject(&self, slot: usize, seq: u64) -> Result<Reply, Reply> {
+        let mut board = self.board();
+        let socket = board.sockets.get_mut(slot).ok_or_else(Reply::not_found)?;
+        let Some(medium) = socket.medium.take() else {
+            return Err(Reply::refused(&self.persona.refusals.media_empty));
+        };
+        let linger = Duration::from_millis(self.persona.media.stale_inserted_ms);
+        socket.stale = Some((medium.url().clone(), self.clock.now() + linger));
+        self.journal.changed(seq, Effect::Eject { slot: self.slot_id(slot) });
+        Ok(Reply::accepted(&self.persona.success))
+    }
+
+    pub(crate) fn slot_id(&self, slot: usize) -> String {
+        self.persona.slots.get(slot).map(|facts| facts.id.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,205 @@
+//! The state of a machine: power, slots, boot override, disk. One lock guards all of it, and a
+//! run of the host may change it only while that run is the current one, so that a power cut
+//! ends whatever the host was doing.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    medium::{ImageUrl, Medium},
+    timeline::{Boot, BootFrom},
+};
+
+/// Where the host stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HostPhase {
+    /// Without power.
+    Off,
+    /// Testing itself.
+    Post,
+    /// Firmware looks for something to boot, or loads it.
+    Booting,
+    /// The maintenance OS runs.
+    MaintenanceOs,
+    /// The installed system runs.
+    Installed,
+    /// Firmware found nothing to boot.
+    NoBootDevice,
+    /// The host stands still.
+    Hung,
+}
+
+/// The boot override as it reads back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootOverride {
+    /// `Disabled`, `Once` or `Continuous`.
+    pub enabled: String,
+    /// Such as `Cd`.
+    pub target: String,
+    /// `UEFI` or `Legacy`; `None` where the persona knows no mode.
+    pub mode: Option<String>,
+}
+
+/// One slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotState {
+    /// Id of the slot.
+    pub id: String,
+    /// The medium in it.
+    pub image: Option<ImageUrl>,
+}
+
+/// What is in a slot, and what it still claims.
+#[derive(Default)]
+pub(crate) struct Socket {
+    pub(crate) medium: Option<Arc<Medium>>,
+    pub(crate) write_protected: bool,
+    /// The image a slot still claims after its ejection, and until when.
+    pub(crate) stale: Option<(ImageUrl, Duration)>,
+}
+
+impl Socket {
+    /// The image that the slot claims to hold now.
+    pub(crate) fn claims(&self, now: Duration) -> Option<&ImageUrl> {
+        match (&self.medium, &self.stale) {
+            (Some(medium), _) => Some(medium.url()),
+            (None, Some((url, until))) if now < *until => Some(url),
+            (None, _) => None,
+        }
+    }
+}
+
+pub(crate) struct Board {
+    pub(crate) on: bool,
+    /// When power last changed; `None` before the first change.
+    pub(crate) changed: Option<Duration>,
+    pub(crate) last_reset: Option<jiff::Timestamp>,
+    pub(crate) sockets: Vec<Socket>,
+    pub(crate) boot: BootOverride,
+    pub(crate) installed: bool,
+    pub(crate) phase: HostPhase,
+    pub(crate) boots: Vec<Boot>,
+    /// Number of the current run of the host; every power change begins a new one.
+    pub(crate) run: u64,
+    pub(crate) cut: CancellationToken,
+}
+
+impl Board {
+    pub(crate) fn new(slots: usize, mode: Option<String>, installed: bool) -> Self {
+        Self {
+            on: false,
+            changed: None,
+            last_reset: None,
+            sockets: std::iter::repeat_with(Socket::default).take(slots).collect(),
+            boot: BootOverride { enabled: "Disabled".to_owned(), target: "None".to_owned(), mode },
+            installed,
+            phase: HostPhase::Off,
+            boots: Vec::new(),
+            run: 0,
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// Gives the host power; answers the number of its run and the token that ends it, which a
+    /// power cut or `stop` cancels.
+    pub(crate) fn switch_on(
+        &mut self,
+        now: Duration,
+        stop: &CancellationToken,
+    ) -> (u64, CancellationToken) {
+        self.cut.cancel();
+        self.cut = stop.child_token();
+        self.run += 1;
+        self.on = true;
+        self.changed = Some(now);
+        self.last_reset = Some(jiff::Timestamp::now());
+        self.phase = HostPhase::Post;
+        (self.run, self.cut.clone())
+    }
+
+    /// Takes the host's power, which ends its run at once.
+    pub(crate) fn switch_off(&mut self, now: Duration) {
+        self.cut.cancel();
+        self.run += 1;
+        self.on = false;
+        self.changed = Some(now);
+        self.phase = HostPhase::Off;
+    }
+
+    /// `PowerState` as it reads, which may lag behind.
+    pub(crate) fn power_state(
+        &self,
+        now: Duration,
+        lag: Duration,
+        transitional: bool,
+    ) -> &'static str {
+        let lags = self.changed.is_some_and(|changed| now < changed + lag);
+        match (self.on, lags, transitional) {
+            (true, true, true) => "PoweringOn",
+            (false, true, true) => "PoweringOff",
+            (true, false, _) | (false, true, false) => "On",
+            (false, false, _) | (true, true, false) => "Off",
+        }
+    }
+
+    /// Uses up a one-time override and answers the target that counts for this boot.
+    pub(crate) fn consume_override(&mut self) -> (Option<String>, bool) {
+        match self.boot.enabled.as_str() {
+            "Once" => {
+                let target = std::mem::replace(&mut self.boot.target, "None".to_owned());
+                "Disabled".clone_into(&mut self.boot.enabled);
+                (Some(target), true)
+            }
+            "Continuous" => (Some(self.boot.target.clone()), false),
+            _ => (None, false),
+        }
+    }
+
+    pub(crate) fn booted(&mut self, from: BootFrom, at: Duration) {
+        self.boots.push(Boot { from, at });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_state_lags_as_the_persona_says() {
+        let mut board = Board::new(0, None, false);
+        let lag = Duration::from_secs(2);
+        assert_eq!(board.power_state(Duration::ZERO, lag, false), "Off");
+        board.switch_on(Duration::from_secs(10), &CancellationToken::new());
+        assert_eq!(board.power_state(Duration::from_secs(11), lag, false), "Off");
+        assert_eq!(board.power_state(Duration::from_secs(11), lag, true), "PoweringOn");
+        assert_eq!(board.power_state(Duration::from_secs(12), lag, false), "On");
+        board.switch_off(Duration::from_secs(20));
+        assert_eq!(board.power_state(Duration::from_secs(21), lag, false), "On");
+        assert_eq!(board.power_state(Duration::from_secs(21), lag, true), "PoweringOff");
+        assert_eq!(board.power_state(Duration::from_secs(22), lag, false), "Off");
+    }
+
+    #[test]
+    fn a_one_time_override_is_used_up_and_a_lasting_one_is_not() {
+        let mut board = Board::new(0, None, false);
+        board.boot.enabled = "Once".to_owned();
+        board.boot.target = "Cd".to_owned();
+        assert_eq!(board.consume_override(), (Some("Cd".to_owned()), true));
+        assert_eq!(board.consume_override(), (None, false));
+        board.boot.enabled = "Continuous".to_owned();
+        board.boot.target = "Cd".to_owned();
+        assert_eq!(board.consume_override(), (Some("Cd".to_owned()), false));
+        assert_eq!(board.consume_override(), (Some("Cd".to_owned()), false));
+    }
+
+    #[test]
+    fn a_power_cut_ends_the_run() {
+        let mut board = Board::new(0, None, false);
+        let (run, cut) = board.switch_on(Duration::ZERO, &CancellationToken::new());
+        board.switch_off(Duration::ZERO);
+        assert!(cut.is_cancelled());
+        assert_ne!(board.run, run);
+    }
+}

@@ -1,0 +1,276 @@
+//! The JSON documents a BMC serves, written from its persona and state at the moment of asking.
+
+mod system;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Persona,
+    board::Board,
+    persona::{EmptyImage, Under},
+    target::Target,
+};
+
+/// Everything a document is made of.
+pub(crate) struct View<'a> {
+    pub(crate) persona: &'a Persona,
+    pub(crate) serial: &'a str,
+    pub(crate) uuid: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) board: &'a Board,
+    pub(crate) sessions: &'a [u64],
+    pub(crate) now: Duration,
+}
+
+/// The CSDL document; it names the schemas in use and includes none of them.
+pub(crate) const METADATA: &str = concat!(
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
+    "<edmx:Edmx xmlns:edmx=\"http://docs.oasis-open.org/odata/ns/edmx\" Version=\"4.0\">",
+    "<edmx:Reference Uri=\"http://redfish.dmtf.org/schemas/v1/ServiceRoot_v1.xml\">",
+    "<edmx:Include Namespace=\"ServiceRoot\"/></edmx:Reference>",
+    "<edmx:DataServices>",
+    "<Schema xmlns=\"http://docs.oasis-open.org/odata/ns/edm\" Namespace=\"Service\">",
+    "<EntityContainer Name=\"Service\" Extends=\"ServiceRoot.v1_0_0.ServiceContainer\"/>",
+    "</Schema></edmx:DataServices></edmx:Edmx>"
+);
+
+impl View<'_> {
+    /// The document of a readable target; `None` for one that is not there now.
+    pub(crate) fn document(&self, target: Target) -> Option<Value> {
+        let document = match target {
+            Target::Versions => return Some(json!({"v1": "/redfish/v1/"})),
+            Target::OData => return Some(self.odata()),
+            Target::Root => self.root(),
+            Target::SessionService => self.session_service(),
+            Target::Sessions => {
+                let members = self.sessions.iter().map(|id| Target::Session(*id));
+                self.collection("SessionCollection", "Sessions", members)
+            }
+            Target::Session(id) => self.session(id)?,
+            Target::AccountService => json!({
+                "@odata.type": "#AccountService.v1_7_0.AccountService",
+                "Id": "AccountService", "Name": "Account Service", "ServiceEnabled": true,
+                "Accounts": self.link(Target::Accounts), "Roles": self.link(Target::Roles),
+            }),
+            Target::Accounts => {
+                self.collection("ManagerAccountCollection", "Accounts", [Target::Account])
+            }
+            Target::Account => json!({
+                "@odata.type": "#ManagerAccount.v1_6_0.ManagerAccount",
+                "Id": "1", "Name": "User Account", "UserName": self.user, "Password": null,
+                "Enabled": true, "Locked": false, "RoleId": "Administrator",
+                "AccountTypes": ["Redfish"],
+                "Links": {"Role": self.link(Target::Role)},
+            }),
+            Target::Roles => self.collection("RoleCollection", "Roles", [Target::Role]),
+            Target::Role => json!({
+                "@odata.type": "#Role.v1_3_0.Role",
+                "Id": "Administrator", "Name": "Administrator", "RoleId": "Administrator",
+                "IsPredefined": true,
+                "AssignedPrivileges":
+                    ["Login", "ConfigureManager", "ConfigureUsers", "ConfigureComponents",
+                     "ConfigureSelf"],
+            }),
+            Target::Systems => {
+                self.collection("ComputerSystemCollection", "Systems", [Target::System])
+            }
+            Target::System => self.system(),
+            Target::ResetInfo => self.reset_info(),
+            Target::Managers => self.collection("ManagerCollection", "Managers", [Target::Manager]),
+            Target::Manager => self.manager(),
+            Target::ChassisAll => {
+                self.collection("ChassisCollection", "Chassis", [Target::Chassis])
+            }
+            Target::Chassis => self.chassis(),
+            Target::Slots(under) => {
+                let slots = self.persona.slots.iter().enumerate();
+                let listed = slots.filter(|(_, slot)| slot.under.contains(&under));
+                let members = listed.map(|(index, _)| Target::Slot(under, index));
+                self.collection("VirtualMediaCollection", "Virtual Media", members)
+            }
+            Target::Slot(under, index) => self.slot(under, index)?,
+            Target::Metadata | Target::Reset | Target::Insert(..) | Target::Eject(..) => {
+                return None;
+            }
+        };
+        Some(self.identified(target, document))
+    }
+
+    /// Adds what every resource carries.
+    fn identified(&self, target: Target, document: Value) -> Value {
+        let mut fields = Map::new();
+        let kind = document.get("@odata.type").and_then(Value::as_str).unwrap_or_default();
+        let schema = kind.trim_start_matches('#').split('.').next().unwrap_or_default();
+        fields.insert(
+            "@odata.context".to_owned(),
+            json!(format!("/redfish/v1/$metadata#{schema}.{schema}")),
+        );
+        fields.insert("@odata.id".to_owned(), json!(target.path(self.persona)));
+        if let Value::Object(own) = document {
+            fields.extend(own);
+        }
+        Value::Object(fields)
+    }
+
+    fn link(&self, target: Target) -> Value {
+        json!({"@odata.id": target.path(self.persona)})
+    }
+
+    fn collection(
+        &self,
+        schema: &str,
+        name: &str,
+        members: impl IntoIterator<Item = Target>,
+    ) -> Value {
+        let members: Vec<Value> = members.into_iter().map(|target| self.link(target)).collect();
+        json!({
+            "@odata.type": format!("#{schema}.{schema}"),
+            "Name": format!("{name} Collection"),
+            "Members@odata.count": members.len(),
+            "Members": members,
+        })
+    }
+
+    fn odata(&self) -> Value {
+        let entry = |name: &str, target: Target| json!({"name": name, "kind": "Singleton", "url": target.path(self.persona)});
+        json!({
+            "@odata.context": "/redfish/v1/$metadata",
+            "value": [
+                {"name": "Service", "kind": "Singleton", "url": "/redfish/v1/"},
+                entry("Systems", Target::Systems),
+                entry("Managers", Target::Managers),
+                entry("Chassis", Target::ChassisAll),
+                entry("AccountService", Target::AccountService),
+            ],
+        })
+    }
+
+    fn root(&self) -> Value {
+        let facts = &self.persona.root;
+        let expand = |form: &str| facts.expand.iter().any(|known| known == form);
+        let mut root = json!({
+            "@odata.type": format!("#ServiceRoot.{}.ServiceRoot", facts.schema),
+            "Id": "RootService", "Name": "Root Service",
+            "RedfishVersion": facts.redfish_version,
+            "UUID": self.uuid,
+            "Systems": self.link(Target::Systems),
+            "Managers": self.link(Target::Managers),
+            "Chassis": self.link(Target::ChassisAll),
+            "AccountService": self.link(Target::AccountService),
+            "ProtocolFeaturesSupported": {
+                "ExpandQuery": {
+                    "ExpandAll": expand("*"), "NoLinks": expand("."), "Links": expand("~"),
+                    "Levels": !facts.expand.is_empty(), "MaxLevels": 1,
+                },
+                "FilterQuery": false, "OnlyMemberQuery": false, "SelectQuery": false,
+            },
+            "Links": {},
+        });
+        if let Some(vendor) = &facts.vendor {
+            put(&mut root, "Vendor", json!(vendor));
+        }
+        if let Some(product) = &facts.product {
+            put(&mut root, "Product", json!(product));
+        }
+        if self.persona.sessions.supported {
+            put(&mut root, "SessionService", self.link(Target::SessionService));
+            put(&mut root, "Links", json!({"Sessions": self.link(Target::Sessions)}));
+        }
+        root
+    }
+
+    fn session_service(&self) -> Value {
+        json!({
+            "@odata.type": "#SessionService.v1_1_8.SessionService",
+            "Id": "SessionService", "Name": "Session Service", "ServiceEnabled": true,
+            "SessionTimeout": self.persona.sessions.advertised_seconds,
+            "Sessions": self.link(Target::Sessions),
+        })
+    }
+
+    fn session(&self, id: u64) -> Option<Value> {
+        self.sessions.contains(&id).then(|| {
+            json!({
+                "@odata.type": "#Session.v1_3_0.Session",
+                "Id": id.to_string(), "Name": "User Session", "UserName": self.user,
+            })
+        })
+    }
+
+    fn manager(&self) -> Value {
+        let facts = &self.persona.manager;
+        let mut manager = json!({
+            "@odata.type": format!("#Manager.{}.Manager", facts.schema),
+            "Id": facts.id, "Name": facts.name, "ManagerType": "BMC", "Model": facts.model,
+            "FirmwareVersion": facts.firmware, "UUID": self.uuid, "PowerState": "On",
+            "ServiceEntryPointUUID": self.uuid,
+            "Status": {"Health": "OK", "State": "Enabled"},
+            "Links": {
+                "ManagerForServers": [self.link(Target::System)],
+                "ManagerForChassis": [self.link(Target::Chassis)],
+            },
+        });
+        if facts.date_time {
+            put(&mut manager, "DateTime", json!(format!("{:.0}", jiff::Timestamp::now())));
+            put(&mut manager, "DateTimeLocalOffset", json!("+00:00"));
+        }
+        if self.lists_media(Under::Manager) {
+            put(&mut manager, "VirtualMedia", self.link(Target::Slots(Under::Manager)));
+        }
+        manager
+    }
+
+    fn chassis(&self) -> Value {
+        json!({
+            "@odata.type": "#Chassis.v1_15_0.Chassis",
+            "Id": self.persona.chassis.id, "Name": self.persona.chassis.name,
+            "ChassisType": "RackMount", "Manufacturer": self.persona.system.manufacturer,
+            "Model": self.persona.system.model, "SerialNumber": self.serial,
+            "Status": {"Health": "OK", "State": "Enabled"},
+            "Links": {
+                "ComputerSystems": [self.link(Target::System)],
+                "ManagedBy": [self.link(Target::Manager)],
+            },
+        })
+    }
+
+    fn slot(&self, under: Under, index: usize) -> Option<Value> {
+        let facts = self.persona.slots.get(index)?;
+        let socket = self.board.sockets.get(index)?;
+        let habits = &self.persona.media;
+        let claims = socket.claims(self.now);
+        let nothing = match habits.empty_image {
+            EmptyImage::Null => Value::Null,
+            EmptyImage::Blank => json!(""),
+        };
+        let name = claims.and_then(|url| url.as_str().rsplit('/').next());
+        Some(json!({
+            "@odata.type": format!("#VirtualMedia.{}.VirtualMedia", habits.schema),
+            "Id": facts.id, "Name": format!("{} {}", habits.name, facts.id),
+            "MediaTypes": facts.media_types,
+            "Image": claims.map_or(nothing.clone(), |url| json!(url.as_str())),
+            "ImageName": name.map_or(nothing, |name| json!(name)),
+            "Inserted": claims.is_some(),
+            "ConnectedVia": if claims.is_some() { "URI" } else { "NotConnected" },
+            "WriteProtected": claims.is_none() || socket.write_protected,
+            "Actions": {
+                "#VirtualMedia.InsertMedia":
+                    {"target": Target::Insert(under, index).path(self.persona)},
+                "#VirtualMedia.EjectMedia":
+                    {"target": Target::Eject(under, index).path(self.persona)},
+            },
+        }))
+    }
+
+    fn lists_media(&self, under: Under) -> bool {
+        self.persona.slots.iter().any(|slot| slot.under.contains(&under))
+    }
+}
+
+fn put(document: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a kind of BMC is: names, versions, and where its slots are listed. None of it changes
+//! what the BMC does.
+
+use serde::Deserialize;
+
+/// What the service root says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RootFacts {
+    /// `Vendor`; absent on older services.
+    pub vendor: Option<String>,
+    /// `Product`; absent on older services.
+    pub product: Option<String>,
+    /// Version in `@odata.type`, such as `v1_10_0`.
+    pub schema: String,
+    /// `RedfishVersion`.
+    pub redfish_version: String,
+    /// Forms of `$expand` that are served: any of `*`, `.`, `~`; others are refused with 501.
+    pub expand: Vec<String>,
+}
+
+/// Where a BMC keeps the serial number that is printed on the chassis.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum SerialIn {
+    /// In `SKU` (Dell's service tag).
+    Sku,
+    /// In `SerialNumber`.
+    SerialNumber,
+}
+
+/// What the `ComputerSystem` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemFacts {
+    /// Last path segment.
+    pub id: String,
+    /// Version in `@odata.type`.
+    pub schema: String,
+    /// `Name`.
+    pub name: String,
+    /// `Manufacturer`.
+    pub manufacturer: String,
+    /// `Model`.
+    pub model: String,
+    /// `BiosVersion`.
+    pub bios_version: String,
+    /// Which property carries the configured serial.
+    pub serial_in: SerialIn,
+    /// What the other of `SKU` and `SerialNumber` says.
+    pub other_serial: String,
+    /// Whether `BootProgress` is present.
+    pub boot_progress: bool,
+    /// Whether `Oem.Hpe.PostState` is present.
+    pub post_state: bool,
+}
+
+/// What the `Manager` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManagerFacts {
+    /// Last path segment.
+    pub id: String,
+    /// Version in `@odata.type`.
+    pub schema: String,
+    /// `Name`.
+    pub name: String,
+    /// `Model`.
+    pub model: String,
+    /// `FirmwareVersion`.
+    pub firmware: String,
+    /// Whether `DateTime` is present.
+    pub date_time: bool,
+}
+
+/// What the `Chassis` says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChassisFacts {
+    /// Last path segment.
+    pub id: String,
+    /// `Name`.
+    pub name: String,
+}
+
+/// A resource that lists virtual media.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Under {
+    /// `Systems/{id}/VirtualMedia`.
+    System,
+    /// `Managers/{id}/VirtualMedia`.
+    Manager,
+}
+
+/// One virtual media slot.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlotFacts {
+    /// Last path segment; unique within the persona.
+    pub id: String,
+    /// Every collection that lists the slot.
+    pub under: Vec<Under>,
+    /// `MediaTypes`.
+    pub media_types: Vec<String>,
+    /// A slot whose device this one shares: a medium in the one makes the other refuse.
+    pub same_device_as: Option<String>,
+}
+
+impl SlotFacts {
+    /// Whether firmware sees a medium in this slot as an optical drive.
+    pub fn is_optical(&self) -> bool {
+        self.media_types.iter().any(|kind| kind == "CD" || kind == "DVD")
+    }
+}

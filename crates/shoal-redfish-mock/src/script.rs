@@ -1,0 +1,152 @@
+//! What a simulated host will do, as data, so that a test or a demonstration states its story
+//! in one value.
+
+use std::time::Duration;
+
+/// A step of a workflow, run by the maintenance OS as a unit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// Partitions the disk; from here on the former system is gone.
+    Partition,
+    /// Writes the root filesystem.
+    ImageLinux,
+    /// Makes Linux bootable.
+    BootloaderLinux,
+    /// Writes the first-boot configuration.
+    ConfigDrive,
+    /// Applies the Windows image.
+    ImageWindows,
+    /// Makes Windows bootable.
+    BootloaderWindows,
+    /// Flashes firmware.
+    Firmware,
+}
+
+impl Step {
+    /// The key of the step in reports, such as `workflow.image-linux`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Partition => "workflow.partition",
+            Self::ImageLinux => "workflow.image-linux",
+            Self::BootloaderLinux => "workflow.bootloader-linux",
+            Self::ConfigDrive => "workflow.config-drive",
+            Self::ImageWindows => "workflow.image-windows",
+            Self::BootloaderWindows => "workflow.bootloader-windows",
+            Self::Firmware => "workflow.firmware",
+        }
+    }
+
+    /// The step of that key.
+    pub fn from_key(key: &str) -> Option<Self> {
+        [
+            Self::Partition,
+            Self::ImageLinux,
+            Self::BootloaderLinux,
+            Self::ConfigDrive,
+            Self::ImageWindows,
+            Self::BootloaderWindows,
+            Self::Firmware,
+        ]
+        .into_iter()
+        .find(|step| step.key() == key)
+    }
+
+    /// The steps that a target runs, in order; empty for a target this host does not know.
+    pub(crate) fn of_target(target: &str) -> &'static [Self] {
+        match target {
+            "install-linux.target" => {
+                &[Self::Partition, Self::ImageLinux, Self::BootloaderLinux, Self::ConfigDrive]
+            }
+            "install-windows.target" => {
+                &[Self::Partition, Self::ImageWindows, Self::BootloaderWindows]
+            }
+            "supermicro-update.target" => &[Self::Firmware],
+            _ => &[],
+        }
+    }
+}
+
+/// How the story of a boot ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Every step is done and success is reported.
+    #[default]
+    Succeed,
+    /// The step fails and the failure is reported.
+    FailAt(Step),
+    /// Every step is done and nothing is reported, ever.
+    NeverReport,
+    /// The reporter is run twice with success; one that remembers what it delivered posts once.
+    ReportTwice,
+    /// Success is reported this long after the last step.
+    ReportLate(Duration),
+    /// Success is reported before the first step, which is earlier than it can be true.
+    ReportEarly,
+    /// The host hangs in POST and reads no medium.
+    HangBeforeBoot,
+    /// The step never ends.
+    HangAt(Step),
+    /// The host switches itself off in the middle of the step.
+    PowerOffAt(Step),
+    /// Mains power fails in the middle of the step and returns after the given time, whereupon
+    /// the host powers on by itself.
+    LosePowerAt(Step, Duration),
+}
+
+/// One host's story and its pace; all times are clock time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostScript {
+    /// How it ends.
+    pub ending: Ending,
+    /// From power-on to the moment firmware looks for a boot medium.
+    pub post: Duration,
+    /// From the last read of the boot medium to a running maintenance OS.
+    pub os_start: Duration,
+    /// Length of each step.
+    pub step: Duration,
+    /// Percentages reported within each step, ascending.
+    pub progress: Vec<u8>,
+    /// From the boot of an installed system to its login prompt.
+    pub installed_start: Duration,
+}
+
+impl Default for HostScript {
+    /// Succeeds after 60 s of POST, 20 s of start, and 30 s for each step.
+    fn default() -> Self {
+        Self {
+            ending: Ending::Succeed,
+            post: Duration::from_mins(1),
+            os_start: Duration::from_secs(20),
+            step: Duration::from_secs(30),
+            progress: vec![50, 100],
+            installed_start: Duration::from_secs(40),
+        }
+    }
+}
+
+impl HostScript {
+    /// The usual pace with another ending.
+    pub fn ending(ending: Ending) -> Self {
+        Self { ending, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_of_every_target_has_a_key_that_leads_back() {
+        for target in ["install-linux.target", "install-windows.target", "supermicro-update.target"]
+        {
+            let steps = Step::of_target(target);
+            assert!(!steps.is_empty());
+            for step in steps {
+                assert_eq!(Step::from_key(step.key()), Some(*step));
+            }
+        }
+        assert_eq!(Step::from_key("workflow.tea"), None);
+    }
+}

@@ -1,0 +1,272 @@
+//! Which resource or action a path means. All paths of the service are decided here and printed
+//! by the same type, so that no two places can disagree about them.
+
+use crate::{EffectKind, Persona, persona::Under};
+
+/// What a path means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Versions,
+    Root,
+    OData,
+    Metadata,
+    SessionService,
+    Sessions,
+    Session(u64),
+    AccountService,
+    Accounts,
+    Account,
+    Roles,
+    Role,
+    Systems,
+    System,
+    ResetInfo,
+    Managers,
+    Manager,
+    ChassisAll,
+    Chassis,
+    Slots(Under),
+    Slot(Under, usize),
+    Reset,
+    Insert(Under, usize),
+    Eject(Under, usize),
+}
+
+const READ: &str = "GET, HEAD";
+const READ_PATCH: &str = "GET, HEAD, PATCH";
+
+impl Target {
+    /// The meaning of a path without query; a trailing slash does not matter.
+    pub(crate) fn find(persona: &Persona, path: &str) -> Option<Self> {
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        match segments.as_slice() {
+            ["redfish"] => Some(Self::Versions),
+            ["redfish", "v1"] => Some(Self::Root),
+            ["redfish", "v1", "odata"] => Some(Self::OData),
+            ["redfish", "v1", "$metadata"] => Some(Self::Metadata),
+            ["redfish", "v1", "SessionService", rest @ ..] if persona.sessions.supported => {
+                Self::session(rest)
+            }
+            ["redfish", "v1", "AccountService", rest @ ..] => Self::account(rest),
+            ["redfish", "v1", "Systems"] => Some(Self::Systems),
+            ["redfish", "v1", "Systems", id, rest @ ..] if *id == persona.system.id => {
+                Self::system(persona, rest)
+            }
+            ["redfish", "v1", "Managers"] => Some(Self::Managers),
+            ["redfish", "v1", "Managers", id, rest @ ..] if *id == persona.manager.id => match rest
+            {
+                [] => Some(Self::Manager),
+                ["VirtualMedia", rest @ ..] => Self::media(persona, Under::Manager, rest),
+                _ => None,
+            },
+            ["redfish", "v1", "Chassis"] => Some(Self::ChassisAll),
+            ["redfish", "v1", "Chassis", id] if *id == persona.chassis.id => Some(Self::Chassis),
+            _ => None,
+        }
+    }
+
+    fn session(rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::SessionService),
+            ["Sessions"] => Some(Self::Sessions),
+            ["Sessions", id] => id.parse().ok().map(Self::Session),
+            _ => None,
+        }
+    }
+
+    fn account(rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::AccountService),
+            ["Accounts"] => Some(Self::Accounts),
+            ["Accounts", "1"] => Some(Self::Account),
+            ["Roles"] => Some(Self::Roles),
+            ["Roles", "Administrator"] => Some(Self::Role),
+            _ => None,
+        }
+    }
+
+    fn system(persona: &Persona, rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::System),
+            ["Actions", "ComputerSystem.Reset"] => Some(Self::Reset),
+            ["ResetActionInfo"] if persona.power.action_info => Some(Self::ResetInfo),
+            ["VirtualMedia", rest @ ..] => Self::media(persona, Under::System, rest),
+            _ => None,
+        }
+    }
+
+    fn media(persona: &Persona, under: Under, rest: &[&str]) -> Option<Self> {
+        if !persona.slots.iter().any(|slot| slot.under.contains(&under)) {
+            return None;
+        }
+        let index = |id: &str| {
+            let listed = |index: &usize| {
+                persona.slots.get(*index).is_some_and(|slot| slot.under.contains(&under))
+            };
+            persona.slot(id).filter(listed)
+        };
+        match rest {
+            [] => Some(Self::Slots(under)),
+            [id] => index(id).map(|index| Self::Slot(under, index)),
+            [id, "Actions", "VirtualMedia.InsertMedia"] => {
+                index(id).map(|index| Self::Insert(under, index))
+            }
+            [id, "Actions", "VirtualMedia.EjectMedia"] => {
+                index(id).map(|index| Self::Eject(under, index))
+            }
+            _ => None,
+        }
+    }
+
+    /// The path that leads here.
+    pub(crate) fn path(self, persona: &Persona) -> String {
+        let system = || format!("/redfish/v1/Systems/{}", persona.system.id);
+        let slots = |under| match under {
+            Under::System => format!("{}/VirtualMedia", system()),
+            Under::Manager => format!("/redfish/v1/Managers/{}/VirtualMedia", persona.manager.id),
+        };
+        let slot = |under, index: usize| {
+            let id = persona.slots.get(index).map(|slot| slot.id.as_str()).unwrap_or_default();
+            format!("{}/{id}", slots(under))
+        };
+        match self {
+            Self::Versions => "/redfish".to_owned(),
+            Self::Root => "/redfish/v1".to_owned(),
+            Self::OData => "/redfish/v1/odata".to_owned(),
+            Self::Metadata => "/redfish/v1/$metadata".to_owned(),
+            Self::SessionService => "/redfish/v1/SessionService".to_owned(),
+            Self::Sessions => "/redfish/v1/SessionService/Sessions".to_owned(),
+            Self::Session(id) => format!("/redfish/v1/SessionService/Sessions/{id}"),
+            Self::AccountService => "/redfish/v1/AccountService".to_owned(),
+            Self::Accounts => "/redfish/v1/AccountService/Accounts".to_owned(),
+            Self::Account => "/redfish/v1/AccountService/Accounts/1".to_owned(),
+            Self::Roles => "/redfish/v1/AccountService/Roles".to_owned(),
+            Self::Role => "/redfish/v1/AccountService/Roles/Administrator".to_owned(),
+            Self::Systems => "/redfish/v1/Systems".to_owned(),
+            Self::System => system(),
+            Self::ResetInfo => format!("{}/ResetActionInfo", system()),
+            Self::Managers => "/redfish/v1/Managers".to_owned(),
+            Self::Manager => format!("/redfish/v1/Managers/{}", persona.manager.id),
+            Self::ChassisAll => "/redfish/v1/Chassis".to_owned(),
+            Self::Chassis => format!("/redfish/v1/Chassis/{}", persona.chassis.id),
+            Self::Slots(under) => slots(under),
+            Self::Slot(under, index) => slot(under, index),
+            Self::Reset => format!("{}/Actions/ComputerSystem.Reset", system()),
+            Self::Insert(under, index) => {
+                format!("{}/Actions/VirtualMedia.InsertMedia", slot(under, index))
+            }
+            Self::Eject(under, index) => {
+                format!("{}/Actions/VirtualMedia.EjectMedia", slot(under, index))
+            }
+        }
+    }
+
+    /// The methods it takes, as in an `Allow` header.
+    pub(crate) fn allow(self, persona: &Persona) -> &'static str {
+        match self {
+            Self::Sessions => "GET, HEAD, POST",
+            Self::Session(_) => "GET, HEAD, DELETE",
+            Self::System => READ_PATCH,
+            Self::Slot(..) if persona.media.patch => READ_PATCH,
+            Self::Reset | Self::Insert(..) | Self::Eject(..) => "POST",
+            Self::Versions
+            | Self::Root
+            | Self::OData
+            | Self::Metadata
+            | Self::SessionService
+            | Self::AccountService
+            | Self::Accounts
+            | Self::Account
+            | Self::Roles
+            | Self::Role
+            | Self::Systems
+            | Self::ResetInfo
+            | Self::Managers
+            | Self::Manager
+            | Self::ChassisAll
+            | Self::Chassis
+            | Self::Slots(_)
+            | Self::Slot(..) => READ,
+        }
+    }
+
+    /// Whether it is served to anyone.
+    pub(crate) fn is_public(self, method: &str) -> bool {
+        match self {
+            Self::Versions | Self::Root | Self::OData | Self::Metadata => true,
+            Self::Sessions => method == "POST",
+            _ => false,
+        }
+    }
+
+    /// The change that a request asks for, judged by its words alone.
+    pub(crate) fn intent(
+        self,
+        method: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Option<EffectKind> {
+        let field = |name: &str| body.and_then(|body| body.get(name));
+        match (self, method) {
+            (Self::Sessions, "POST") => Some(EffectKind::Login),
+            (Self::Session(_), "DELETE") => Some(EffectKind::Logout),
+            (Self::Insert(..), "POST") => Some(EffectKind::Insert),
+            (Self::Eject(..), "POST") => Some(EffectKind::Eject),
+            (Self::Slot(..), "PATCH") => match field("Image")? {
+                serde_json::Value::String(_) => Some(EffectKind::Insert),
+                _ => Some(EffectKind::Eject),
+            },
+            (Self::Reset, "POST") => match field("ResetType")?.as_str()? {
+                "On" | "ForceOn" => Some(EffectKind::PowerOn),
+                "ForceOff" => Some(EffectKind::PowerOff),
+                "ForceRestart" | "PowerCycle" => Some(EffectKind::Restart),
+                _ => Some(EffectKind::AskedGracefully),
+            },
+            (Self::System, "PATCH") => {
+                let boot = field("Boot")?;
+                let says = |name: &str| boot.get(name).and_then(|value| value.as_str());
+                match (says("BootSourceOverrideEnabled"), says("BootSourceOverrideTarget")) {
+                    (Some("Disabled"), _) | (_, Some("None")) => Some(EffectKind::BootCleared),
+                    (Some("Continuous"), _) => Some(EffectKind::BootAlways),
+                    _ => Some(EffectKind::BootOnce),
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_leads_back_to_its_target() {
+        for name in Persona::names() {
+            let persona = Persona::built_in(name).unwrap();
+            let mut targets =
+                vec![Target::Versions, Target::Root, Target::Session(7), Target::System];
+            targets.extend([Target::Manager, Target::Chassis, Target::Reset, Target::Role]);
+            for (index, slot) in persona.slots.iter().enumerate() {
+                for under in &slot.under {
+                    targets.extend([
+                        Target::Slots(*under),
+                        Target::Slot(*under, index),
+                        Target::Insert(*under, index),
+                        Target::Eject(*under, index),
+                    ]);
+                }
+            }
+            for target in targets {
+                let path = target.path(&persona);
+                assert_eq!(Target::find(&persona, &path), Some(target), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_is_found_only_where_it_is_listed() {
+        let persona = Persona::built_in("ilo5").unwrap();
+        assert_eq!(Target::find(&persona, "/redfish/v1/Systems/1/VirtualMedia/2"), None);
+        assert_eq!(Target::find(&persona, "/redfish/v1/Systems/2"), None);
+    }
+}

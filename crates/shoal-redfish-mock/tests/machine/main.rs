@@ -1,0 +1,14 @@
+//! Mock machines driven over HTTPS by clients that know nothing of them but Redfish.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod faults;
+mod host;
+mod life;
+mod media;
+mod refusals;
+mod support;

@@ -1,0 +1,233 @@
+//! What the tests share: stand-ins for dispatcher and reporter, a machine with everything around
+//! it, and a client that speaks plain Redfish.
+
+mod discs;
+mod images;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use shoal_redfish_mock::{Clock, Config, Event, HostConfig, HostScript, Mock, Moment, Persona};
+
+pub(crate) use discs::{
+    BOOT_IMAGE_BYTES, RESERVED_BYTES, boot_medium, find, foreign_boot_medium, linux_task,
+    task_medium,
+};
+pub(crate) use images::{ImageServer, Manner};
+
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const SERIAL: &str = "SN0001";
+
+/// Stands in for the dispatcher: checks the machine, copies the files, starts the target.
+const DISPATCHER: &str = r#"#!/bin/sh
+set -eu
+[ "$1" = run ]
+shift
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --root) root=$2 ;;
+        --medium) medium=$2 ;;
+        --systemctl) systemctl=$2 ;;
+        *) exit 64 ;;
+    esac
+    shift 2
+done
+mkdir -p "$root/run/provision"
+grep -q "$(cat "$root/sys/class/dmi/id/product_serial")" "$medium/job.json" || exit 18
+target=$(sed 's/.*"task_target":"\([^"]*\)".*/\1/' "$medium/recipe.json")
+if [ ! -e "$root/etc/systemd/system/$target" ]; then
+    echo '{"failed_step":"workflow.dispatcher"}' > "$root/run/provision/failure.json"
+    exit 16
+fi
+cp "$medium/recipe.schema.json" "$medium/job.json" "$root/run/provision/"
+"$systemctl" start --no-block "$target"
+"#;
+
+/// Stands in for the reporter: writes down what it was told.
+const REPORTER: &str = r#"#!/bin/sh
+set -eu
+[ "$1" = report ] && [ "$2" = --root ]
+root=$3
+shift 3
+echo "$*" >> "$root/../../reports"
+"#;
+
+pub(crate) fn program(path: &Path, text: &str) -> PathBuf {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_owned()
+}
+
+/// A machine with everything around it.
+pub(crate) struct Rig {
+    pub(crate) mock: Mock,
+    pub(crate) images: ImageServer,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) http: reqwest::Client,
+    persona: Persona,
+}
+
+/// What a test wants to be special about a rig.
+pub(crate) struct Wish {
+    pub(crate) persona: Persona,
+    pub(crate) clock: Clock,
+    pub(crate) script: HostScript,
+    pub(crate) dispatcher: &'static str,
+    pub(crate) media_ca: Option<String>,
+}
+
+impl Wish {
+    pub(crate) fn of(persona: &str) -> Self {
+        Self {
+            persona: Persona::built_in(persona).unwrap(),
+            clock: Clock::scaled(1000),
+            script: HostScript::default(),
+            dispatcher: DISPATCHER,
+            media_ca: None,
+        }
+    }
+
+    pub(crate) async fn rig(self) -> Rig {
+        let images = ImageServer::start(None).await;
+        self.rig_with(images).await
+    }
+
+    pub(crate) async fn rig_with(self, images: ImageServer) -> Rig {
+        // Another test of this process may have been first; any provider of ours is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let mut host = HostConfig::new(dir.path().join("scratch"));
+        host.dispatcher = Some(program(&dir.path().join("dispatcher"), self.dispatcher));
+        host.reporter = Some(program(&dir.path().join("reporter"), REPORTER));
+        host.script = self.script;
+        let mut config = Config::new(self.persona.clone(), SERIAL, host);
+        config.clock = self.clock;
+        config.media_ca = self.media_ca;
+        let http = reqwest::Client::builder()
+            .tls_danger_accept_invalid_certs(true)
+            .tls_info(true)
+            .no_proxy()
+            .build()
+            .unwrap();
+        let mock = Mock::start(config).await.unwrap();
+        Rig { mock, images, dir, http, persona: self.persona }
+    }
+}
+
+/// Status and body of an answer.
+pub(crate) type Answer = (u16, Value);
+
+impl Rig {
+    pub(crate) async fn of(persona: &str) -> Self {
+        Wish::of(persona).rig().await
+    }
+
+    pub(crate) fn system(&self) -> String {
+        format!("/redfish/v1/Systems/{}", self.persona.system.id)
+    }
+
+    pub(crate) fn reset_path(&self) -> String {
+        format!("{}/Actions/ComputerSystem.Reset", self.system())
+    }
+
+    /// Path of a slot in the collection that the persona's slots live in.
+    pub(crate) fn slot(&self, id: &str) -> String {
+        if self.persona.name.starts_with("idrac") {
+            format!("{}/VirtualMedia/{id}", self.system())
+        } else {
+            format!("/redfish/v1/Managers/{}/VirtualMedia/{id}", self.persona.manager.id)
+        }
+    }
+
+    /// The slots for boot and task medium.
+    pub(crate) fn slots(&self) -> (&'static str, &'static str) {
+        if self.persona.name.starts_with("idrac") { ("1", "2") } else { ("2", "1") }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        self.http
+            .request(method, format!("{}{path}", self.mock.url()))
+            .basic_auth("admin", Some("password"))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request("GET", path)).await
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        answer(self.request(method, path).json(body)).await
+    }
+
+    pub(crate) async fn reset(&self, kind: &str) -> Answer {
+        self.send("POST", &self.reset_path(), &json!({"ResetType": kind})).await
+    }
+
+    pub(crate) async fn insert(&self, slot: &str, url: &str) -> Answer {
+        let path = format!("{}/Actions/VirtualMedia.InsertMedia", self.slot(slot));
+        let body = json!({"Image": url, "Inserted": true, "WriteProtected": true});
+        self.send("POST", &path, &body).await
+    }
+
+    pub(crate) async fn eject(&self, slot: &str) -> Answer {
+        let path = format!("{}/Actions/VirtualMedia.EjectMedia", self.slot(slot));
+        self.send("POST", &path, &json!({})).await
+    }
+
+    pub(crate) async fn boot_once(&self, target: &str) -> Answer {
+        let boot = json!({"Boot": {
+            "BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": target,
+            "BootSourceOverrideMode": "UEFI",
+        }});
+        self.send("PATCH", &self.system(), &boot).await
+    }
+
+    /// Puts both media in, sets the override and powers on.
+    pub(crate) async fn install(&self) {
+        let boot = self.images.put("boot.iso", boot_medium());
+        let task = self.images.put("task.iso", linux_task());
+        self.install_from(&boot, &task).await;
+    }
+
+    pub(crate) async fn install_from(&self, boot: &str, task: &str) {
+        let (boot_slot, task_slot) = self.slots();
+        for (slot, url) in [(task_slot, task), (boot_slot, boot)] {
+            let (status, body) = self.insert(slot, url).await;
+            assert!(status < 300, "{status} {body}");
+        }
+        assert!(self.boot_once("Cd").await.0 < 300);
+        assert!(self.reset("On").await.0 < 300);
+    }
+
+    pub(crate) async fn wait(&self, wanted: impl Fn(&Event) -> bool) -> Moment {
+        self.mock.wait_for(PATIENCE, |moment| wanted(&moment.event)).await.unwrap()
+    }
+
+    pub(crate) async fn wait_reported(&self, wanted: &str) {
+        self.wait(|event| matches!(event, Event::Reported { status, .. } if *status == wanted))
+            .await;
+    }
+
+    /// What the reporter was told, line by line.
+    pub(crate) fn reports(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.dir.path().join("scratch/reports")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    let body = answer.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// The message id of an error answer.
+pub(crate) fn message_id(body: &Value) -> &str {
+    body["error"]["@Message.ExtendedInfo"][0]["MessageId"].as_str().unwrap_or_default()
+}
