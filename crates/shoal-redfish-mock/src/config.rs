@@ -96,7 +96,8 @@ pub struct HostConfig {
     pub reporter: Option<PathBuf>,
     /// Directory for the host's files; each boot of the maintenance OS gets `boot-N` in it.
     pub scratch: PathBuf,
-    /// Longest run of one child process, in real time.
+    /// Longest run of one child process, in real time. A reporter that retries while nobody
+    /// answers is killed then, and its report is lost.
     pub child_limit: Duration,
     /// Whether the disk holds an operating system from the start.
     pub installed: bool,
@@ -111,7 +112,7 @@ impl HostConfig {
             dispatcher: None,
             reporter: None,
             scratch: scratch.into(),
-            child_limit: Duration::from_mins(1),
+            child_limit: Duration::from_mins(5),
             installed: false,
             script: HostScript::default(),
         }

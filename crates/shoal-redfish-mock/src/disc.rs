@@ -10,8 +10,9 @@ use record::{Naming, Record, u32_le};
 use crate::medium::{MediumError, Window};
 
 pub(crate) const SECTOR: u64 = 2048;
-const FIRST_DESCRIPTOR: u64 = 16;
-const MAX_DESCRIPTORS: u64 = 32;
+const SECTOR_SIZE: usize = 2048;
+/// Where the descriptors begin, and how far they are looked for; real discs have three to five.
+const DESCRIPTORS: std::ops::Range<u64> = 16 * SECTOR..32 * SECTOR;
 const MAX_DIRECTORY_BYTES: u64 = 1 << 20;
 const MAX_FILES: usize = 4096;
 const MAX_DEPTH: usize = 8;
@@ -54,12 +55,9 @@ impl Disc {
         let mut primary = None;
         let mut joliet = None;
         let mut boot_catalogue = None;
-        for number in 0..MAX_DESCRIPTORS {
-            let at = (FIRST_DESCRIPTOR + number) * SECTOR;
-            if at + SECTOR > window.len() {
-                break;
-            }
-            let sector = window.read(at, SECTOR).await?;
+        let area = descriptor_area(&window).await?;
+        for at in (0..area.len()).step_by(SECTOR_SIZE) {
+            let sector = area.slice(at..area.len().min(at + SECTOR_SIZE));
             if sector.get(1..6) != Some(b"CD001") {
                 break;
             }
@@ -171,6 +169,13 @@ impl Disc {
             }
         }
     }
+}
+
+/// The part of the disc in which the descriptors lie, in one read.
+async fn descriptor_area(window: &Window) -> Result<Bytes, DiscError> {
+    let end = DESCRIPTORS.end.min(window.len());
+    let len = end.checked_sub(DESCRIPTORS.start).ok_or(DiscError::NotADisc)?;
+    Ok(window.read(DESCRIPTORS.start, len).await?)
 }
 
 fn is_joliet(descriptor: &[u8]) -> bool {

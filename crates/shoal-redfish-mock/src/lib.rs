@@ -24,8 +24,8 @@
 //!   of it is read through the BMC by ranges (or from the copy that a prefetching BMC made).
 //! - Cutting power ends the host's run at once, including its child processes; a run that was
 //!   cut changes nothing afterwards.
-//! - The same requests and the same script give the same journal and the same events; only
-//!   tokens, the certificate and wall time differ.
+//! - On a manual clock the same requests and the same script give the same journal and the same
+//!   events; only tokens, the certificate and wall time differ.
 //! - Neither passwords nor the paths of image URLs are kept, logged or printed.
 //!
 //! # Example

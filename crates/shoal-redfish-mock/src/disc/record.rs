@@ -1,7 +1,7 @@
 //! Directory records and their system use areas, parsed from bytes alone so that the reader's
 //! I/O and its understanding of the format stay apart.
 
-use super::SECTOR;
+use super::{SECTOR, SECTOR_SIZE};
 
 /// Which names of a disc are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Record {
 /// Parses a directory; records never cross a sector boundary, and a zero length ends a sector.
 pub(super) fn parse(content: &[u8]) -> Result<Vec<Record>, &'static str> {
     let mut records = Vec::new();
-    for sector in content.chunks(usize::try_from(SECTOR).unwrap_or(usize::MAX)) {
+    for sector in content.chunks(SECTOR_SIZE) {
         let mut rest = sector;
         while let Some(&len) = rest.first() {
             if len == 0 {
