@@ -1,0 +1,116 @@
+//! Exhaustive exploration of the real engine against a small hostile world.
+//!
+//! The world holds one machine, its BMC, its two slots and a controller that can die at any moment.
+//! Every interleaving within a budget of mishaps is tried, and after every step the promises of the
+//! crate are checked. Failures print the shortest way to the broken promise.
+
+mod search;
+mod world;
+
+use search::{Report, explore};
+use world::{Mishaps, Setting};
+
+use crate::{OnFailure, Workflow, plan::InstallerEnd};
+
+fn run(name: &str, setting: Setting, mishaps: Mishaps) -> Report {
+    let report = explore(setting, mishaps);
+    println!(
+        "{name}: {} states, {} complete, {} held",
+        report.states, report.complete, report.held
+    );
+    assert!(report.complete > 0, "{name}: no way to complete was found");
+    report
+}
+
+const WORKFLOWS: [Workflow; 4] =
+    [Workflow::Linux, Workflow::Windows, Workflow::Esxi, Workflow::Firmware];
+
+#[test]
+fn three_crashes_break_no_promise_in_any_workflow() {
+    for workflow in WORKFLOWS {
+        let mishaps = Mishaps { crashes: 3, ..Mishaps::default() };
+        run(&format!("{workflow:?}, three crashes"), Setting::of(workflow), mishaps);
+    }
+}
+
+#[test]
+fn crashes_together_with_lost_answers_break_no_promise() {
+    for workflow in WORKFLOWS {
+        let mishaps = Mishaps { crashes: 2, lost: 2, ..Mishaps::default() };
+        run(&format!("{workflow:?}, crashes and lost answers"), Setting::of(workflow), mishaps);
+    }
+}
+
+#[test]
+fn refusals_stops_and_power_losses_break_no_promise() {
+    for workflow in WORKFLOWS {
+        let mishaps = Mishaps {
+            crashes: 1,
+            lost: 1,
+            refusals: 1,
+            stops: 1,
+            power_losses: 1,
+            ..Mishaps::default()
+        };
+        run(&format!("{workflow:?}, everything once"), Setting::of(workflow), mishaps);
+    }
+}
+
+#[test]
+fn clock_steps_absences_and_doubled_reports_break_no_promise() {
+    for workflow in WORKFLOWS {
+        let mishaps =
+            Mishaps { crashes: 1, lost: 1, clock_steps: 1, reports: 2, ..Mishaps::default() };
+        run(&format!("{workflow:?}, time and reports"), Setting::of(workflow), mishaps);
+    }
+}
+
+#[test]
+fn a_bmc_that_fetches_media_whole_breaks_no_promise() {
+    for workflow in WORKFLOWS {
+        let setting = Setting { prefetches: true, ..Setting::of(workflow) };
+        let mishaps = Mishaps { crashes: 2, lost: 1, stops: 1, ..Mishaps::default() };
+        run(&format!("{workflow:?}, prefetching"), setting, mishaps);
+    }
+}
+
+#[test]
+fn a_boot_medium_elsewhere_breaks_no_promise() {
+    for workflow in WORKFLOWS {
+        let setting = Setting { external: true, ..Setting::of(workflow) };
+        let mishaps = Mishaps { crashes: 2, lost: 1, stops: 1, ..Mishaps::default() };
+        run(&format!("{workflow:?}, external boot medium"), setting, mishaps);
+    }
+}
+
+#[test]
+fn an_override_that_is_not_consumed_breaks_no_promise() {
+    for workflow in WORKFLOWS {
+        let setting = Setting { sticky_override: true, ..Setting::of(workflow) };
+        let mishaps = Mishaps { crashes: 2, power_losses: 1, ..Mishaps::default() };
+        run(&format!("{workflow:?}, sticky override"), setting, mishaps);
+    }
+}
+
+#[test]
+fn every_choice_for_failed_jobs_and_foreign_installers_breaks_no_promise() {
+    for on_failure in [OnFailure::Reset, OnFailure::Leave] {
+        let setting = Setting { on_failure, ..Setting::of(Workflow::Linux) };
+        let mishaps = Mishaps { crashes: 2, lost: 1, refusals: 1, ..Mishaps::default() };
+        run(&format!("Linux, {on_failure:?} on failure"), setting, mishaps);
+    }
+    let setting = Setting { installer_end: InstallerEnd::PowerOff, ..Setting::of(Workflow::Esxi) };
+    let mishaps = Mishaps { crashes: 2, lost: 1, ..Mishaps::default() };
+    run("Esxi, switches itself off", setting, mishaps);
+}
+
+/// The explorer must be able to see harm: a world whose off states lie for longer than the media
+/// plan says lets the engine cut power where it must not.
+#[test]
+fn a_world_outside_the_assumptions_is_found_out() {
+    let setting =
+        Setting { lag_beyond_settle: true, external: true, ..Setting::of(Workflow::Linux) };
+    let mishaps = Mishaps { crashes: 1, lost: 1, ..Mishaps::default() };
+    let harm = std::panic::catch_unwind(|| explore(setting, mishaps));
+    assert!(harm.is_err(), "the explorer did not notice power cut into a live install");
+}
