@@ -20,7 +20,6 @@ use crate::{
     session::{Login, Session},
     tls::Certificate,
     transcript::{Counts, Exchange, Op},
-    view::Identity,
     wire::{Auth, Method, Request, Wire},
 };
 
@@ -55,7 +54,6 @@ pub(crate) struct Known {
     pub(crate) access: Access,
     pub(crate) session_rules: SessionRules,
     pub(crate) system: Option<String>,
-    pub(crate) identity: Option<Identity>,
     pub(crate) learned: Learned,
     pub(crate) recent: Recent,
     pub(crate) root: serde_json::Value,
@@ -166,7 +164,6 @@ impl Bmc {
             known.session_rules = plan.profile.session.clone();
             known.system = Some(plan.system.clone());
         }
-        known.identity = Some(plan.identity.clone());
         if known.learned.kind != plan.learned.kind {
             known.learned = plan.learned.clone();
         }

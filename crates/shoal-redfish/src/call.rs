@@ -120,10 +120,13 @@ impl Bmc {
         forms: &[EtagForm],
     ) -> Result<Answer, Error> {
         let learned = self.known().learned.etag;
+        let mut etag = etag.map(str::to_owned);
         let mut refusal = None;
         let mut sent = Vec::new();
-        for form in learned.iter().chain(forms) {
-            let header = form.header(etag);
+        // The forms go round once more after the first refusal, with the tag that is read then.
+        let first = learned.iter().chain(forms).take(1);
+        for form in first.chain(learned.iter()).chain(forms) {
+            let header = form.header(etag.as_deref());
             if sent.contains(&header) {
                 continue;
             }
@@ -139,6 +142,10 @@ impl Bmc {
                 }
             }
             sent.push(header);
+            if sent.len() == 1 {
+                // The tag may be missing, because expanded reads carry none, or outdated.
+                etag = self.observe(change.op, change.path).await?.etag;
+            }
         }
         Err(refusal.unwrap_or_else(|| Error::new(Kind::Precondition).at("PATCH", change.path)))
     }
@@ -155,7 +162,7 @@ impl Bmc {
     }
 
     async fn authorised(&self, request: &Request<'_>) -> Result<Answer, Error> {
-        let login = self.login().await?;
+        let (login, fresh) = self.login().await?;
         let answer = self.exchange_as(&login, request).await?;
         if answer.status != 401 {
             if answer.status < 400 {
@@ -163,13 +170,14 @@ impl Bmc {
             }
             return Ok(answer);
         }
-        if let Login::Basic = login {
+        if fresh || matches!(login, Login::Basic) {
+            // Nothing could be newer than what was just refused.
             self.inner.session.state.lock().await.failed();
             return Ok(answer);
         }
         // The token has expired or was revoked; a 401 also proves that the request did nothing.
         self.inner.session.state.lock().await.discard(&login);
-        let renewed = self.login().await?;
+        let (renewed, _) = self.login().await?;
         let answer = self.exchange_as(&renewed, request).await?;
         if answer.status == 401 {
             self.inner.session.state.lock().await.failed();
@@ -185,17 +193,18 @@ impl Bmc {
         self.inner.wire.exchange(request, auth).await
     }
 
-    async fn login(&self) -> Result<Login, Error> {
+    /// The login in use, and whether it was made just now.
+    async fn login(&self) -> Result<(Login, bool), Error> {
         let mut state = self.inner.session.state.lock().await;
         state.check()?;
         if let Some(login) = &state.login {
-            return Ok(login.clone());
+            return Ok((login.clone(), false));
         }
         let (sessions, oem) = {
             let known = self.known();
             (known.access.sessions.clone(), known.session_rules.oem.clone())
         };
-        let Some(path) = sessions else { return Ok(state.use_basic()) };
+        let Some(path) = sessions else { return Ok((state.use_basic(), true)) };
         let credentials = &self.inner.session.credentials;
         let mut body =
             json!({"UserName": credentials.user, "Password": credentials.password.reveal()});
@@ -209,7 +218,7 @@ impl Bmc {
             let result = self.inner.wire.exchange(&request, Auth::Nobody).await;
             let error = match result {
                 Ok(answer) => match self.judge_login(&mut state, answer, &path) {
-                    Ok(login) => return Ok(login),
+                    Ok(login) => return Ok((login, true)),
                     Err(error) => error,
                 },
                 Err(error) => error,

@@ -167,7 +167,7 @@ impl Bmc {
         let candidates = self.systems(&mut notes).await?;
         let position = candidates.iter().position(|(path, view)| match wanted {
             Some(wanted) => path == wanted,
-            None => view.reset.is_some() && (view.boot.is_some() || view.settings.is_some()),
+            None => view.can_be_provisioned(),
         });
         let Some(position) = position else {
             let seen: Vec<&str> = candidates.iter().map(|(path, _)| path.as_str()).collect();
@@ -194,7 +194,6 @@ impl Bmc {
         if view.identity == Identity::default() {
             view.identity = self.identity_by_chassis(&view).await;
         }
-        self.known().identity = Some(view.identity.clone());
         let slots = self.slots(&view, &managers, &profile, &mut notes).await?;
         let boot = self.boot_resource(&system, &view, &profile, &mut notes).await?;
         let reset = self.reset_types(&view).await;
@@ -251,21 +250,21 @@ impl Bmc {
             Node::new(&known.root, "/redfish/v1", &inner).link("Systems")
         };
         let collection = collection.unwrap_or_else(|| "/redfish/v1/Systems".to_owned());
-        let members = self
-            .members(Op::Discover, &collection, |body| {
-                body.get("Actions").is_some() && body.get("PowerState").is_some()
-            })
-            .await?;
+        let whole = |body: &Value| body.get("PowerState").is_some();
+        let mut members = self.members(Op::Discover, &collection, whole).await?;
+        let view = |(path, seen): &(String, Seen)| SystemView::read(&seen.body, path);
+        if !members.iter().map(view).any(|view| view.can_be_provisioned()) {
+            // An expanded read may have dropped what matters, so the members get a second chance.
+            for (path, seen) in &mut members {
+                if let Some(single) = self.observe_if_there(Op::Discover, path).await? {
+                    *seen = single;
+                }
+            }
+        }
         if members.is_empty() {
             notes.push(format!("{collection}: no members"));
         }
-        Ok(members
-            .into_iter()
-            .map(|(path, seen)| {
-                let view = SystemView::read(&seen.body, &path);
-                (path, view)
-            })
-            .collect())
+        Ok(members.iter().map(|member| (member.0.clone(), view(member))).collect())
     }
 
     /// The members of a collection, read with one request where the BMC expands them completely.
@@ -307,9 +306,7 @@ impl Bmc {
         if let Some(query) = expand {
             match self.get(op, &format!("{collection}?{query}")).await {
                 Ok(answer) => return Ok(answer.body),
-                Err(error)
-                    if matches!(error.status(), Some(400..=599)) && *error.kind() != Kind::Auth =>
-                {
+                Err(error) if error.kind().says_no_such_read() => {
                     self.known().learned.no_expand = true;
                 }
                 Err(error) => return Err(error),

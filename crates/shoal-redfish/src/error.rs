@@ -133,6 +133,13 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// A read that will not work in this form, as opposed to not now.
+    pub(crate) fn says_no_such_read(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Rejected | Self::Unsupported { .. } | Self::Server)
+    }
+}
+
 /// Why a server is busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

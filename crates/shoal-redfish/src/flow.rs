@@ -12,7 +12,7 @@ use crate::{
     plan::{Plan, Role},
     power::PowerOn,
     recent::Look,
-    slot::SlotKind,
+    slot::{SlotKind, SlotRef},
     view::Power,
 };
 
@@ -111,6 +111,9 @@ impl Bmc {
         store(checkpoint, save)?;
         self.switch_off(plan).await?;
         report.steps.push("off");
+        let origins: Vec<&str> = checkpoint.origins.iter().map(String::as_str).collect();
+        let stray: Vec<&SlotRef> = plan.media.also_empty.iter().collect();
+        self.empty(plan, &stray, &origins).await?;
         self.fill(plan, &wanted).await?;
         report.steps.extend(wanted.iter().map(|(role, _)| match role {
             Role::Boot => "insert_boot",

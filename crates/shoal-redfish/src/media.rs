@@ -216,6 +216,9 @@ impl Bmc {
         if views.iter().all(SlotView::is_empty) {
             views = self.slots_seen(op, slots, Look::Fresh).await?;
         }
+        if views.iter().all(SlotView::is_empty) {
+            return Ok(());
+        }
         for view in views.iter().filter(|view| !view.is_empty()) {
             check_owner(plan, view, origins)?;
         }
@@ -223,7 +226,7 @@ impl Bmc {
         // A slot is ejected once; again only when that ejection failed or its answer was lost.
         let mut due: Vec<u32> = vec![SENDS; slots.len()];
         let mut failure = None;
-        while !views.iter().all(SlotView::is_empty) {
+        loop {
             for ((slot, view), due) in slots.iter().zip(&views).zip(&mut due) {
                 if view.is_empty() || *due == 0 {
                     continue;
@@ -239,14 +242,13 @@ impl Bmc {
             }
             views = self.slots_seen(op, slots, Look::Fresh).await?;
             let Some(full) = views.iter().find(|view| !view.is_empty()) else { return Ok(()) };
+            // Some BMCs show the old image for a while after they have accepted the eject.
             if !patience.pause(None).await {
                 let kind =
                     Kind::VerifyFailed { expected: "an empty slot".to_owned(), seen: full.state() };
                 return Err(failure.unwrap_or_else(|| Error::new(kind).at("GET", &full.path)));
             }
-            views = self.slots_seen(op, slots, Look::Fresh).await?;
         }
-        Ok(())
     }
 
     /// Tries the forms of an eject until one is accepted or the slot is empty.
@@ -358,12 +360,7 @@ impl Bmc {
         let (Some(query), Some(first), true) = (query, slots.first(), same) else { return Ok(()) };
         let body = match self.get(op, &format!("{}?{query}", first.collection)).await {
             Ok(answer) => answer.body,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    Kind::NotFound | Kind::Rejected | Kind::Unsupported { .. } | Kind::Server
-                ) =>
-            {
+            Err(error) if error.kind().says_no_such_read() => {
                 self.known().learned.no_expand = true;
                 return Ok(());
             }

@@ -122,6 +122,8 @@ pub struct MediaPlan {
     pub boot_slot: SlotRef,
     /// Slot of the task medium; none where one medium carries both.
     pub task_slot: Option<SlotRef>,
+    /// Further slots that hold images the host might boot instead; they are emptied.
+    pub also_empty: Vec<SlotRef>,
 }
 
 /// The three shapes of a media plan.
@@ -178,10 +180,11 @@ impl Plan {
         }
     }
 
-    /// The slots in use, the task medium's first: it goes in first, because some firmware boots
-    /// from the newest image.
+    /// All slots the plan touches. The task medium's comes before the boot medium's, as it goes in
+    /// first: some firmware boots from the newest image.
     pub fn slots(&self) -> Vec<&SlotRef> {
-        self.media.task_slot.iter().chain([&self.media.boot_slot]).collect()
+        let media = &self.media;
+        media.also_empty.iter().chain(&media.task_slot).chain([&media.boot_slot]).collect()
     }
 }
 
@@ -270,8 +273,10 @@ impl Discovery {
         let boot = self.boot_plan(request)?;
         let power = self.power_plan()?;
         if let Some(ahead) = self.clock_ahead_seconds.filter(|ahead| ahead.abs() > 300) {
+            let side = if ahead > 0 { "ahead of" } else { "behind" };
             warnings.push(format!(
-                "the BMC's clock is {ahead} s ahead of ours; certificates may look invalid to it"
+                "the BMC's clock is {} s {side} ours; certificates may look invalid to it",
+                ahead.abs()
             ));
         }
         Ok(Plan {
@@ -337,10 +342,16 @@ impl Discovery {
         request: &PlanRequest,
         warnings: &mut Vec<String>,
     ) -> Result<MediaPlan, Refusal> {
-        let boot =
-            self.pick(SlotKind::Cd, request, None)?.ok_or_else(|| self.refuse(Reason::NoSlot))?;
+        let pinned = self.profile.media.boot_slot.as_deref();
+        let mut boots = self.slots.iter().filter(|slot| pinned.is_none_or(|id| slot.id == id));
+        let boot = boots.find_map(|slot| slot.reference(SlotKind::Cd));
+        let boot = boot.ok_or_else(|| self.refuse(Reason::NoSlot))?;
         let two_fit = self.profile.media.most >= 2 && request.media != Media::Combined;
-        let task = if two_fit { self.task_slot(&boot, request)? } else { None };
+        let second = |kind| {
+            let mut others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
+            others.find_map(|slot| slot.reference(kind))
+        };
+        let task = second(SlotKind::Cd).or_else(|| second(SlotKind::Usb));
         let class = match task.as_ref().map(|task| task.kind) {
             Some(SlotKind::Cd) => MediaClass::TwoCd,
             Some(SlotKind::Usb) => MediaClass::CdPlusUsb,
@@ -348,47 +359,23 @@ impl Discovery {
             None => MediaClass::SingleCombined,
         };
         let used: Vec<&str> = task.iter().chain([&boot]).map(|slot| slot.path.as_str()).collect();
-        for slot in self.slots.iter().filter(|slot| used.contains(&slot.path.as_str())) {
-            if let Some(image) = slot.image.as_ref().filter(|_| !is_ours(slot, &request.ours)) {
-                warnings.push(format!("ejects {image} from {}", slot.path));
+        let mut also_empty = Vec::new();
+        for slot in &self.slots {
+            let Some(image) = &slot.image else { continue };
+            if !used.contains(&slot.path.as_str()) {
+                // Only another CD can be booted by mistake; what is in other slots is left alone.
+                let Some(other) = slot.reference(SlotKind::Cd) else { continue };
+                also_empty.push(other);
             }
-        }
-        Ok(MediaPlan { class, boot_slot: boot, task_slot: task })
-    }
-
-    fn task_slot(&self, boot: &SlotRef, request: &PlanRequest) -> Result<Option<SlotRef>, Refusal> {
-        match self.pick(SlotKind::Cd, request, Some(boot)) {
-            Ok(None) | Err(_) => self.pick(SlotKind::Usb, request, Some(boot)),
-            found => found,
-        }
-    }
-
-    /// The first free slot of a kind, else the first with an image that may be ejected.
-    fn pick(
-        &self,
-        kind: SlotKind,
-        request: &PlanRequest,
-        besides: Option<&SlotRef>,
-    ) -> Result<Option<SlotRef>, Refusal> {
-        let pinned = self.profile.media.boot_slot.as_deref().filter(|_| besides.is_none());
-        let usable: Vec<(&Slot, SlotRef)> = self
-            .slots
-            .iter()
-            .filter(|slot| {
-                pinned.is_none_or(|id| slot.id == id)
-                    && besides.is_none_or(|other| other.path != slot.path)
-            })
-            .filter_map(|slot| Some((slot, slot.reference(kind)?)))
-            .collect();
-        let free =
-            usable.iter().find(|(slot, _)| slot.image.is_none() || is_ours(slot, &request.ours));
-        match (free, usable.first(), request.foreign_media) {
-            (Some((_, found)), _, _) | (None, Some((_, found)), ForeignMedia::Eject) => {
-                Ok(Some(found.clone()))
+            if is_ours(slot, &request.ours) {
+                continue;
             }
-            (None, Some(_), ForeignMedia::Refuse) => Err(self.refuse(Reason::ForeignMedia)),
-            (None, None, _) => Ok(None),
+            if request.foreign_media == ForeignMedia::Refuse {
+                return Err(self.refuse(Reason::ForeignMedia));
+            }
+            warnings.push(format!("ejects {image} from {}", slot.path));
         }
+        Ok(MediaPlan { class, boot_slot: boot, task_slot: task, also_empty })
     }
 
     fn scheme(&self, slot: &SlotRef, offered: &[Scheme]) -> Result<Scheme, Refusal> {

@@ -60,9 +60,10 @@ impl Recent {
         self.seen.remove(path);
     }
 
-    /// A request to `target` may have changed the resource it belongs to and everything above it.
+    /// A change sent to a resource, or to an action of it, makes its look stale.
     pub(crate) fn forget(&mut self, target: &str) {
-        self.seen.retain(|path, _| !target.starts_with(path.as_str()));
+        let resource = target.split("/Actions/").next().unwrap_or(target);
+        self.seen.remove(resource);
     }
 }
 

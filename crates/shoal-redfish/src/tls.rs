@@ -194,7 +194,8 @@ fn fault_of(error: &rustls::Error) -> TlsFault {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             TlsFault::WrongName
         }
-        CertificateError::UnknownIssuer => TlsFault::UnknownIssuer,
+        // A bad signature is that of another authority with the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::UnknownIssuer,
         CertificateError::Other(OtherError(inner)) => match inner.downcast_ref::<TlsFault>() {
             Some(fault) => fault.clone(),
             None => TlsFault::Handshake(inner.to_string()),

@@ -235,6 +235,11 @@ impl SystemView {
         };
         Self { notes: notes.into_inner(), ..view }
     }
+
+    /// It can be reset and its boot can be redirected; baseboards listed as systems cannot.
+    pub(crate) fn can_be_provisioned(&self) -> bool {
+        self.reset.is_some() && (self.boot.is_some() || self.settings.is_some())
+    }
 }
 
 impl BootView {
@@ -313,9 +318,9 @@ mod tests {
         assert_eq!(
             view.notes,
             [
-                "/s/Links: ManagedBy is not a list",
                 "/s: PowerState is not a text",
-                "/s: Boot is not an object"
+                "/s: Boot is not an object",
+                "/s/Links: ManagedBy is not a list"
             ]
         );
     }

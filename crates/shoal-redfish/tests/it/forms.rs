@@ -1,0 +1,118 @@
+//! Request forms that some BMCs insist on, what is learned from them, and what never gets out.
+
+use shoal_redfish::{BootOnce, Checkpoint, MediaUrl, OverrideCleared, Plan, Role};
+
+use crate::{
+    bmc::{TestBmc, impatient, request, urls},
+    model::{Family, Quirks},
+};
+
+fn forget(_: &Checkpoint) -> std::io::Result<()> {
+    Ok(())
+}
+
+async fn start(quirks: Quirks) -> (TestBmc, shoal_redfish::Bmc, Plan) {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| model.quirks = quirks);
+    let bmc = server.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    (server, bmc, plan)
+}
+
+#[tokio::test]
+async fn a_missing_parameter_is_added_once_and_remembered() {
+    let (server, bmc, plan) = start(Quirks { needs_protocol: true, ..Quirks::default() }).await;
+    let urls = urls();
+    bmc.ensure_inserted(&plan, Role::Task, &urls.task.unwrap()).await.unwrap();
+    bmc.ensure_inserted(&plan, Role::Boot, &urls.boot).await.unwrap();
+    assert_eq!(server.count("POST", "InsertMedia"), 3);
+
+    let learned = serde_json::to_string(&bmc.learned()).unwrap();
+    let (next, _, _) = start(Quirks { needs_protocol: true, ..Quirks::default() }).await;
+    let options = shoal_redfish::Options {
+        learned: Some(serde_json::from_str(&learned).unwrap()),
+        ..impatient()
+    };
+    let bmc = next.connect_with(options).await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    bmc.ensure_inserted(&plan, Role::Boot, &urls.boot).await.unwrap();
+    assert_eq!(
+        next.count("POST", "InsertMedia"),
+        1,
+        "what one BMC taught was not used on the next"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_dropped() {
+    let (server, bmc, plan) =
+        start(Quirks { rejects_write_protected: true, ..Quirks::default() }).await;
+    bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap();
+    assert_eq!(server.count("POST", "WriteProtected"), 1);
+    assert_eq!(server.with(|model| model.image("1").is_some()), true);
+}
+
+#[tokio::test]
+async fn the_accepted_form_of_if_match_is_found_and_remembered() {
+    let (server, bmc, plan) = start(Quirks { only_wildcard_etag: true, ..Quirks::default() }).await;
+    assert_eq!(bmc.ensure_boot_once(&plan).await.unwrap(), BootOnce::Once);
+    let first = server.count("PATCH", "");
+    bmc.ensure_override_cleared(&plan).await.unwrap();
+    assert_eq!((first, server.count("PATCH", "") - first), (4, 1));
+}
+
+#[tokio::test]
+async fn an_override_that_stays_is_accepted_and_said() {
+    let (_, bmc, plan) = start(Quirks { once_is_continuous: true, ..Quirks::default() }).await;
+    assert_eq!(bmc.ensure_boot_once(&plan).await.unwrap(), BootOnce::Continuous);
+    assert_eq!(bmc.ensure_override_cleared(&plan).await.unwrap(), OverrideCleared::Cleared);
+}
+
+#[tokio::test]
+async fn asynchronous_inserts_are_followed_to_their_end() {
+    let (server, bmc, plan) = start(Quirks { async_inserts: true, ..Quirks::default() }).await;
+    bmc.apply(&plan, &urls(), &mut Checkpoint::default(), &mut forget).await.unwrap();
+    assert_eq!(server.with(|model| model.started_with.len()), 3);
+    assert_eq!(server.count("GET", "TaskMonitors"), 2);
+}
+
+#[tokio::test]
+async fn a_bmc_whose_expanded_reads_fail_is_read_one_by_one() {
+    let (server, bmc, plan) = start(Quirks { no_expand: true, ..Quirks::default() }).await;
+    bmc.apply(&plan, &urls(), &mut Checkpoint::default(), &mut forget).await.unwrap();
+    assert_eq!(server.count("GET", "$expand"), 1);
+    assert_eq!(server.with(|model| model.starts), 1);
+}
+
+#[tokio::test]
+async fn properties_of_the_wrong_type_are_told_and_do_not_matter() {
+    let server = TestBmc::start(Family::Ilo).await;
+    server.with(|model| model.quirks.odd_types = true);
+    let discovery = server.connect().await.discover().await.unwrap();
+    assert!(
+        discovery.diagnostics.iter().any(|note| note.contains("Model is not a text")),
+        "{:?}",
+        discovery.diagnostics
+    );
+    assert!(discovery.plan(&request()).is_ok());
+}
+
+#[tokio::test]
+async fn neither_transcript_nor_errors_nor_plan_show_a_secret() {
+    let (server, bmc, plan) = start(Quirks::default()).await;
+    let mut checkpoint = Checkpoint::default();
+    bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
+    server.with(|model| model.quirks.rejects_write_protected = true);
+    let stray = MediaUrl::parse("http://other/m/straycapability/x.iso").unwrap();
+    let error = bmc.ensure_inserted(&plan, Role::Boot, &stray).await.unwrap_err();
+    let shown = format!(
+        "{} {error} {error:?} {bmc:?} {plan:?}",
+        serde_json::to_string(&bmc.transcript()).unwrap()
+    );
+    for secret in
+        ["correct horse", "token-1", "bootcapability", "taskcapability", "straycapability"]
+    {
+        assert!(!shown.contains(secret), "{secret} is shown: {shown}");
+    }
+    assert!(shown.contains("https://10.0.0.5:8443/…/boot.iso"));
+}

@@ -1,0 +1,422 @@
+//! What a BMC is behind its HTTP surface: power, slots, override, sessions, and the rules by which
+//! two families differ. Written from the documents alone, with plain JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// An iDRAC9 6.x has two equal slots under the system, an iLO 5 a USB and a CD slot under the manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Idrac,
+    Ilo,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) image: Option<String>,
+    /// Reads that still show the old image after an eject.
+    pub(crate) stale_reads: u32,
+    old: Option<String>,
+}
+
+/// Deviations a test switches on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Quirks {
+    pub(crate) no_sessions: bool,
+    pub(crate) session_limit: bool,
+    pub(crate) reject_logins: bool,
+    pub(crate) reject_tokens: bool,
+    pub(crate) stale_reads: u32,
+    pub(crate) needs_protocol: bool,
+    pub(crate) rejects_write_protected: bool,
+    pub(crate) only_wildcard_etag: bool,
+    pub(crate) once_is_continuous: bool,
+    pub(crate) cannot_disable_override: bool,
+    pub(crate) power_on_conflicts: u32,
+    pub(crate) no_expand: bool,
+    pub(crate) async_inserts: bool,
+    pub(crate) insert_task_fails: bool,
+    pub(crate) odd_types: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) family: Family,
+    pub(crate) power: &'static str,
+    pub(crate) boot: BTreeMap<&'static str, String>,
+    pub(crate) slots: BTreeMap<String, Slot>,
+    pub(crate) tokens: Vec<String>,
+    pub(crate) logins: u32,
+    pub(crate) quirks: Quirks,
+    /// Power-ons that took effect.
+    pub(crate) starts: u32,
+    /// Images that were in when the host last started, with the override target.
+    pub(crate) started_with: Vec<String>,
+    tasks: BTreeMap<String, bool>,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    pub(crate) fn new(status: u16, body: Value) -> Self {
+        Self { status, headers: Vec::new(), body }
+    }
+
+    fn error(status: u16, id: &str, args: Value) -> Self {
+        let info =
+            json!([{"MessageId": format!("Base.1.8.{id}"), "Message": id, "MessageArgs": args}]);
+        Self::new(
+            status,
+            json!({"error": {"code": "Base.1.8.GeneralError", "@Message.ExtendedInfo": info}}),
+        )
+    }
+}
+
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) basic: bool,
+    pub(crate) if_match: Option<&'a str>,
+    pub(crate) body: Value,
+    pub(crate) has_body: bool,
+}
+
+impl Model {
+    pub(crate) fn new(family: Family) -> Self {
+        let slots = ["1", "2"].map(|id| (id.to_owned(), Slot::default()));
+        Self {
+            family,
+            power: "On",
+            boot: BTreeMap::from([
+                ("Enabled", "Disabled".to_owned()),
+                ("Target", "None".to_owned()),
+                ("Mode", "UEFI".to_owned()),
+            ]),
+            slots: BTreeMap::from(slots),
+            tokens: Vec::new(),
+            logins: 0,
+            quirks: Quirks::default(),
+            starts: 0,
+            started_with: Vec::new(),
+            tasks: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn system(&self) -> &'static str {
+        match self.family {
+            Family::Idrac => "/redfish/v1/Systems/System.Embedded.1",
+            Family::Ilo => "/redfish/v1/Systems/1",
+        }
+    }
+
+    fn manager(&self) -> &'static str {
+        match self.family {
+            Family::Idrac => "/redfish/v1/Managers/iDRAC.Embedded.1",
+            Family::Ilo => "/redfish/v1/Managers/1",
+        }
+    }
+
+    pub(crate) fn media(&self) -> String {
+        match self.family {
+            Family::Idrac => format!("{}/VirtualMedia", self.system()),
+            Family::Ilo => format!("{}/VirtualMedia", self.manager()),
+        }
+    }
+
+    pub(crate) fn image(&self, slot: &str) -> Option<&str> {
+        self.slots[slot].image.as_deref()
+    }
+
+    pub(crate) fn answer(&mut self, call: &Call<'_>) -> Reply {
+        let path = call.path.trim_end_matches('/');
+        if path == "/redfish/v1" {
+            return Reply::new(200, self.root());
+        }
+        if path == "/redfish/v1/SessionService/Sessions" && call.method == "POST" {
+            return self.login(&call.body);
+        }
+        let known = call.token.is_some_and(|token| self.tokens.iter().any(|open| open == token));
+        if (!known && !call.basic)
+            || self.quirks.reject_tokens
+            || (call.basic && self.quirks.reject_logins)
+        {
+            return Reply::error(401, "NoValidSession", json!([]));
+        }
+        match call.method {
+            "GET" => self.get(path, call.query),
+            "DELETE" => {
+                self.tokens.clear();
+                Reply::new(204, Value::Null)
+            }
+            "PATCH" if path == self.system() => self.patch_boot(call),
+            "POST" => self.post(path, call),
+            _ => Reply::error(405, "OperationNotAllowed", json!([])),
+        }
+    }
+
+    fn login(&mut self, body: &Value) -> Reply {
+        self.logins += 1;
+        if self.quirks.session_limit {
+            return Reply::error(503, "SessionLimitExceeded", json!([]));
+        }
+        if self.quirks.reject_logins || body["Password"] != "correct horse" {
+            return Reply::error(401, "NoValidSession", json!([]));
+        }
+        let token = format!("token-{}", self.logins);
+        self.tokens.push(token.clone());
+        let location = format!("/redfish/v1/SessionService/Sessions/{}", self.logins);
+        Reply {
+            headers: vec![("X-Auth-Token", token), ("Location", location)],
+            ..Reply::new(201, json!({}))
+        }
+    }
+
+    fn root(&self) -> Value {
+        let vendor = if self.family == Family::Idrac { "Dell" } else { "HPE" };
+        let mut root = json!({"@odata.id": "/redfish/v1/", "Vendor": vendor, "Systems": {"@odata.id": "/redfish/v1/Systems"}});
+        if !self.quirks.no_sessions {
+            root["Links"] =
+                json!({"Sessions": {"@odata.id": "/redfish/v1/SessionService/Sessions"}});
+        }
+        root["ProtocolFeaturesSupported"] =
+            json!({"ExpandQuery": {"NoLinks": true, "ExpandAll": self.family == Family::Idrac}});
+        root
+    }
+
+    fn get(&mut self, path: &str, query: &str) -> Reply {
+        let expand = query.starts_with("$expand");
+        if expand && self.quirks.no_expand {
+            return Reply::error(501, "QueryNotSupported", json!([]));
+        }
+        let media = self.media();
+        let body = if path == "/redfish/v1/Systems" {
+            let member =
+                if expand { self.system_body() } else { json!({"@odata.id": self.system()}) };
+            json!({"Members": [null, member]})
+        } else if path == self.system() {
+            self.system_body()
+        } else if path == self.manager() {
+            self.manager_body()
+        } else if path == media {
+            let ids: Vec<String> = self.slots.keys().rev().cloned().collect();
+            let members: Vec<Value> = ids
+                .iter()
+                .map(|id| {
+                    if expand {
+                        self.slot_body(id)
+                    } else {
+                        json!({"@odata.id": format!("{media}/{id}")})
+                    }
+                })
+                .collect();
+            json!({"Members": members})
+        } else if let Some(id) =
+            path.strip_prefix(&format!("{media}/")).filter(|id| self.slots.contains_key(*id))
+        {
+            let id = id.to_owned();
+            self.slot_body(&id)
+        } else if let Some(failed) = self.tasks.get(path) {
+            let state = if *failed { "Exception" } else { "Completed" };
+            json!({"TaskState": state, "Messages": [{"MessageId": "Base.1.8.SourceDoesNotExist"}]})
+        } else {
+            return Reply::error(404, "ResourceMissingAtURI", json!([path]));
+        };
+        let etag = (path == self.system()).then(|| ("ETag", self.etag()));
+        Reply { headers: etag.into_iter().collect(), ..Reply::new(200, body) }
+    }
+
+    fn etag(&self) -> String {
+        format!("W/\"{}-{}\"", self.power, self.boot["Target"])
+    }
+
+    fn system_body(&self) -> Value {
+        let id = self.system();
+        let mut body = json!({
+            "@odata.id": id, "PowerState": self.power, "Manufacturer": "Contoso", "SerialNumber": "BOARD77", "SKU": "TAG4242",
+            "UUID": "4C4C4544-0035-3410-8050-C6C04F314733",
+            "Boot": {
+                "BootSourceOverrideEnabled": self.boot["Enabled"], "BootSourceOverrideTarget": self.boot["Target"],
+                "BootSourceOverrideMode": self.boot["Mode"],
+                "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "Cd", "Hdd", "Pxe"],
+            },
+            "Links": {"ManagedBy": [{"@odata.id": self.manager()}]},
+            "Actions": {"#ComputerSystem.Reset": {
+                "target": format!("{id}/Actions/ComputerSystem.Reset"),
+                "ResetType@Redfish.AllowableValues": ["On", "ForceOff", "ForceRestart"],
+            }},
+        });
+        if self.family == Family::Idrac {
+            body["VirtualMedia"] = json!({"@odata.id": self.media()});
+        }
+        if self.quirks.odd_types {
+            body["Model"] = json!(["a list"]);
+            body["BootProgress"] = json!("a text");
+        }
+        body
+    }
+
+    fn manager_body(&self) -> Value {
+        match self.family {
+            Family::Idrac => json!({"Model": "15G Monolithic", "FirmwareVersion": "6.10.30.00",
+                "VirtualMedia": {"@odata.id": "/redfish/v1/Managers/iDRAC.Embedded.1/VirtualMedia"}}),
+            Family::Ilo => {
+                json!({"Model": "iLO 5", "FirmwareVersion": "iLO 5 v2.72", "VirtualMedia": {"@odata.id": self.media()}})
+            }
+        }
+    }
+
+    fn slot_body(&mut self, id: &str) -> Value {
+        let path = format!("{}/{id}", self.media());
+        let types = match (self.family, id) {
+            (Family::Idrac, _) => json!(["CD", "DVD", "USBStick"]),
+            (Family::Ilo, "1") => json!(["Floppy", "USBStick"]),
+            (Family::Ilo, _) => json!(["CD", "DVD"]),
+        };
+        let slot = self.slots.get_mut(id).expect("the caller has checked the id");
+        let mut image = slot.image.clone();
+        if image.is_none() && slot.stale_reads > 0 {
+            slot.stale_reads -= 1;
+            image.clone_from(&slot.old);
+        }
+        json!({
+            "@odata.id": path, "Id": id, "MediaTypes": types, "Inserted": image.is_some(),
+            "Image": image.clone().unwrap_or_default(), "ConnectedVia": if image.is_some() { "URI" } else { "NotConnected" },
+            "Actions": {
+                "#VirtualMedia.InsertMedia": {"target": format!("{path}/Actions/VirtualMedia.InsertMedia")},
+                "#VirtualMedia.EjectMedia": {"target": format!("{path}/Actions/VirtualMedia.EjectMedia")},
+            },
+        })
+    }
+
+    fn patch_boot(&mut self, call: &Call<'_>) -> Reply {
+        match call.if_match {
+            Some("*") => {}
+            _ if self.quirks.only_wildcard_etag => {
+                return Reply::error(412, "PreconditionFailed", json!([]));
+            }
+            Some(etag) if etag != self.etag() => {
+                return Reply::error(412, "PreconditionFailed", json!([]));
+            }
+            _ => {}
+        }
+        let boot = &call.body["Boot"];
+        let value =
+            |key: &str| boot[format!("BootSourceOverride{key}")].as_str().map(str::to_owned);
+        if self.quirks.cannot_disable_override && value("Target").as_deref() == Some("None") {
+            return Reply::error(
+                400,
+                "PropertyValueNotInList",
+                json!(["None", "BootSourceOverrideTarget"]),
+            );
+        }
+        for key in ["Enabled", "Target", "Mode"] {
+            let Some(mut new) = value(key) else { continue };
+            let fixed = (self.quirks.once_is_continuous && new == "Once")
+                || (self.quirks.cannot_disable_override && new == "Disabled");
+            if fixed && key == "Enabled" {
+                new = "Continuous".to_owned();
+            }
+            self.boot.insert(key, new);
+        }
+        Reply::new(200, json!({}))
+    }
+
+    fn post(&mut self, path: &str, call: &Call<'_>) -> Reply {
+        if path == format!("{}/Actions/ComputerSystem.Reset", self.system()) {
+            return self.reset(call.body["ResetType"].as_str().unwrap_or_default());
+        }
+        let media = self.media();
+        let action = path
+            .strip_prefix(&format!("{media}/"))
+            .and_then(|rest| rest.split_once("/Actions/VirtualMedia."));
+        match action {
+            Some((id, "InsertMedia")) if self.slots.contains_key(id) => {
+                self.insert(&id.to_owned(), &call.body)
+            }
+            Some((id, "EjectMedia")) if self.slots.contains_key(id) => {
+                self.eject(&id.to_owned(), call.has_body)
+            }
+            _ => Reply::error(404, "ResourceMissingAtURI", json!([path])),
+        }
+    }
+
+    fn reset(&mut self, kind: &str) -> Reply {
+        match (kind, self.power) {
+            ("On", "Off") if self.quirks.power_on_conflicts > 0 => {
+                self.quirks.power_on_conflicts -= 1;
+                Reply::error(409, "ActionParameterValueConflict", json!(["ResetType", "On"]))
+            }
+            ("On", "Off") => {
+                self.power = "On";
+                self.starts += 1;
+                self.started_with = self
+                    .slots
+                    .values()
+                    .filter_map(|slot| slot.image.clone())
+                    .chain([self.boot["Target"].clone()])
+                    .collect();
+                if self.boot["Enabled"] == "Once" {
+                    self.boot.insert("Enabled", "Disabled".to_owned());
+                    self.boot.insert("Target", "None".to_owned());
+                }
+                Reply::new(204, Value::Null)
+            }
+            ("ForceOff", "On") => {
+                self.power = "Off";
+                Reply::new(204, Value::Null)
+            }
+            _ => Reply::error(409, "ActionParameterValueConflict", json!(["ResetType", kind])),
+        }
+    }
+
+    fn insert(&mut self, id: &str, body: &Value) -> Reply {
+        if self.quirks.needs_protocol && body.get("TransferProtocolType").is_none() {
+            return Reply::error(
+                400,
+                "ActionParameterMissing",
+                json!(["InsertMedia", "TransferProtocolType"]),
+            );
+        }
+        if self.quirks.rejects_write_protected && body.get("WriteProtected").is_some() {
+            return Reply::error(
+                400,
+                "ActionParameterUnknown",
+                json!(["InsertMedia", "WriteProtected"]),
+            );
+        }
+        let slot = self.slots.get_mut(id).expect("the caller has checked the id");
+        if slot.image.is_some() {
+            return Reply::error(500, "GeneralError", json!([]));
+        }
+        if self.quirks.async_inserts {
+            let monitor = format!("/redfish/v1/TaskService/TaskMonitors/{id}");
+            self.tasks.insert(monitor.clone(), self.quirks.insert_task_fails);
+            if !self.quirks.insert_task_fails {
+                slot.image = body["Image"].as_str().map(str::to_owned);
+            }
+            return Reply { headers: vec![("Location", monitor)], ..Reply::new(202, json!({})) };
+        }
+        slot.image = body["Image"].as_str().map(str::to_owned);
+        Reply::new(204, Value::Null)
+    }
+
+    fn eject(&mut self, id: &str, has_body: bool) -> Reply {
+        if self.family == Family::Ilo && !has_body {
+            return Reply::error(415, "MalformedJSON", json!([]));
+        }
+        let stale_reads = self.quirks.stale_reads;
+        let slot = self.slots.get_mut(id).expect("the caller has checked the id");
+        if slot.image.is_none() {
+            return Reply::error(400, "NoOperation", json!([]));
+        }
+        *slot = Slot { old: slot.image.take(), image: None, stale_reads };
+        Reply::new(204, Value::Null)
+    }
+}
