@@ -2,6 +2,7 @@
 //! host behind it live in their own modules.
 
 mod power;
+mod reads;
 mod slots;
 
 use std::{
@@ -10,17 +11,15 @@ use std::{
 };
 
 use http::{HeaderMap, Method, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Clock, Config, Faults, HostConfig, HostScript, Journal, Persona,
     board::Board,
     config::Secret,
-    document::{METADATA, View},
     host,
     journal::Effect,
-    persona::{EtagForm, IfMatch},
     reply::Reply,
     session::{Offer, Sessions},
     target::Target,
@@ -123,6 +122,9 @@ impl Bmc {
 
     /// Does what a request asks, unless it may not.
     pub(crate) async fn perform(self: &Arc<Self>, ask: &Ask, seq: u64) -> Reply {
+        if ask.headers.get("odata-version").is_some_and(|version| version != "4.0") {
+            return Reply::precondition(StatusCode::PRECONDITION_FAILED);
+        }
         let target = Target::find(&self.persona, &ask.path);
         let public = target.is_some_and(|target| target.is_public(ask.method.as_str()));
         if !public && !self.admits(&ask.headers) {
@@ -157,108 +159,6 @@ impl Bmc {
             }
             Offer::Nothing => false,
         }
-    }
-
-    fn document(&self, target: Target) -> Option<Value> {
-        let now = self.clock.now();
-        let sessions = self.sessions().ids(&self.persona.sessions, now);
-        let board = self.board();
-        let view = View {
-            persona: &self.persona,
-            serial: &self.serial,
-            uuid: &self.uuid,
-            user: &self.user,
-            board: &board,
-            sessions: &sessions,
-            now,
-        };
-        view.document(target)
-    }
-
-    fn read(&self, target: Target, ask: &Ask) -> Result<Reply, Reply> {
-        let allow = target.allow(&self.persona);
-        if target == Target::Metadata {
-            return Ok(Reply::text("application/xml", METADATA).with(header::ALLOW, allow));
-        }
-        let mut document = self.document(target).ok_or_else(Reply::not_found)?;
-        self.expand(&mut document, &ask.query)?;
-        let etag = self.etag(&document);
-        if let (Some(etag), Some(fields)) = (&etag, document.as_object_mut()) {
-            fields.insert("@odata.etag".to_owned(), json!(etag));
-        }
-        let reply = Reply::json(StatusCode::OK, &document).with(header::ALLOW, allow);
-        Ok(match etag {
-            Some(etag) => reply.with(header::ETAG, etag),
-            None => reply,
-        })
-    }
-
-    /// Replaces a collection's links by their documents when the query asks for it.
-    fn expand(&self, document: &mut Value, query: &str) -> Result<(), Reply> {
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if name != "$expand" {
-                // Unknown parameters that begin with a dollar sign must not be ignored.
-                if name.starts_with('$') {
-                    return Err(Reply::error(
-                        501,
-                        "Base.1.12.QueryNotSupported",
-                        "Not served.",
-                        &[],
-                    ));
-                }
-                continue;
-            }
-            let form = value.split('(').next().unwrap_or_default();
-            if !self.persona.root.expand.iter().any(|known| known == form) {
-                return Err(Reply::error(501, "Base.1.12.QueryNotSupported", "Not served.", &[]));
-            }
-            if let Some(members) = document.get_mut("Members").and_then(Value::as_array_mut) {
-                for member in members {
-                    let path = member.get("@odata.id").and_then(Value::as_str).unwrap_or_default();
-                    let target = Target::find(&self.persona, path);
-                    if let Some(full) = target.and_then(|target| self.document(target)) {
-                        *member = full;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The entity tag of a document: a digest of everything that does not change by itself.
-    fn etag(&self, document: &Value) -> Option<String> {
-        let mut steady = document.clone();
-        if let Some(fields) = steady.as_object_mut() {
-            fields.remove("DateTime");
-        }
-        let digest = ring::digest::digest(&ring::digest::SHA256, steady.to_string().as_bytes());
-        let tag = data_encoding::HEXUPPER.encode(digest.as_ref().get(..4).unwrap_or_default());
-        match self.persona.etags.form {
-            EtagForm::None => None,
-            EtagForm::Weak => Some(format!("W/\"{tag}\"")),
-            EtagForm::Strong => Some(format!("\"{tag}\"")),
-        }
-    }
-
-    /// Checks `If-Match` before a PATCH.
-    fn check_precondition(&self, target: Target, ask: &Ask) -> Result<(), Reply> {
-        let habits = &self.persona.etags;
-        let offered = ask.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-        let (Some(offered), true) = (offered, habits.if_match != IfMatch::Ignored) else {
-            let missing = offered.is_none() && habits.if_match == IfMatch::Required;
-            return if missing {
-                Err(Reply::precondition(StatusCode::PRECONDITION_REQUIRED))
-            } else {
-                Ok(())
-            };
-        };
-        let holds = if offered == "*" {
-            habits.wildcard
-        } else {
-            self.document(target).and_then(|document| self.etag(&document)).as_deref()
-                == Some(offered)
-        };
-        if holds { Ok(()) } else { Err(Reply::precondition(StatusCode::PRECONDITION_FAILED)) }
     }
 
     fn login(&self, ask: &Ask, seq: u64) -> Result<Reply, Reply> {

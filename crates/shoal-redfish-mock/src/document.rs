@@ -10,7 +10,7 @@ use crate::{
     Persona,
     board::Board,
     persona::{EmptyImage, Under},
-    target::Target,
+    target::{ROLES, Target},
 };
 
 /// Everything a document is made of.
@@ -62,17 +62,12 @@ impl View<'_> {
                 "Id": "1", "Name": "User Account", "UserName": self.user, "Password": null,
                 "Enabled": true, "Locked": false, "RoleId": "Administrator",
                 "AccountTypes": ["Redfish"],
-                "Links": {"Role": self.link(Target::Role)},
+                "Links": {"Role": self.link(Target::Role(0))},
             }),
-            Target::Roles => self.collection("RoleCollection", "Roles", [Target::Role]),
-            Target::Role => json!({
-                "@odata.type": "#Role.v1_3_0.Role",
-                "Id": "Administrator", "Name": "Administrator", "RoleId": "Administrator",
-                "IsPredefined": true,
-                "AssignedPrivileges":
-                    ["Login", "ConfigureManager", "ConfigureUsers", "ConfigureComponents",
-                     "ConfigureSelf"],
-            }),
+            Target::Roles => {
+                self.collection("RoleCollection", "Roles", (0..ROLES.len()).map(Target::Role))
+            }
+            Target::Role(index) => role(index)?,
             Target::Systems => {
                 self.collection("ComputerSystemCollection", "Systems", [Target::System])
             }
@@ -267,6 +262,15 @@ impl View<'_> {
     fn lists_media(&self, under: Under) -> bool {
         self.persona.slots.iter().any(|slot| slot.under.contains(&under))
     }
+}
+
+fn role(index: usize) -> Option<Value> {
+    let (name, privileges) = ROLES.get(index)?;
+    Some(json!({
+        "@odata.type": "#Role.v1_3_0.Role",
+        "Id": name, "Name": name, "RoleId": name, "IsPredefined": true,
+        "AssignedPrivileges": privileges,
+    }))
 }
 
 fn put(document: &mut Value, name: &str, value: Value) {

@@ -101,7 +101,7 @@ impl Reply {
         Self::base(
             status,
             "PreconditionFailed",
-            "The entity tag is missing or not the current one.",
+            "The entity tag or the protocol version is not the expected one.",
         )
     }
 

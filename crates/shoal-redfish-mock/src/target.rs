@@ -17,7 +17,7 @@ pub(crate) enum Target {
     Accounts,
     Account,
     Roles,
-    Role,
+    Role(usize),
     Systems,
     System,
     ResetInfo,
@@ -31,6 +31,16 @@ pub(crate) enum Target {
     Insert(Under, usize),
     Eject(Under, usize),
 }
+
+/// The predefined roles and their privileges; the one account has the first.
+pub(crate) const ROLES: [(&str, &[&str]); 3] = [
+    (
+        "Administrator",
+        &["Login", "ConfigureManager", "ConfigureUsers", "ConfigureComponents", "ConfigureSelf"],
+    ),
+    ("Operator", &["Login", "ConfigureComponents", "ConfigureSelf"]),
+    ("ReadOnly", &["Login", "ConfigureSelf"]),
+];
 
 const READ: &str = "GET, HEAD";
 const READ_PATCH: &str = "GET, HEAD, PATCH";
@@ -68,7 +78,8 @@ impl Target {
     fn session(rest: &[&str]) -> Option<Self> {
         match rest {
             [] => Some(Self::SessionService),
-            ["Sessions"] => Some(Self::Sessions),
+            // A collection may also be posted to by its member list.
+            ["Sessions"] | ["Sessions", "Members"] => Some(Self::Sessions),
             ["Sessions", id] => id.parse().ok().map(Self::Session),
             _ => None,
         }
@@ -80,7 +91,7 @@ impl Target {
             ["Accounts"] => Some(Self::Accounts),
             ["Accounts", "1"] => Some(Self::Account),
             ["Roles"] => Some(Self::Roles),
-            ["Roles", "Administrator"] => Some(Self::Role),
+            ["Roles", id] => ROLES.iter().position(|(name, _)| name == id).map(Self::Role),
             _ => None,
         }
     }
@@ -141,7 +152,10 @@ impl Target {
             Self::Accounts => "/redfish/v1/AccountService/Accounts".to_owned(),
             Self::Account => "/redfish/v1/AccountService/Accounts/1".to_owned(),
             Self::Roles => "/redfish/v1/AccountService/Roles".to_owned(),
-            Self::Role => "/redfish/v1/AccountService/Roles/Administrator".to_owned(),
+            Self::Role(index) => {
+                let name = ROLES.get(index).map(|(name, _)| *name).unwrap_or_default();
+                format!("/redfish/v1/AccountService/Roles/{name}")
+            }
             Self::Systems => "/redfish/v1/Systems".to_owned(),
             Self::System => system(),
             Self::ResetInfo => format!("{}/ResetActionInfo", system()),
@@ -178,7 +192,7 @@ impl Target {
             | Self::Accounts
             | Self::Account
             | Self::Roles
-            | Self::Role
+            | Self::Role(_)
             | Self::Systems
             | Self::ResetInfo
             | Self::Managers
@@ -245,7 +259,7 @@ mod tests {
             let persona = Persona::built_in(name).unwrap();
             let mut targets =
                 vec![Target::Versions, Target::Root, Target::Session(7), Target::System];
-            targets.extend([Target::Manager, Target::Chassis, Target::Reset, Target::Role]);
+            targets.extend([Target::Manager, Target::Chassis, Target::Reset, Target::Role(1)]);
             for (index, slot) in persona.slots.iter().enumerate() {
                 for under in &slot.under {
                     targets.extend([

@@ -19,6 +19,8 @@ async fn strangers_see_the_root_and_nothing_else() {
     }
     assert_eq!(answer(bare("/redfish/v1/Systems").basic_auth("admin", Some("x"))).await.0, 401);
     assert_eq!(rig.get("/redfish/v1/no/such/thing").await.0, 404);
+    let newer = rig.request("GET", "/redfish/v1").header("odata-version", "4.1");
+    assert_eq!(answer(newer).await.0, 412);
     let refused = rig.request("DELETE", &rig.system()).send().await.unwrap();
     assert_eq!(refused.status(), 405);
     assert_eq!(refused.headers()["allow"], "GET, HEAD, PATCH");
