@@ -7,6 +7,7 @@
 )]
 
 mod faults;
+mod habits;
 mod host;
 mod life;
 mod media;
