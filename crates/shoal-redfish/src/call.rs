@@ -112,7 +112,7 @@ impl Bmc {
         result.and_then(|answer| accepted(answer, &request))
     }
 
-    /// PATCHes with the form of `If-Match` this BMC accepts, trying each form at most once.
+    /// Sends a PATCH with the form of `If-Match` this BMC accepts, trying each form at most once.
     pub(crate) async fn patch(
         &self,
         change: &Change<'_>,
@@ -297,11 +297,8 @@ impl Bmc {
             Patience::new(deadline - Instant::now(), options.poll_first, options.poll_most);
         let mut hint = answer.retry_after;
         while patience.pause(hint).await {
-            let seen = match self.get_task(change.op, &monitor).await? {
-                // Monitors may vanish once the task is done; the step reads the effect anyway.
-                None => return Ok(answer),
-                Some(seen) => seen,
-            };
+            // Monitors may vanish once the task is done; the step reads the effect anyway.
+            let Some(seen) = self.get_task(change.op, &monitor).await? else { return Ok(answer) };
             hint = seen.retry_after;
             match task_state(&seen) {
                 Task::Running => {}

@@ -5,7 +5,7 @@
 use crate::moment;
 
 pub(crate) struct Parts<'a> {
-    /// The whole SubjectPublicKeyInfo element, header included, as fingerprints of keys cover it.
+    /// The whole `SubjectPublicKeyInfo` element, header included, as fingerprints of keys cover it.
     pub(crate) spki: &'a [u8],
     /// Seconds since 1970.
     pub(crate) not_after: Option<i64>,

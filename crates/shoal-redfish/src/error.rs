@@ -362,23 +362,20 @@ impl fmt::Display for Failure {
         if self.unsure {
             return f.write_str("; it may have taken effect, look at the BMC");
         }
-        match advice(&self.kind) {
-            Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
-        }
+        write!(f, "; {}", advice(&self.kind))
     }
 }
 
-fn advice(kind: &Kind) -> Option<&'static str> {
+fn advice(kind: &Kind) -> &'static str {
     match Error::new(kind.clone()).retry() {
-        Retry::After(_) => Some("try again later"),
-        Retry::AfterPowerOff => Some("switch the host off and try again"),
-        Retry::AfterOperator(what) => Some(what),
+        Retry::After(_) => "try again later",
+        Retry::AfterPowerOff => "switch the host off and try again",
+        Retry::AfterOperator(what) => what,
         Retry::Never => match kind {
             Kind::NotFound | Kind::Rejected | Kind::Unsupported { .. } => {
-                Some("discover the BMC again and plan anew")
+                "discover the BMC again and plan anew"
             }
-            _ => Some("report it with the transcript of this session"),
+            _ => "report it with the transcript of this session",
         },
     }
 }

@@ -128,7 +128,7 @@ impl Bmc {
         match self.switch_on(plan).await {
             Ok(PowerOn::Started) => {}
             Ok(PowerOn::WasOn) => {
-                report.warnings.push("the host came on before it was switched on".to_owned())
+                report.warnings.push("the host came on before it was switched on".to_owned());
             }
             Err(error) => {
                 if !error.may_have_taken_effect() {

@@ -17,7 +17,7 @@ use crate::{error::Kind, media_url::MediaUrl};
 pub struct Payload {
     /// `Inserted: true`.
     pub inserted: bool,
-    /// `WriteProtected: true`; OpenBMC takes its absence as false.
+    /// `WriteProtected: true`; `OpenBMC` takes its absence as false.
     pub write_protected: bool,
     /// `TransferProtocolType` by the address's scheme.
     pub protocol: bool,

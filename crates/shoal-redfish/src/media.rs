@@ -328,7 +328,9 @@ impl Bmc {
         let all_recent = {
             let mut known = self.known();
             if look == Look::Fresh {
-                slots.iter().for_each(|slot| known.recent.remove(&slot.path));
+                for slot in slots {
+                    known.recent.remove(&slot.path);
+                }
             }
             slots.iter().all(|slot| known.recent.find(&slot.path).is_some())
         };

@@ -80,8 +80,8 @@ impl MediaUrl {
         if let Some(found) = text.chars().find(|c| odd(*c)) {
             return Err(MediaUrlError::Character(found));
         }
-        let path = url.path().to_ascii_lowercase();
-        if !path.ends_with(".iso") && !path.ends_with(".img") {
+        let suffix = url.path().rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase());
+        if !matches!(suffix.as_deref(), Some("iso" | "img")) {
             return Err(MediaUrlError::Suffix);
         }
         let origin = url.origin().ascii_serialization();

@@ -53,7 +53,7 @@ pub(crate) fn from_redfish(text: &str) -> Option<i64> {
     Some(seconds(date, time)? - offset(zone)?)
 }
 
-/// UTCTime (tag 23) and GeneralizedTime (tag 24) as certificates use them.
+/// `UTCTime` (tag 23) and `GeneralizedTime` (tag 24) as certificates use them.
 pub(crate) fn from_asn1(tag: u8, content: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(content).ok()?.strip_suffix('Z')?;
     let (year, rest) = match tag {

@@ -155,10 +155,7 @@ impl Bmc {
     async fn send_power_on(&self, plan: &Plan) -> Result<Option<Error>, Error> {
         let body = json!({"ResetType": plan.power.on});
         let sent = self.change_once(&self.reset(plan, &body), None).await;
-        let error = match sent {
-            Ok(_) => return self.await_on(plan).await.map(|()| None),
-            Err(error) => error,
-        };
+        let Err(error) = sent else { return self.await_on(plan).await.map(|()| None) };
         if error.may_have_taken_effect() {
             // Whatever goes wrong while looking, the answer to the caller is that of the lost request.
             return match self.await_on(plan).await {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{der, endpoint::Tls};
 
-/// SHA-256 of a certificate or of its public key (SubjectPublicKeyInfo), both in DER.
+/// SHA-256 of a certificate or of its public key (`SubjectPublicKeyInfo`), both in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);

@@ -20,7 +20,7 @@ pub enum Vendor {
     Supermicro,
     /// AMI `MegaRAC` and boards that ship it.
     Ami,
-    /// OpenBMC, where no vendor is named.
+    /// `OpenBMC`, where no vendor is named.
     Openbmc,
     /// NVIDIA.
     Nvidia,

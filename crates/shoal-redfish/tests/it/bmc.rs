@@ -8,8 +8,8 @@ use std::{
 
 use serde_json::{Value, json};
 use shoal_redfish::{
-    Bmc, Credentials, Endpoint, Fingerprint, MediaUrl, Options, PlanRequest, Secret, Tls, Urls,
-    profile::Profiles,
+    Bmc, Checkpoint, Credentials, Endpoint, Fingerprint, MediaUrl, Options, PlanRequest, Secret,
+    Tls, Urls, profile::Profiles,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -259,7 +259,9 @@ fn bytes(reply: &Reply) -> Vec<u8> {
         body.len()
     );
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        for part in [name, ": ", value, "\r\n"] {
+            head.push_str(part);
+        }
     }
     format!("{head}\r\n{body}").into_bytes()
 }
@@ -315,6 +317,12 @@ pub(crate) fn urls() -> Urls {
             MediaUrl::parse("https://10.0.0.5:8443/media/t/taskcapability/task.img").unwrap(),
         ),
     }
+}
+
+/// A caller that keeps no checkpoints.
+#[expect(clippy::unnecessary_wraps, reason = "the shape is that of a function that stores")]
+pub(crate) fn forget(_: &Checkpoint) -> std::io::Result<()> {
+    Ok(())
 }
 
 pub(crate) fn request() -> PlanRequest {

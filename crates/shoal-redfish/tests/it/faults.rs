@@ -5,15 +5,11 @@ use shoal_redfish::{Checkpoint, Kind, Retry, Stage};
 use std::time::Duration;
 
 use crate::{
-    bmc::{Fault, TestBmc, What, impatient, quick, request, urls},
+    bmc::{Fault, TestBmc, What, forget, impatient, quick, request, urls},
     model::Family,
 };
 
 const FAMILIES: [Family; 2] = [Family::Idrac, Family::Ilo];
-
-fn forget(_: &Checkpoint) -> std::io::Result<()> {
-    Ok(())
-}
 
 /// The changes of a whole life: off, insert, insert, override, on, off, eject, eject.
 const CHANGES: [(&str, &str, usize); 8] = [
@@ -38,7 +34,7 @@ async fn a_lost_answer_to_any_change_leaves_the_right_state_and_nothing_doubled(
             let mut checkpoint = Checkpoint::default();
             bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
             server.with(|model| {
-                assert_eq!((model.starts, model.started_with.len()), (1, 3), "{path} {after}")
+                assert_eq!((model.starts, model.started_with.len()), (1, 3), "{path} {after}");
             });
             bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
             server.with(|model| {
@@ -94,7 +90,7 @@ async fn a_change_that_never_arrived_is_repeated_after_a_look_but_a_power_on_is_
                 bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
             }
             server.with(|model| {
-                assert_eq!((model.power, model.image("1"), model.image("2")), ("Off", None, None))
+                assert_eq!((model.power, model.image("1"), model.image("2")), ("Off", None, None));
             });
         }
     }
@@ -155,7 +151,7 @@ async fn a_long_retry_after_is_handed_to_the_caller_instead_of_waited_out() {
         ..Fault::once("GET", "/redfish/v1/Systems", What::Status(503, Some("3600".into())))
     });
     let error = bmc.discover().await.unwrap_err();
-    assert_eq!(error.retry(), Retry::After(Duration::from_secs(3600)));
+    assert_eq!(error.retry(), Retry::After(Duration::from_hours(1)));
     assert_eq!(server.count("GET", "/redfish/v1/Systems"), 1);
 }
 

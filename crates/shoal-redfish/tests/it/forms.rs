@@ -3,13 +3,9 @@
 use shoal_redfish::{BootOnce, Checkpoint, MediaUrl, OverrideCleared, Plan, Role};
 
 use crate::{
-    bmc::{TestBmc, impatient, request, urls},
+    bmc::{TestBmc, forget, impatient, request, urls},
     model::{Family, Quirks},
 };
-
-fn forget(_: &Checkpoint) -> std::io::Result<()> {
-    Ok(())
-}
 
 async fn start(quirks: Quirks) -> (TestBmc, shoal_redfish::Bmc, Plan) {
     let server = TestBmc::start(Family::Idrac).await;
@@ -49,7 +45,7 @@ async fn an_unknown_parameter_is_dropped() {
         start(Quirks { rejects_write_protected: true, ..Quirks::default() }).await;
     bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap();
     assert_eq!(server.count("POST", "WriteProtected"), 1);
-    assert_eq!(server.with(|model| model.image("1").is_some()), true);
+    assert!(server.with(|model| model.image("1").is_some()));
 }
 
 #[tokio::test]

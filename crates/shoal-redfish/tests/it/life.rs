@@ -6,7 +6,7 @@ use shoal_redfish::{
 };
 
 use crate::{
-    bmc::{TestBmc, any, quick, request, urls},
+    bmc::{TestBmc, any, forget, quick, request, urls},
     model::Family,
 };
 
@@ -18,10 +18,6 @@ fn slots_of(family: Family) -> (&'static str, &'static str) {
         Family::Idrac => ("1", "2"),
         Family::Ilo => ("2", "1"),
     }
-}
-
-fn forget(_: &Checkpoint) -> std::io::Result<()> {
-    Ok(())
 }
 
 async fn planned(bmc: &Bmc) -> Plan {
@@ -84,7 +80,7 @@ async fn requests_and_connections_stay_within_the_budget() {
             server.journal()
         );
         assert_eq!((server.connections(), bmc.requests().connections), (1, 1));
-        assert_eq!(bmc.requests().total as usize, whole);
+        assert_eq!(bmc.requests().total, u64::try_from(whole).unwrap());
 
         server.with(|model| model.power = "On");
         server.forget();
@@ -190,7 +186,7 @@ async fn an_image_that_appears_after_planning_stops_the_step_before_any_change()
     let bmc = server.connect().await;
     let plan = planned(&bmc).await;
     server.with(|model| {
-        model.slots.get_mut("1").unwrap().image = Some("http://172.16.0.9/x.iso".to_owned())
+        model.slots.get_mut("1").unwrap().image = Some("http://172.16.0.9/x.iso".to_owned());
     });
     let later = Bmc::resume(&server.endpoint(any()), quick(), &plan).unwrap();
     let error = later.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap_err();

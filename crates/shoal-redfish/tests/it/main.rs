@@ -1,6 +1,14 @@
 //! The client against BMCs that listen on loopback, speak HTTP byte by byte, share no code with the
 //! client and misbehave on request.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail a test by panicking, like the tests themselves"
+)]
+
 mod bmc;
 mod faults;
 mod forms;

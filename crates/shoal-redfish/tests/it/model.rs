@@ -21,6 +21,7 @@ pub(crate) struct Slot {
 }
 
 /// Deviations a test switches on.
+#[expect(clippy::struct_excessive_bools, reason = "each deviation is independent of the others")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Quirks {
     pub(crate) no_sessions: bool,
@@ -67,7 +68,7 @@ impl Reply {
         Self { status, headers: Vec::new(), body }
     }
 
-    fn error(status: u16, id: &str, args: Value) -> Self {
+    fn error(status: u16, id: &str, args: &Value) -> Self {
         let info =
             json!([{"MessageId": format!("Base.1.8.{id}"), "Message": id, "MessageArgs": args}]);
         Self::new(
@@ -147,7 +148,7 @@ impl Model {
             || self.quirks.reject_tokens
             || (call.basic && self.quirks.reject_logins)
         {
-            return Reply::error(401, "NoValidSession", json!([]));
+            return Reply::error(401, "NoValidSession", &json!([]));
         }
         match call.method {
             "GET" => self.get(path, call.query),
@@ -157,17 +158,17 @@ impl Model {
             }
             "PATCH" if path == self.system() => self.patch_boot(call),
             "POST" => self.post(path, call),
-            _ => Reply::error(405, "OperationNotAllowed", json!([])),
+            _ => Reply::error(405, "OperationNotAllowed", &json!([])),
         }
     }
 
     fn login(&mut self, body: &Value) -> Reply {
         self.logins += 1;
         if self.quirks.session_limit {
-            return Reply::error(503, "SessionLimitExceeded", json!([]));
+            return Reply::error(503, "SessionLimitExceeded", &json!([]));
         }
         if self.quirks.reject_logins || body["Password"] != "correct horse" {
-            return Reply::error(401, "NoValidSession", json!([]));
+            return Reply::error(401, "NoValidSession", &json!([]));
         }
         let token = format!("token-{}", self.logins);
         self.tokens.push(token.clone());
@@ -193,7 +194,7 @@ impl Model {
     fn get(&mut self, path: &str, query: &str) -> Reply {
         let expand = query.starts_with("$expand");
         if expand && self.quirks.no_expand {
-            return Reply::error(501, "QueryNotSupported", json!([]));
+            return Reply::error(501, "QueryNotSupported", &json!([]));
         }
         let media = self.media();
         let body = if path == "/redfish/v1/Systems" {
@@ -226,7 +227,7 @@ impl Model {
             let state = if *failed { "Exception" } else { "Completed" };
             json!({"TaskState": state, "Messages": [{"MessageId": "Base.1.8.SourceDoesNotExist"}]})
         } else {
-            return Reply::error(404, "ResourceMissingAtURI", json!([path]));
+            return Reply::error(404, "ResourceMissingAtURI", &json!([path]));
         };
         let etag = (path == self.system()).then(|| ("ETag", self.etag()));
         Reply { headers: etag.into_iter().collect(), ..Reply::new(200, body) }
@@ -299,10 +300,10 @@ impl Model {
         match call.if_match {
             Some("*") => {}
             _ if self.quirks.only_wildcard_etag => {
-                return Reply::error(412, "PreconditionFailed", json!([]));
+                return Reply::error(412, "PreconditionFailed", &json!([]));
             }
             Some(etag) if etag != self.etag() => {
-                return Reply::error(412, "PreconditionFailed", json!([]));
+                return Reply::error(412, "PreconditionFailed", &json!([]));
             }
             _ => {}
         }
@@ -313,7 +314,7 @@ impl Model {
             return Reply::error(
                 400,
                 "PropertyValueNotInList",
-                json!(["None", "BootSourceOverrideTarget"]),
+                &json!(["None", "BootSourceOverrideTarget"]),
             );
         }
         for key in ["Enabled", "Target", "Mode"] {
@@ -321,7 +322,7 @@ impl Model {
             let fixed = (self.quirks.once_is_continuous && new == "Once")
                 || (self.quirks.cannot_disable_override && new == "Disabled");
             if fixed && key == "Enabled" {
-                new = "Continuous".to_owned();
+                "Continuous".clone_into(&mut new);
             }
             self.boot.insert(key, new);
         }
@@ -337,13 +338,11 @@ impl Model {
             .strip_prefix(&format!("{media}/"))
             .and_then(|rest| rest.split_once("/Actions/VirtualMedia."));
         match action {
-            Some((id, "InsertMedia")) if self.slots.contains_key(id) => {
-                self.insert(&id.to_owned(), &call.body)
-            }
+            Some((id, "InsertMedia")) if self.slots.contains_key(id) => self.insert(id, &call.body),
             Some((id, "EjectMedia")) if self.slots.contains_key(id) => {
-                self.eject(&id.to_owned(), call.has_body)
+                self.eject(id, call.has_body)
             }
-            _ => Reply::error(404, "ResourceMissingAtURI", json!([path])),
+            _ => Reply::error(404, "ResourceMissingAtURI", &json!([path])),
         }
     }
 
@@ -351,7 +350,7 @@ impl Model {
         match (kind, self.power) {
             ("On", "Off") if self.quirks.power_on_conflicts > 0 => {
                 self.quirks.power_on_conflicts -= 1;
-                Reply::error(409, "ActionParameterValueConflict", json!(["ResetType", "On"]))
+                Reply::error(409, "ActionParameterValueConflict", &json!(["ResetType", "On"]))
             }
             ("On", "Off") => {
                 self.power = "On";
@@ -372,7 +371,7 @@ impl Model {
                 self.power = "Off";
                 Reply::new(204, Value::Null)
             }
-            _ => Reply::error(409, "ActionParameterValueConflict", json!(["ResetType", kind])),
+            _ => Reply::error(409, "ActionParameterValueConflict", &json!(["ResetType", kind])),
         }
     }
 
@@ -381,19 +380,19 @@ impl Model {
             return Reply::error(
                 400,
                 "ActionParameterMissing",
-                json!(["InsertMedia", "TransferProtocolType"]),
+                &json!(["InsertMedia", "TransferProtocolType"]),
             );
         }
         if self.quirks.rejects_write_protected && body.get("WriteProtected").is_some() {
             return Reply::error(
                 400,
                 "ActionParameterUnknown",
-                json!(["InsertMedia", "WriteProtected"]),
+                &json!(["InsertMedia", "WriteProtected"]),
             );
         }
         let slot = self.slots.get_mut(id).expect("the caller has checked the id");
         if slot.image.is_some() {
-            return Reply::error(500, "GeneralError", json!([]));
+            return Reply::error(500, "GeneralError", &json!([]));
         }
         if self.quirks.async_inserts {
             let monitor = format!("/redfish/v1/TaskService/TaskMonitors/{id}");
@@ -409,12 +408,12 @@ impl Model {
 
     fn eject(&mut self, id: &str, has_body: bool) -> Reply {
         if self.family == Family::Ilo && !has_body {
-            return Reply::error(415, "MalformedJSON", json!([]));
+            return Reply::error(415, "MalformedJSON", &json!([]));
         }
         let stale_reads = self.quirks.stale_reads;
         let slot = self.slots.get_mut(id).expect("the caller has checked the id");
         if slot.image.is_none() {
-            return Reply::error(400, "NoOperation", json!([]));
+            return Reply::error(400, "NoOperation", &json!([]));
         }
         *slot = Slot { old: slot.image.take(), image: None, stale_reads };
         Reply::new(204, Value::Null)

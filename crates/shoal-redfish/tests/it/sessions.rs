@@ -31,7 +31,7 @@ async fn wrong_credentials_are_tried_twice_and_then_nothing_is_sent() {
     for no_sessions in [false, true] {
         let server = TestBmc::start(Family::Ilo).await;
         server.with(|model| {
-            (model.quirks.reject_logins, model.quirks.no_sessions) = (true, no_sessions)
+            (model.quirks.reject_logins, model.quirks.no_sessions) = (true, no_sessions);
         });
         let bmc = server.connect().await;
         for _ in 0..2 {
@@ -65,7 +65,7 @@ async fn without_a_session_service_or_a_free_session_basic_authentication_is_use
     for no_sessions in [false, true] {
         let server = TestBmc::start(Family::Idrac).await;
         server.with(|model| {
-            (model.quirks.no_sessions, model.quirks.session_limit) = (no_sessions, true)
+            (model.quirks.no_sessions, model.quirks.session_limit) = (no_sessions, true);
         });
         let bmc = server.connect().await;
         bmc.discover().await.unwrap();
