@@ -103,7 +103,7 @@ impl Effect {
 pub enum Ended {
     /// Still in hand.
     Open,
-    /// Answered with this status.
+    /// An answer with this status was handed to the connection, whether or not it arrived.
     Answered(u16),
     /// The connection was cut without an answer.
     Cut,

@@ -1,6 +1,8 @@
 //! A medium as the BMC sees it: bytes behind a URL that are fetched by HEAD and ranged reads,
 //! or, for BMCs that download at insertion, a local copy.
 
+mod window;
+
 use std::{
     fmt,
     fs::File,
@@ -15,6 +17,8 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 
 use crate::persona::MediaHabits;
+
+pub(crate) use window::Window;
 
 /// The URL of an image. Its path may carry a token, therefore it prints without it.
 #[derive(Clone, PartialEq, Eq)]
@@ -224,6 +228,21 @@ impl Medium {
         if body.len() as u64 == end - offset { Ok(body) } else { Err(MediumError::NoRange) }
     }
 
+    #[cfg(test)]
+    fn of_bytes(content: &[u8]) -> Self {
+        use std::io::Write;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        Self {
+            url: ImageUrl::new("file:///test"),
+            len: content.len() as u64,
+            etag: None,
+            read_bytes: 4096,
+            patience: Duration::ZERO,
+            source: Source::Copy(Arc::new(file)),
+        }
+    }
+
     async fn download(&self, copy: &Path) -> Result<File, MediumError> {
         let file = File::options()
             .read(true)
@@ -257,64 +276,4 @@ async fn read_copy(file: Arc<File>, offset: u64, len: u64) -> Result<Bytes, Medi
 
 fn unreachable(error: reqwest::Error) -> MediumError {
     MediumError::Unreachable(error.without_url())
-}
-
-/// A stretch of a medium that is read as a disc of its own.
-#[derive(Clone)]
-pub(crate) struct Window {
-    medium: Arc<Medium>,
-    base: u64,
-    len: u64,
-}
-
-impl Window {
-    /// The whole medium.
-    pub(crate) fn whole(medium: Arc<Medium>) -> Self {
-        let len = medium.len();
-        Self { medium, base: 0, len }
-    }
-
-    /// A stretch of this one, cut at its end.
-    pub(crate) fn part(&self, offset: u64, len: u64) -> Self {
-        let offset = offset.min(self.len);
-        let len = len.min(self.len - offset);
-        Self { medium: Arc::clone(&self.medium), base: self.base + offset, len }
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
-    pub(crate) async fn read(&self, offset: u64, len: u64) -> Result<Bytes, MediumError> {
-        self.check(offset, len)?;
-        self.medium.read(self.base + offset, len).await
-    }
-
-    pub(crate) async fn read_through(&self, offset: u64, len: u64) -> Result<(), MediumError> {
-        self.check(offset, len)?;
-        self.medium.read_through(self.base + offset, len).await
-    }
-
-    fn check(&self, offset: u64, len: u64) -> Result<(), MediumError> {
-        match offset.checked_add(len) {
-            Some(end) if end <= self.len => Ok(()),
-            _ => Err(MediumError::BeyondEnd),
-        }
-    }
-
-    /// A window on bytes, for tests of what reads windows.
-    #[cfg(test)]
-    pub(crate) fn of_bytes(content: &[u8]) -> Self {
-        use std::io::Write;
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(content).unwrap();
-        Self::whole(Arc::new(Medium {
-            url: ImageUrl::new("file:///test"),
-            len: content.len() as u64,
-            etag: None,
-            read_bytes: 4096,
-            patience: Duration::ZERO,
-            source: Source::Copy(Arc::new(file)),
-        }))
-    }
 }
