@@ -1,0 +1,187 @@
+//! Admission of a job: every reason not to create it is looked at in the transaction that would, so
+//! that two requests at the same moment cannot both win.
+
+use data_encoding::HEXLOWER;
+use ring::digest::{SHA256, digest};
+use shoal_core::{Entry, Job, JobId, NewJob, Time};
+use shoal_sqlite::rusqlite::Transaction;
+
+use crate::{
+    Created, Error, Idempotency, NewRecord, Record, Store,
+    commit::{Stretch, Transition, active_job, insert_events},
+    record::stored,
+    row,
+    sealing::{Cell, Sealing},
+};
+
+impl Store {
+    /// Creates a job, unless something speaks against it. What is looked at first: the idempotency
+    /// key, then the server, then its unfinished job.
+    ///
+    /// # Errors
+    /// [`Error::Database`]. Whatever the caller's caller did wrong is an answer, not an error.
+    pub async fn create(&self, new: NewRecord) -> Result<Created, Error> {
+        self.change(move |tx, sealing| {
+            if let Some(refused) = refusal(tx, &new)? {
+                return Ok((refused, Vec::new()));
+            }
+            let (record, transition) = insert(tx, sealing, new)?;
+            Ok((Created::New(Box::new(record)), vec![transition]))
+        })
+        .await
+    }
+}
+
+fn refusal(tx: &Transaction<'_>, new: &NewRecord) -> Result<Option<Created>, Error> {
+    if let Some(idempotency) = &new.idempotency
+        && let Some(answer) = repeated(tx, &new.actor, idempotency)?
+    {
+        return Ok(Some(answer));
+    }
+    let serial = &new.job.serial;
+    let quarantine: Option<Option<String>> = row::first(
+        tx,
+        "SELECT quarantine FROM servers WHERE serial = ?1",
+        [serial.as_str()],
+        |found| Ok(found.get(0)?),
+    )?;
+    match quarantine {
+        None => return Ok(Some(Created::UnknownServer)),
+        Some(Some(reason)) => return Ok(Some(Created::Quarantined(reason))),
+        Some(None) => {}
+    }
+    Ok(active_job(tx, serial)?.map(Created::ActiveJob))
+}
+
+/// The answer to a request whose key was used before.
+fn repeated(
+    tx: &Transaction<'_>,
+    actor: &str,
+    idempotency: &Idempotency,
+) -> Result<Option<Created>, Error> {
+    let used: Option<(Vec<u8>, JobId)> = row::first(
+        tx,
+        "SELECT request_sha256, job_id FROM idempotency WHERE actor = ?1 AND key = ?2",
+        (actor, &idempotency.key),
+        |found| Ok((found.get(0)?, row::job_id(&found.get::<_, String>(1)?)?)),
+    )?;
+    let Some((request, id)) = used else { return Ok(None) };
+    if request != idempotency.request_sha256 {
+        return Ok(Some(Created::KeyReused));
+    }
+    let existing = stored(tx, id)?.ok_or(Error::UnknownJob(id))?;
+    Ok(Some(Created::Existing(Box::new(existing.record))))
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    sealing: &Sealing,
+    new: NewRecord,
+) -> Result<(Record, Transition), Error> {
+    let now = new.job.created_at;
+    let id = new.job.id;
+    let hands_off_until = hands_off_until(tx, &new.job)?;
+    let record = Record {
+        job: Job::new(NewJob { hands_off_until, ..new.job }),
+        version: 1,
+        priority: new.priority,
+        labels: new.labels,
+        retry_of: new.retry_of,
+        lineage: lineage(tx, id, new.retry_of)?,
+        boot_url: new.boot_url,
+        traceparent: new.traceparent,
+        updated_at: now,
+        recipe_bytes: row::unsigned(i64::try_from(new.recipe.len()).unwrap_or(i64::MAX)),
+        recipe_sha256: HEXLOWER.encode(digest(&SHA256, &new.recipe).as_ref()),
+    };
+    let key = id.to_string();
+    let recipe = sealing.seal(recipe_cell(&key), &new.recipe)?;
+    insert_row(tx, &record, &recipe)?;
+    if let Some(idempotency) = new.idempotency {
+        tx.execute(
+            "INSERT INTO idempotency (actor, key, request_sha256, job_id) VALUES (?1, ?2, ?3, ?4)",
+            (&new.actor, idempotency.key, idempotency.request_sha256, &key),
+        )?;
+    }
+    let mut entry = Entry::new("created").with("actor", &new.actor);
+    if let Some(retry_of) = record.retry_of {
+        entry = entry.with("retry_of", retry_of);
+    }
+    let event_id = insert_events(tx, &record, &[entry], now)?;
+    let transition = Transition {
+        record: record.clone(),
+        from: None,
+        phase_before: None,
+        outcome_is_new: false,
+        event: "created",
+        step: None,
+        told: true,
+        event_id,
+        ended: None,
+    };
+    Ok((record, transition))
+}
+
+fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<(), Error> {
+    let job = &record.job;
+    let now = row::millis(record.updated_at);
+    tx.prepare_cached(
+        "INSERT INTO jobs (id, server_serial, task_target, status, phase, bmc_active,
+             progressed_at, created_at, updated_at, version, body, stretch, stretch_since,
+             priority, labels, lineage, recipe, recipe_bytes, recipe_sha256)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 1, ?8, ?9, ?7, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?
+    .execute((
+        job.id().to_string(),
+        job.serial().as_str(),
+        &job.plan().task_target,
+        job.status().as_str(),
+        job.phase().name(),
+        job.phase().is_bmc_active(),
+        now,
+        row::to_json("job", job)?,
+        Stretch::of(job.phase()).map(Stretch::as_str),
+        record.priority,
+        row::to_json("labels", &record.labels)?,
+        record.lineage.to_string(),
+        recipe,
+        row::signed(record.recipe_bytes),
+        &record.recipe_sha256,
+    ))?;
+    tx.prepare_cached(
+        "UPDATE jobs SET retry_of = ?2, boot_url = ?3, traceparent = ?4 WHERE id = ?1",
+    )?
+    .execute((
+        job.id().to_string(),
+        record.retry_of.map(|id| id.to_string()),
+        &record.boot_url,
+        &record.traceparent,
+    ))?;
+    Ok(())
+}
+
+/// Until when no job may cut this server's power.
+fn hands_off_until(tx: &Transaction<'_>, job: &NewJob) -> Result<Option<Time>, Error> {
+    let left: Option<Option<i64>> = row::first(
+        tx,
+        "SELECT hands_off_until FROM servers WHERE serial = ?1",
+        [job.serial.as_str()],
+        |found| Ok(found.get(0)?),
+    )?;
+    let left = left.flatten().map(row::time).filter(|until| *until > job.created_at);
+    Ok(left.max(job.hands_off_until))
+}
+
+/// The first job of the chain of retries. Where history no longer holds it, as far back as is known.
+fn lineage(tx: &Transaction<'_>, id: JobId, retry_of: Option<JobId>) -> Result<JobId, Error> {
+    let Some(earlier) = retry_of else { return Ok(id) };
+    let root =
+        row::first(tx, "SELECT lineage FROM jobs WHERE id = ?1", [earlier.to_string()], |found| {
+            row::job_id(&found.get::<_, String>(0)?)
+        })?;
+    Ok(root.unwrap_or(earlier))
+}
+
+pub(crate) fn recipe_cell(job: &str) -> Cell<'_> {
+    Cell { column: "jobs.recipe", row: job }
+}

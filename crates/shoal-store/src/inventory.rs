@@ -1,0 +1,255 @@
+//! The servers' table: puts, looks and deletes, and the little that jobs leave on a server's row.
+
+use shoal_core::{Event, ServerSerial, Time};
+use shoal_sqlite::rusqlite::{Row, Transaction};
+use zeroize::Zeroizing;
+
+use crate::{
+    AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, Secret, Server, ServerChange,
+    ServerRecord, Store, TlsPolicy,
+    audit::insert_audit,
+    commit::{active_job, fold_into_active},
+    row,
+    sealing::Cell,
+};
+
+impl Store {
+    /// Puts a server. Without credentials the stored ones stay. Its unfinished job hears of it, and
+    /// the audit log says who did it, in the same transaction.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn put_server(
+        &self,
+        server: Server,
+        credentials: Option<Credentials>,
+        actor: &str,
+        now: Time,
+    ) -> Result<ServerChange, Error> {
+        let actor = actor.to_owned();
+        self.change(move |tx, sealing| {
+            let serial = server.serial.as_str();
+            let known =
+                tx.prepare_cached("SELECT 1 FROM servers WHERE serial = ?1")?.exists([serial])?;
+            tx.execute(
+                "INSERT INTO servers (serial, body, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
+                 ON CONFLICT DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at",
+                (serial, row::to_json("server", &server)?, row::millis(now)),
+            )?;
+            if let Some(Credentials { user, password }) = &credentials {
+                let plain =
+                    Zeroizing::new(row::to_json("credentials", &(user, password.expose()))?);
+                let sealed = sealing.seal(credentials_cell(serial), plain.as_bytes())?;
+                tx.execute(
+                    "UPDATE servers SET credentials = ?2 WHERE serial = ?1",
+                    (serial, sealed),
+                )?;
+            }
+            let detail = match &server.tls {
+                TlsPolicy::Insecure { reason } => format!("insecure: {reason}"),
+                TlsPolicy::Ca { .. } | TlsPolicy::Pin { .. } => String::new(),
+            };
+            let entry = AuditEntry {
+                actor,
+                action: "server.put".to_owned(),
+                target: serial.to_owned(),
+                detail,
+                ok: true,
+            };
+            insert_audit(tx, &entry, now)?;
+            let transition = fold_into_active(tx, &server.serial, &Event::ServerChanged, now)?;
+            let change = if known { ServerChange::Updated } else { ServerChange::Created };
+            Ok((change, transition.into_iter().collect()))
+        })
+        .await
+    }
+
+    /// One server, without secrets.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn server(&self, serial: &ServerSerial) -> Result<Option<ServerRecord>, Error> {
+        let serial = serial.clone();
+        self.read(move |tx, _| {
+            let sql = format!("SELECT {COLUMNS} FROM servers WHERE serial = ?1");
+            row::first(tx, &sql, [serial.as_str()], server_record)
+        })
+        .await
+    }
+
+    /// Servers in the order of their serials, behind `after`; at most `limit`, 0 means 100.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn servers(
+        &self,
+        after: Option<ServerSerial>,
+        limit: u32,
+    ) -> Result<Vec<ServerRecord>, Error> {
+        self.read(move |tx, _| {
+            let sql =
+                format!("SELECT {COLUMNS} FROM servers WHERE serial > ?1 ORDER BY serial LIMIT ?2");
+            let after = after.as_ref().map_or("", ServerSerial::as_str);
+            row::all(tx, &sql, (after, if limit == 0 { 100 } else { limit }), server_record)
+        })
+        .await
+    }
+
+    /// Deletes a server without unfinished job; audited.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn delete_server(
+        &self,
+        serial: &ServerSerial,
+        actor: &str,
+        now: Time,
+    ) -> Result<Deleted, Error> {
+        let (serial, actor) = (serial.clone(), actor.to_owned());
+        self.write(move |tx, _| {
+            if let Some(job) = active_job(tx, &serial)? {
+                return Ok(Deleted::Busy(job));
+            }
+            if tx.execute("DELETE FROM servers WHERE serial = ?1", [serial.as_str()])? == 0 {
+                return Ok(Deleted::Unknown);
+            }
+            let entry = AuditEntry {
+                actor,
+                action: "server.delete".to_owned(),
+                target: serial.to_string(),
+                detail: String::new(),
+                ok: true,
+            };
+            insert_audit(tx, &entry, now)?;
+            Ok(Deleted::Deleted)
+        })
+        .await
+    }
+
+    /// How to log in at a server's BMC; none where nobody said so yet.
+    ///
+    /// # Errors
+    /// [`Error::Unseal`], [`Error::Database`].
+    pub async fn credentials(&self, serial: &ServerSerial) -> Result<Option<Credentials>, Error> {
+        let serial = serial.clone();
+        self.read(move |tx, sealing| {
+            let sealed: Option<Option<Vec<u8>>> = row::first(
+                tx,
+                "SELECT credentials FROM servers WHERE serial = ?1",
+                [serial.as_str()],
+                |found| Ok(found.get(0)?),
+            )?;
+            let Some(sealed) = sealed.flatten() else { return Ok(None) };
+            let plain = sealing.open(credentials_cell(serial.as_str()), &sealed)?;
+            let (user, password): (String, String) = serde_json::from_slice(&plain)
+                .map_err(|source| Error::Stored { what: "credentials", source })?;
+            Ok(Some(Credentials { user, password: Secret::new(password) }))
+        })
+        .await
+    }
+
+    /// Records what a BMC says of its machine, and whether it is still the same machine.
+    ///
+    /// # Errors
+    /// [`Error::UnknownServer`], [`Error::Database`].
+    pub async fn set_hardware(
+        &self,
+        serial: &ServerSerial,
+        seen: Hardware,
+        now: Time,
+    ) -> Result<HardwareCheck, Error> {
+        let serial = serial.clone();
+        self.write(move |tx, _| {
+            let known: Option<Option<String>> = row::first(
+                tx,
+                "SELECT hardware FROM servers WHERE serial = ?1",
+                [serial.as_str()],
+                |found| Ok(found.get(0)?),
+            )?;
+            let recorded = match known {
+                None => return Err(Error::UnknownServer(serial)),
+                Some(text) => text.map(|text| row::from_json::<Hardware>("hardware", &text)),
+            };
+            let (hardware, check) = match recorded.transpose()? {
+                None => (seen, HardwareCheck::FirstSeen),
+                Some(recorded) if recorded.contradicts(&seen) => {
+                    return Ok(HardwareCheck::Mismatch { recorded });
+                }
+                Some(recorded) => (recorded.refreshed(seen), HardwareCheck::Same),
+            };
+            tx.execute(
+                "UPDATE servers SET hardware = ?2, hardware_at = ?3 WHERE serial = ?1",
+                (serial.as_str(), row::to_json("hardware", &hardware)?, row::millis(now)),
+            )?;
+            Ok(check)
+        })
+        .await
+    }
+
+    /// Slots in which an earlier job may have left a medium. Empty for an unknown server.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn residue(&self, serial: &ServerSerial) -> Result<Vec<String>, Error> {
+        let serial = serial.clone();
+        self.read(move |tx, _| Ok(residue(tx, &serial)?.unwrap_or_default())).await
+    }
+
+    /// Forgets them: they were seen empty.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn clear_residue(&self, serial: &ServerSerial) -> Result<(), Error> {
+        let serial = serial.clone();
+        self.write(move |tx, _| {
+            tx.execute("UPDATE servers SET residue = '[]' WHERE serial = ?1", [serial.as_str()])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+const COLUMNS: &str = "body, hardware, created_at, updated_at, hands_off_until, residue, \
+    hardware_at";
+
+fn server_record(found: &Row<'_>) -> Result<ServerRecord, Error> {
+    let hardware: Option<String> = found.get(1)?;
+    let hands_off_until: Option<i64> = found.get(4)?;
+    let hardware_at: Option<i64> = found.get(6)?;
+    Ok(ServerRecord {
+        server: row::from_json("server", &found.get::<_, String>(0)?)?,
+        hardware: hardware.map(|text| row::from_json("hardware", &text)).transpose()?,
+        hardware_at: hardware_at.map(row::time),
+        created_at: row::time(found.get(2)?),
+        updated_at: row::time(found.get(3)?),
+        hands_off_until: hands_off_until.map(row::time),
+        residue: row::from_json("residue", &found.get::<_, String>(5)?)?,
+    })
+}
+
+fn residue(tx: &Transaction<'_>, serial: &ServerSerial) -> Result<Option<Vec<String>>, Error> {
+    row::first(tx, "SELECT residue FROM servers WHERE serial = ?1", [serial.as_str()], |found| {
+        row::from_json("residue", &found.get::<_, String>(0)?)
+    })
+}
+
+/// Remembers slots that the server's next job must find empty first.
+pub(crate) fn add_residue(
+    tx: &Transaction<'_>,
+    serial: &ServerSerial,
+    slots: Vec<String>,
+) -> Result<(), Error> {
+    let Some(mut all) = residue(tx, serial)? else { return Ok(()) };
+    all.extend(slots);
+    all.sort();
+    all.dedup();
+    tx.execute(
+        "UPDATE servers SET residue = ?2 WHERE serial = ?1",
+        (serial.as_str(), row::to_json("residue", &all)?),
+    )?;
+    Ok(())
+}
+
+fn credentials_cell(serial: &str) -> Cell<'_> {
+    Cell { column: "servers.credentials", row: serial }
+}
