@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::{
-    discover,
     endpoint::{Endpoint, Options},
     error::Error,
+    kind::Kind,
     learned::Learned,
     plan::Plan,
     profile::SessionRules,
     recent::Recent,
+    service,
     session::{Login, Session},
     tls::Certificate,
     transcript::{Counts, Exchange, Op},
@@ -114,19 +115,22 @@ impl Bmc {
     /// # Errors
     /// The logout was not answered; the session then lives until the BMC's own timeout.
     pub async fn close(&self) -> Result<(), Error> {
-        let login = self.inner.session.state.lock().await.login.take();
-        let Some(Login::Token { token, location: Some(location), .. }) = login else {
-            return Ok(());
-        };
-        let request = Request {
-            op: Op::Session,
-            method: Method::Delete,
-            path: &location,
-            body: None,
-            if_match: None,
-            timeout: self.inner.options.request_timeout,
-        };
-        self.inner.wire.exchange(&request, Auth::Token(&token)).await.map(drop)
+        let logins = self.inner.session.state.lock().await.take_all();
+        let mut failure = None;
+        for login in logins {
+            let Login::Token { token, location: Some(path), .. } = login else { continue };
+            let request = Request {
+                op: Op::Session,
+                method: Method::Delete,
+                path: &path,
+                body: None,
+                if_match: None,
+                timeout: self.inner.options.request_timeout,
+            };
+            failure =
+                self.inner.wire.exchange(&request, Auth::Token(&token)).await.err().or(failure);
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Lets requests through again after two authentication failures stopped them.
@@ -174,9 +178,17 @@ impl Bmc {
     }
 
     async fn read_root(&self) -> Result<(), Error> {
-        let answer = self.get_as_anyone(Op::Discover, "/redfish/v1/").await?;
-        let access = discover::access(&answer.body);
-        self.inner.wire.set_vendor(discover::root_vendor(&answer.body));
+        let answer = match self.get_as_anyone(Op::Discover, "/redfish/v1/").await {
+            // The root should be public, but some services guard it; no login service is known yet.
+            Err(error) if *error.kind() == Kind::Auth => {
+                self.get(Op::Discover, "/redfish/v1/").await?
+            }
+            answer => answer?,
+        };
+        let access = service::access(&answer.body);
+        // A login that the root itself needed was Basic; from here on a session is better.
+        self.inner.session.state.lock().await.login = None;
+        self.inner.wire.set_vendor(service::root_vendor(&answer.body));
         let mut known = self.known();
         known.access = access;
         known.root = answer.body;

@@ -9,9 +9,11 @@ use serde_json::{Map, Value, json};
 use crate::{
     bmc::Bmc,
     call::Change,
-    error::{Error, Kind},
+    error::Error,
+    kind::Kind,
+    override_form::{Form, achieved, clearing_forms, redirection},
     patience::Patience,
-    plan::{BootPlan, Plan},
+    plan::Plan,
     power::{pause_of, worth_waiting},
     recent::Look,
     transcript::Op,
@@ -61,7 +63,7 @@ impl Bmc {
             if let Some(done) = achieved(&plan.boot, &view) {
                 return Ok(done);
             }
-            let body = redirection(&plan.boot, &view, &attempt);
+            let body = redirection(&plan.boot, &view, attempt.form);
             let changed = self.change_boot(plan, &attempt.resource, body).await;
             let accepted = changed.is_ok();
             if let Err(error) = changed
@@ -87,7 +89,7 @@ impl Bmc {
                 };
                 return Err(Error::new(kind).at("GET", &attempt.resource));
             }
-            if accepted && attempt.full {
+            if accepted && attempt.form.full {
                 self.known().learned.full_boot = true;
             }
             view = shown;
@@ -115,7 +117,7 @@ impl Bmc {
             return Ok(OverrideCleared::Cleared);
         }
         let mut last = None;
-        for form in clearing_forms(plan, &view, &attempt) {
+        for form in clearing_forms(plan, &view, attempt.form) {
             let to_disk =
                 form.get("BootSourceOverrideTarget").and_then(Value::as_str) == Some("Hdd");
             let clear = |view: &BootView| {
@@ -197,8 +199,7 @@ impl Bmc {
 /// What has been learned while one override is being set.
 struct Attempt {
     resource: String,
-    full: bool,
-    with_mode: bool,
+    form: Form,
     patience: Patience,
 }
 
@@ -207,15 +208,14 @@ impl Attempt {
         let options = &bmc.inner.options;
         Self {
             resource: plan.boot.resource.clone(),
-            full: plan.boot.full || bmc.known().learned.full_boot,
-            with_mode: true,
+            form: Form { full: plan.boot.full || bmc.known().learned.full_boot, with_mode: true },
             patience: Patience::new(options.busy_timeout, options.poll_first, options.poll_most),
         }
     }
 
     /// True when there was a fuller form to go to.
     fn use_full_form(&mut self) -> bool {
-        !std::mem::replace(&mut self.full, true)
+        !std::mem::replace(&mut self.form.full, true)
     }
 
     /// Judges a failed change: an error when it is final, false to send another form at once, true
@@ -223,7 +223,7 @@ impl Attempt {
     async fn goes_on_after(&mut self, error: Error, plan: &Plan) -> Result<bool, Error> {
         if *error.kind() == Kind::FutureState && self.resource == plan.system {
             self.resource = format!("{}/SD", plan.system);
-            self.full = true;
+            self.form.full = true;
             return Ok(true);
         }
         if worth_waiting(&error) {
@@ -231,7 +231,7 @@ impl Attempt {
         }
         match error.kind() {
             Kind::Unsupported { what }
-                if what == "BootSourceOverrideMode" && std::mem::take(&mut self.with_mode) =>
+                if what == "BootSourceOverrideMode" && std::mem::take(&mut self.form.with_mode) =>
             {
                 Ok(false)
             }
@@ -242,113 +242,5 @@ impl Attempt {
             }
             _ => Err(error),
         }
-    }
-}
-
-fn achieved(plan: &BootPlan, view: &BootView) -> Option<BootOnce> {
-    let right = view.target.as_deref() == Some(plan.target.as_str());
-    let mode = match (&plan.mode, &view.mode) {
-        (Some(wanted), Some(shown)) => wanted.eq_ignore_ascii_case(shown),
-        _ => true,
-    };
-    match view.enabled.as_deref() {
-        Some("Once") if right && mode => Some(BootOnce::Once),
-        Some("Continuous") if right && mode => Some(BootOnce::Continuous),
-        _ => None,
-    }
-}
-
-/// Names only what differs, because some BMCs reject values that are set already; or everything,
-/// because others reset what is left out.
-fn redirection(plan: &BootPlan, view: &BootView, attempt: &Attempt) -> Map<String, Value> {
-    let mut boot = Map::new();
-    let mode = plan.mode.as_deref().filter(|_| attempt.with_mode);
-    let wanted = [
-        ("BootSourceOverrideTarget", Some(plan.target.as_str()), &view.target),
-        ("BootSourceOverrideEnabled", Some("Once"), &view.enabled),
-        ("BootSourceOverrideMode", mode, &view.mode),
-    ];
-    for (key, value, shown) in wanted {
-        let Some(value) = value else { continue };
-        if attempt.full || shown.as_deref() != Some(value) {
-            boot.insert(key.to_owned(), json!(value));
-        }
-    }
-    boot
-}
-
-/// From the proper way to the last resort of BMCs that cannot switch their override off.
-fn clearing_forms(plan: &Plan, view: &BootView, attempt: &Attempt) -> Vec<Map<String, Value>> {
-    let form = |fields: &[(&str, &str)]| {
-        fields.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect::<Map<_, _>>()
-    };
-    let disabled = ("BootSourceOverrideEnabled", "Disabled");
-    let none = ("BootSourceOverrideTarget", "None");
-    let mut forms = Vec::new();
-    if !attempt.full {
-        forms.push(form(&[disabled]));
-    }
-    match plan.boot.mode.as_deref().filter(|_| attempt.full) {
-        Some(mode) => forms.push(form(&[disabled, none, ("BootSourceOverrideMode", mode)])),
-        None => forms.push(form(&[disabled, none])),
-    }
-    if view.targets.as_ref().is_some_and(|targets| targets.iter().any(|target| target == "Hdd")) {
-        forms.push(form(&[
-            ("BootSourceOverrideEnabled", "Continuous"),
-            ("BootSourceOverrideTarget", "Hdd"),
-        ]));
-    }
-    forms
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan() -> BootPlan {
-        BootPlan {
-            strategy: String::new(),
-            resource: "/s".into(),
-            target: "Cd".into(),
-            mode: Some("UEFI".into()),
-            full: false,
-        }
-    }
-
-    fn attempt(full: bool) -> Attempt {
-        let second = Duration::from_secs(1);
-        Attempt {
-            resource: "/s".into(),
-            full,
-            with_mode: true,
-            patience: Patience::new(second, second, second),
-        }
-    }
-
-    fn view(enabled: &str, target: &str, mode: Option<&str>) -> BootView {
-        BootView {
-            enabled: Some(enabled.into()),
-            target: Some(target.into()),
-            mode: mode.map(str::to_owned),
-            ..BootView::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn only_differences_are_sent_unless_the_bmc_wants_everything() {
-        let seen = view("Disabled", "Cd", Some("UEFI"));
-        let sparse = redirection(&plan(), &seen, &attempt(false));
-        assert_eq!(Value::Object(sparse), json!({"BootSourceOverrideEnabled": "Once"}));
-        let full = redirection(&plan(), &seen, &attempt(true));
-        assert_eq!(full.len(), 3);
-    }
-
-    #[test]
-    fn a_wrong_mode_is_not_what_was_asked_for() {
-        assert_eq!(achieved(&plan(), &view("Once", "Cd", Some("UEFI"))), Some(BootOnce::Once));
-        assert_eq!(achieved(&plan(), &view("Once", "Cd", None)), Some(BootOnce::Once));
-        assert_eq!(achieved(&plan(), &view("Continuous", "Cd", None)), Some(BootOnce::Continuous));
-        assert_eq!(achieved(&plan(), &view("Once", "Cd", Some("Legacy"))), None);
-        assert_eq!(achieved(&plan(), &view("Disabled", "Cd", None)), None);
     }
 }

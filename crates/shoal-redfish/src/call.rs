@@ -4,19 +4,19 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::time::Instant;
+use serde_json::Value;
 
 use crate::{
+    answer::Answer,
     bmc::Bmc,
-    error::{Error, Kind},
+    error::Error,
+    kind::Kind,
     learned::EtagForm,
     message,
     patience::Patience,
     recent::Seen,
-    session::{Login, State},
     transcript::Op,
-    wire::{Answer, Auth, Method, Request},
+    wire::{Auth, Method, Request},
 };
 
 /// A change to a BMC.
@@ -150,7 +150,7 @@ impl Bmc {
         Err(refusal.unwrap_or_else(|| Error::new(Kind::Precondition).at("PATCH", change.path)))
     }
 
-    fn request<'a>(&self, op: Op, method: Method, path: &'a str) -> Request<'a> {
+    pub(crate) fn request<'a>(&self, op: Op, method: Method, path: &'a str) -> Request<'a> {
         Request {
             op,
             method,
@@ -161,105 +161,7 @@ impl Bmc {
         }
     }
 
-    async fn authorised(&self, request: &Request<'_>) -> Result<Answer, Error> {
-        let (login, fresh) = self.login().await?;
-        let answer = self.exchange_as(&login, request).await?;
-        if answer.status != 401 {
-            if answer.status < 400 {
-                self.inner.session.proven().await;
-            }
-            return Ok(answer);
-        }
-        if fresh || matches!(login, Login::Basic) {
-            // Nothing could be newer than what was just refused.
-            self.inner.session.state.lock().await.failed();
-            return Ok(answer);
-        }
-        // The token has expired or was revoked; a 401 also proves that the request did nothing.
-        self.inner.session.state.lock().await.discard(&login);
-        let (renewed, _) = self.login().await?;
-        let answer = self.exchange_as(&renewed, request).await?;
-        if answer.status == 401 {
-            self.inner.session.state.lock().await.failed();
-        }
-        Ok(answer)
-    }
-
-    async fn exchange_as(&self, login: &Login, request: &Request<'_>) -> Result<Answer, Error> {
-        let auth = match login {
-            Login::Token { token, .. } => Auth::Token(token),
-            Login::Basic => Auth::Basic(&self.inner.session.credentials),
-        };
-        self.inner.wire.exchange(request, auth).await
-    }
-
-    /// The login in use, and whether it was made just now.
-    async fn login(&self) -> Result<(Login, bool), Error> {
-        let mut state = self.inner.session.state.lock().await;
-        state.check()?;
-        if let Some(login) = &state.login {
-            return Ok((login.clone(), false));
-        }
-        let (sessions, oem) = {
-            let known = self.known();
-            (known.access.sessions.clone(), known.session_rules.oem.clone())
-        };
-        let Some(path) = sessions else { return Ok((state.use_basic(), true)) };
-        let credentials = &self.inner.session.credentials;
-        let mut body =
-            json!({"UserName": credentials.user, "Password": credentials.password.reveal()});
-        if let (Some(oem), Some(fields)) = (oem, body.as_object_mut()) {
-            fields.insert("Oem".to_owned(), oem);
-        }
-        let request =
-            Request { body: Some(&body), ..self.request(Op::Session, Method::Post, &path) };
-        let mut tries = self.tries();
-        loop {
-            let result = self.inner.wire.exchange(&request, Auth::Nobody).await;
-            let error = match result {
-                Ok(answer) => match self.judge_login(&mut state, answer, &path) {
-                    Ok(login) => return Ok((login, true)),
-                    Err(error) => error,
-                },
-                Err(error) => error,
-            };
-            let again = matches!(
-                error.kind(),
-                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
-            );
-            if !again || !self.wait_to_retry(&mut tries, Op::Session, &error).await {
-                return Err(error);
-            }
-        }
-    }
-
-    fn judge_login(&self, state: &mut State, answer: Answer, path: &str) -> Result<Login, Error> {
-        if answer.status < 300 {
-            let link = answer.location.or_else(|| {
-                answer.body.get("@odata.id").and_then(Value::as_str).map(str::to_owned)
-            });
-            let location = link.and_then(|link| self.inner.wire.local_path(&link));
-            return Ok(match answer.token {
-                Some(token) => state.open(token, location),
-                None => state.use_basic(),
-            });
-        }
-        let messages = message::read(&answer.body);
-        let kind = message::classify(answer.status, &messages);
-        let unauthorised = messages.iter().any(|message| message.key().contains("Unauthorized"));
-        if kind == Kind::Auth || unauthorised {
-            state.failed();
-            return Err(refusal(&answer, "POST", path, Kind::Auth));
-        }
-        match answer.status {
-            // A full session table and a login form we do not know must not keep us out.
-            400 | 404 | 405 | 501 => Ok(state.use_basic()),
-            _ if kind == Kind::SessionLimit => Ok(state.use_basic()),
-            _ => Err(refusal(&answer, "POST", path, kind)),
-        }
-    }
-
-    fn tries(&self) -> Tries {
+    pub(crate) fn tries(&self) -> Tries {
         let options = &self.inner.options;
         Tries {
             left: options.retries,
@@ -271,7 +173,8 @@ impl Bmc {
         }
     }
 
-    async fn wait_to_retry(&self, tries: &mut Tries, op: Op, error: &Error) -> bool {
+    /// Pauses before another try; false when there should be none.
+    pub(crate) async fn wait_to_retry(&self, tries: &mut Tries, op: Op, error: &Error) -> bool {
         let hint = match error.kind() {
             Kind::NotReady { retry_after } => *retry_after,
             _ => None,
@@ -284,100 +187,13 @@ impl Bmc {
         tracing::debug!(op = op.label(), error = %error, "retrying");
         true
     }
-
-    /// Follows an accepted change to its end (202 with a task, with a bare location, or with nothing).
-    async fn settled(&self, change: &Change<'_>, answer: Answer) -> Result<Answer, Error> {
-        if answer.status != 202 {
-            return Ok(answer);
-        }
-        let Some(monitor) = self.monitor(&answer) else { return Ok(answer) };
-        let deadline = Instant::now() + change.timeout.max(self.inner.options.media_timeout);
-        let options = &self.inner.options;
-        let mut patience =
-            Patience::new(deadline - Instant::now(), options.poll_first, options.poll_most);
-        let mut hint = answer.retry_after;
-        while patience.pause(hint).await {
-            // Monitors may vanish once the task is done; the step reads the effect anyway.
-            let Some(seen) = self.get_task(change.op, &monitor).await? else { return Ok(answer) };
-            hint = seen.retry_after;
-            match task_state(&seen) {
-                Task::Running => {}
-                Task::Done => return Ok(answer),
-                Task::Failed => return Err(task_failure(&seen, change)),
-            }
-        }
-        Err(Error::new(Kind::Timeout { phase: "the BMC's task" })
-            .at(change.method.name(), change.path)
-            .unsure(true))
-    }
-
-    fn monitor(&self, answer: &Answer) -> Option<String> {
-        let field = |key: &str| answer.body.get(key).and_then(Value::as_str);
-        let is_task = field("@odata.type").is_some_and(|kind| kind.contains("Task."));
-        let link = answer.location.as_deref().or_else(|| field("TaskMonitor"));
-        let link = link.or_else(|| field("@odata.id").filter(|_| is_task))?;
-        self.inner.wire.local_path(link)
-    }
-
-    async fn get_task(&self, op: Op, path: &str) -> Result<Option<Answer>, Error> {
-        let _permit = self.inner.readers.acquire().await;
-        let request = self.request(op, Method::Get, path);
-        let mut tries = self.tries();
-        loop {
-            let error = match self.authorised(&request).await {
-                Ok(answer) if answer.status == 404 => return Ok(None),
-                // A failed task may be told by status and body alike, so any body with a state counts.
-                Ok(answer) if answer.status < 300 || answer.body.get("TaskState").is_some() => {
-                    return Ok(Some(answer));
-                }
-                Ok(answer) => refused(&answer, &request),
-                Err(error) => error,
-            };
-            let again = matches!(
-                error.kind(),
-                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
-            );
-            if !again || !self.wait_to_retry(&mut tries, op, &error).await {
-                return Err(error);
-            }
-        }
-    }
 }
 
 const BROKEN_JSON: &str = "the body is broken JSON";
 
-struct Tries {
+pub(crate) struct Tries {
     left: u32,
     patience: Patience,
-}
-
-enum Task {
-    Running,
-    Done,
-    Failed,
-}
-
-fn task_state(answer: &Answer) -> Task {
-    match answer.body.get("TaskState").and_then(Value::as_str) {
-        Some("Completed") => match answer.body.get("TaskStatus").and_then(Value::as_str) {
-            Some("Critical") => Task::Failed,
-            _ => Task::Done,
-        },
-        Some("Exception" | "Killed" | "Cancelled" | "Interrupted") => Task::Failed,
-        Some(_) => Task::Running,
-        None if answer.status == 202 => Task::Running,
-        None => Task::Done,
-    }
-}
-
-fn task_failure(answer: &Answer, change: &Change<'_>) -> Error {
-    let messages = message::read(&answer.body);
-    let kind = match message::classify(0, &messages) {
-        Kind::Rejected => Kind::TaskFailed,
-        explained => explained,
-    };
-    let ids = messages.into_iter().map(|message| message.id).collect();
-    Error::new(kind).at(change.method.name(), change.path).with_messages(ids, answer.shown.clone())
 }
 
 fn readable(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
@@ -401,14 +217,14 @@ fn accepted(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
     if answer.status < 300 { Ok(answer) } else { Err(refused(&answer, request)) }
 }
 
-fn refused(answer: &Answer, request: &Request<'_>) -> Error {
+pub(crate) fn refused(answer: &Answer, request: &Request<'_>) -> Error {
     let kind = message::classify(answer.status, &message::read(&answer.body));
     // An internal failure of the BMC, or of a proxy in front of it, says nothing about the effect.
     let unsure = request.method != Method::Get && kind == Kind::Server;
     refusal(answer, request.method.name(), request.path, kind).unsure(unsure)
 }
 
-fn refusal(answer: &Answer, method: &'static str, path: &str, kind: Kind) -> Error {
+pub(crate) fn refusal(answer: &Answer, method: &'static str, path: &str, kind: Kind) -> Error {
     let kind = match kind {
         Kind::NotReady { retry_after } => {
             Kind::NotReady { retry_after: answer.retry_after.or(retry_after) }

@@ -9,19 +9,20 @@ use serde_json::Value;
 
 use crate::{
     bmc::{Access, Bmc},
-    error::{Error, Kind},
+    error::Error,
+    inventory::Slot,
+    kind::Kind,
     learned::Learned,
     moment,
-    profile::{Profile, Traits, matches},
+    node::Node,
+    profile::Profile,
+    profiles::Traits,
     recent::Seen,
-    slot::{InsertBy, SlotKind, SlotRef, SlotView},
+    service::{MEMBERS, natural, root_names},
     transcript::Op,
     vendor::Vendor,
-    view::{BootView, Identity, Node, Power, SystemView, allowed_by_action_info, identity},
+    view::{BootView, Identity, Power, SystemView, allowed_by_action_info, identity},
 };
-
-/// Members of a collection that are looked at; real BMCs list a handful.
-const MEMBERS: usize = 16;
 
 /// What a BMC is and can do.
 #[derive(Clone, Debug, Serialize)]
@@ -65,83 +66,13 @@ pub struct Discovery {
     pub(crate) learned: Learned,
 }
 
-/// A virtual media slot as it was found.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Slot {
-    /// Its path.
-    pub path: String,
-    /// Its id within the collection.
-    pub id: String,
-    /// What it can hold.
-    pub media_types: Vec<String>,
-    /// The image in it, shortened to origin and file name.
-    pub image: Option<String>,
-    /// Why it cannot be used, if so.
-    pub rejected: Option<&'static str>,
-    #[serde(skip)]
-    pub(crate) collection: String,
-    #[serde(skip)]
-    pub(crate) view: SlotView,
-    #[serde(skip)]
-    pub(crate) insert: Option<InsertBy>,
-}
-
-impl Slot {
-    /// The slot as a plan refers to it; `None` when it cannot be used so.
-    pub(crate) fn reference(&self, kind: SlotKind) -> Option<SlotRef> {
-        Some(SlotRef {
-            path: self.path.clone(),
-            kind,
-            collection: self.collection.clone(),
-            insert: self
-                .insert
-                .clone()
-                .filter(|_| self.rejected.is_none() && self.view.can_be(kind))?,
-            eject: self.view.eject.clone(),
-        })
-    }
-}
-
 #[derive(Default)]
-struct Manager {
+pub(crate) struct Manager {
     path: String,
     model: Option<String>,
     firmware: Option<String>,
-    virtual_media: Option<String>,
+    pub(crate) virtual_media: Option<String>,
     time: Option<String>,
-}
-
-/// How the service root says it wants to be talked to.
-pub(crate) fn access(root: &Value) -> Access {
-    let notes = RefCell::default();
-    let node = Node::new(root, "/redfish/v1", &notes);
-    let by_link = node.node("Links").and_then(|links| links.link("Sessions"));
-    let by_service = || node.link("SessionService").map(|service| format!("{service}/Sessions"));
-    let expand =
-        node.node("ProtocolFeaturesSupported").and_then(|features| features.node("ExpandQuery"));
-    let offers = |key: &str| expand.as_ref().and_then(|expand| expand.flag(key)) == Some(true);
-    let query = match (offers("NoLinks"), offers("ExpandAll")) {
-        (true, _) => Some("$expand=.".to_owned()),
-        (false, true) => Some("$expand=*($levels=1)".to_owned()),
-        (false, false) => None,
-    };
-    Access { sessions: by_link.or_else(by_service), expand: query }
-}
-
-/// The names a service root gives itself.
-fn root_names(root: &Value) -> Vec<String> {
-    let notes = RefCell::default();
-    let node = Node::new(root, "/redfish/v1", &notes);
-    let oem = node
-        .node("Oem")
-        .and_then(|oem| oem.value().as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()));
-    let named = [node.owned("Vendor"), node.owned("Product")].into_iter().flatten();
-    named.chain(oem.unwrap_or_default()).collect()
-}
-
-pub(crate) fn root_vendor(root: &Value) -> Vendor {
-    Vendor::of(root_names(root).iter().map(String::as_str))
 }
 
 impl Bmc {
@@ -219,13 +150,6 @@ impl Bmc {
         })
     }
 
-    /// The access as a plan records it: without expanded reads where they turned out not to work.
-    fn access(&self) -> Access {
-        let known = self.known();
-        let expand = known.access.expand.clone().filter(|_| !known.learned.no_expand);
-        Access { expand, sessions: known.access.sessions.clone() }
-    }
-
     fn settle_on(&self, vendor: Vendor, traits: &Traits, profile: &Profile, system: &str) {
         self.inner.wire.set_vendor(vendor);
         let parts =
@@ -267,70 +191,6 @@ impl Bmc {
         Ok(members.iter().map(|member| (member.0.clone(), view(member))).collect())
     }
 
-    /// The members of a collection, read with one request where the BMC expands them completely.
-    pub(crate) async fn members(
-        &self,
-        op: Op,
-        collection: &str,
-        complete: fn(&Value) -> bool,
-    ) -> Result<Vec<(String, Seen)>, Error> {
-        let list = self.collection(op, collection).await?;
-        let inner = RefCell::default();
-        let node = Node::new(&list, collection, &inner);
-        let mut found: Vec<(String, Option<Value>)> = Vec::new();
-        for member in node.nodes("Members").into_iter().take(MEMBERS) {
-            if let Some(path) =
-                member.id().filter(|path| found.iter().all(|(known, _)| known != path))
-            {
-                found.push((path, Some(member.value().clone()).filter(complete)));
-            }
-        }
-        found.sort_by_key(|(path, _)| natural(path));
-        let mut members = Vec::new();
-        for (path, body) in found {
-            let seen = match body {
-                Some(body) => {
-                    let seen = Seen::now(body, None, None);
-                    self.known().recent.put(&path, seen.clone());
-                    Some(seen)
-                }
-                None => self.observe_if_there(op, &path).await?,
-            };
-            members.extend(seen.map(|seen| (path, seen)));
-        }
-        Ok(members)
-    }
-
-    async fn collection(&self, op: Op, collection: &str) -> Result<Value, Error> {
-        let expand = self.access().expand;
-        if let Some(query) = expand {
-            match self.get(op, &format!("{collection}?{query}")).await {
-                Ok(answer) => return Ok(answer.body),
-                Err(error) if error.kind().says_no_such_read() => {
-                    self.known().learned.no_expand = true;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(self.get(op, collection).await?.body)
-    }
-
-    /// A linked resource that does not exist is no reason to give up.
-    async fn observe_if_there(&self, op: Op, path: &str) -> Result<Option<Seen>, Error> {
-        match self.observe(op, path).await {
-            Ok(seen) => Ok(Some(seen)),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    Kind::NotFound | Kind::Unsupported { .. } | Kind::Server
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     async fn managers(
         &self,
         system: &SystemView,
@@ -370,79 +230,6 @@ impl Bmc {
         };
         let inner = RefCell::default();
         identity(&Node::new(&seen.body, path, &inner))
-    }
-
-    async fn slots(
-        &self,
-        system: &SystemView,
-        managers: &[Manager],
-        profile: &Profile,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Slot>, Error> {
-        // A system's own collection is the newer place. Where both list slots, the manager's are other
-        // names of the same devices, and using both clashes (iDRAC9 6.x).
-        let mut places: Vec<&String> = system.virtual_media.iter().collect();
-        places.extend(managers.iter().filter_map(|manager| manager.virtual_media.as_ref()));
-        for collection in places {
-            let members = match self.members(Op::Discover, collection, is_whole_slot).await {
-                Ok(members) => members,
-                Err(error) if *error.kind() == Kind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            let mut slots = Vec::new();
-            for (path, seen) in members {
-                let slot = self.slot(collection, path, seen, profile).await?;
-                notes.extend(slot.view.notes.iter().cloned());
-                slots.push(slot);
-            }
-            if !slots.is_empty() {
-                return Ok(slots);
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    async fn slot(
-        &self,
-        collection: &str,
-        path: String,
-        seen: Seen,
-        profile: &Profile,
-    ) -> Result<Slot, Error> {
-        let mut view = SlotView::read(&seen, &path);
-        let excluded = profile.media.exclude.iter().any(|pattern| matches(pattern, &view.id));
-        if !excluded && view.insert.is_none() && view.takes_patch.is_none() && !profile.media.patch
-        {
-            // An expanded read carries no headers, and `Allow` is all such a slot says about itself.
-            if let Some(seen) = self.observe_if_there(Op::Discover, &path).await? {
-                view = SlotView::read(&seen, &path);
-            }
-        }
-        let patch = profile.media.patch || view.takes_patch == Some(true);
-        let insert = match &view.insert {
-            Some(target) => Some(InsertBy::Action(target.clone())),
-            None if patch => Some(InsertBy::Patch),
-            None => None,
-        };
-        let rejected = if excluded {
-            Some("its firmware fills it by other means")
-        } else if insert.is_none() {
-            Some("it has no insert action and takes no PATCH")
-        } else if !view.can_be(SlotKind::Cd) && !view.can_be(SlotKind::Usb) {
-            Some("it is neither a CD nor a USB stick")
-        } else {
-            None
-        };
-        Ok(Slot {
-            id: view.id.clone(),
-            media_types: view.media_types.clone(),
-            image: (!view.is_empty()).then(|| view.image_shown()),
-            rejected,
-            collection: collection.to_owned(),
-            insert,
-            view,
-            path,
-        })
     }
 
     /// Where the boot override is changed: the system, or its settings when only they have it.
@@ -490,53 +277,8 @@ impl Bmc {
     }
 }
 
-pub(crate) fn is_whole_slot(body: &Value) -> bool {
-    body.get("MediaTypes").is_some() || body.get("Inserted").is_some()
-}
-
 fn clock_ahead(time: &str) -> Option<i64> {
     let theirs = moment::from_redfish(time)?;
     let ours = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some(theirs - i64::try_from(ours.as_secs()).ok()?)
-}
-
-/// Sorts `CD2` before `CD10`: the last number of a path counts as a number.
-fn natural(path: &str) -> (String, u64) {
-    let digits = path.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (stem, number) = path.split_at(path.len() - digits);
-    (stem.to_owned(), number.parse().unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn members_sort_by_number() {
-        let mut paths = ["/vm/CD10", "/vm/CD2", "/vm/2", "/vm/1"];
-        paths.sort_by_key(|path| natural(path));
-        assert_eq!(paths, ["/vm/1", "/vm/2", "/vm/CD2", "/vm/CD10"]);
-    }
-
-    #[test]
-    fn logins_go_where_the_root_says_and_nowhere_when_it_says_nothing() {
-        let linked = json!({"Links": {"Sessions": {"@odata.id": "/redfish/v1/Sessions"}}});
-        assert_eq!(access(&linked).sessions.as_deref(), Some("/redfish/v1/Sessions"));
-        let service = json!({"SessionService": {"@odata.id": "/redfish/v1/SessionService/"}});
-        assert_eq!(
-            access(&service).sessions.as_deref(),
-            Some("/redfish/v1/SessionService/Sessions")
-        );
-        assert_eq!(access(&json!({})), Access::default());
-    }
-
-    #[test]
-    fn the_narrowest_expansion_on_offer_is_used() {
-        let offer = |no_links, all| json!({"ProtocolFeaturesSupported": {"ExpandQuery": {"NoLinks": no_links, "ExpandAll": all}}});
-        assert_eq!(access(&offer(true, true)).expand.as_deref(), Some("$expand=."));
-        assert_eq!(access(&offer(false, true)).expand.as_deref(), Some("$expand=*($levels=1)"));
-        assert_eq!(access(&offer(false, false)).expand, None);
-    }
 }

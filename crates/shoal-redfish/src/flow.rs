@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bmc::Bmc,
     boot::{BootOnce, OverrideCleared},
-    error::{Error, Kind},
+    error::Error,
+    kind::Kind,
     media_url::MediaUrl,
     plan::{Plan, Role},
     power::PowerOn,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{error::Kind, media_url::MediaUrl};
+use crate::{kind::Kind, media_url::MediaUrl};
 
 /// Which parameters accompany the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -48,29 +48,39 @@
 
 #![deny(missing_docs)]
 
+mod answer;
 mod bmc;
 mod boot;
 mod call;
 mod der;
 mod dial;
 mod discover;
+mod eject;
 mod endpoint;
 mod error;
 mod flow;
 mod insertion;
+mod inventory;
+mod kind;
 mod learned;
 mod media;
 mod media_url;
 mod message;
 mod moment;
+mod node;
+mod override_form;
 mod patience;
 mod plan;
+mod planner;
 mod power;
+mod profiles;
 mod recent;
 mod redact;
 mod secret;
+mod service;
 mod session;
 mod slot;
+mod task;
 mod tls;
 mod transcript;
 mod vendor;
@@ -82,11 +92,13 @@ pub mod profile;
 
 pub use bmc::Bmc;
 pub use boot::{BootOnce, OverrideCleared};
-pub use discover::{Discovery, Slot};
+pub use discover::Discovery;
 pub use endpoint::{AddressError, Credentials, Endpoint, Options, Tls};
-pub use error::{BusyReason, Error, Kind, MediaFault, Retry};
+pub use error::{Error, Retry};
 pub use flow::{Checkpoint, Report, Save, Stage, Urls};
 pub use insertion::Payload;
+pub use inventory::Slot;
+pub use kind::{BusyReason, Kind, MediaFault};
 pub use learned::{EjectForm, EtagForm, Learned};
 pub use media_url::{MediaUrl, MediaUrlError, Scheme};
 pub use plan::{

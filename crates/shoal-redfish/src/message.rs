@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::error::{BusyReason, Kind, MediaFault};
+use crate::kind::{BusyReason, Kind, MediaFault};
 
 /// One entry of `@Message.ExtendedInfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

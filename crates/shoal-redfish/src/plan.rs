@@ -1,18 +1,12 @@
-//! Deciding, before anything is touched, which slots take which medium, how the host is made to
-//! boot from it and whether all this can work at all. A plan is data: it can be stored, shown and
-//! carried across restarts, and a refusal says what was seen.
+//! What is decided before anything is touched: which slots take which medium, how the host is made
+//! to boot, or why none of this can work. A plan is data: it can be stored, shown and carried across
+//! restarts, and a refusal says what was seen.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bmc::Access,
-    discover::{Discovery, Slot},
-    learned::Learned,
-    media_url::Scheme,
-    profile::{Profile, SerialField},
-    slot::{SlotKind, SlotRef},
-    vendor::Vendor,
-    view::{BootView, Identity},
+    bmc::Access, learned::Learned, media_url::Scheme, profile::Profile, slot::SlotRef,
+    vendor::Vendor, view::Identity,
 };
 
 /// What the caller wants and can offer.
@@ -30,7 +24,8 @@ pub struct PlanRequest {
     pub boot_mode: BootMode,
     /// What happens to images that are not ours.
     pub foreign_media: ForeignMedia,
-    /// Address prefixes of images that are ours, such as `https://10.0.0.5:8443/media/`.
+    /// Address prefixes of images that are ours, such as `https://10.0.0.5:8443/media/`. End them with
+    /// a slash, so that they cannot match a longer host or port.
     pub ours: Vec<String>,
 }
 
@@ -253,210 +248,4 @@ impl Reason {
             Self::NoReset => "no_reset",
         }
     }
-}
-
-impl Discovery {
-    /// Decides how this machine can be provisioned, without any request.
-    ///
-    /// # Errors
-    /// A refusal that says why not and what was seen.
-    pub fn plan(&self, request: &PlanRequest) -> Result<Plan, Refusal> {
-        self.check_identity(request)?;
-        let mut warnings = Vec::new();
-        let media = self.media(request, &mut warnings)?;
-        let boot_scheme = self.scheme(&media.boot_slot, &request.boot_schemes)?;
-        let task_scheme = media
-            .task_slot
-            .as_ref()
-            .map(|slot| self.scheme(slot, &request.task_schemes))
-            .transpose()?;
-        let boot = self.boot_plan(request)?;
-        let power = self.power_plan()?;
-        if let Some(ahead) = self.clock_ahead_seconds.filter(|ahead| ahead.abs() > 300) {
-            let side = if ahead > 0 { "ahead of" } else { "behind" };
-            warnings.push(format!(
-                "the BMC's clock is {} s {side} ours; certificates may look invalid to it",
-                ahead.abs()
-            ));
-        }
-        Ok(Plan {
-            vendor: self.vendor,
-            system: self.system.clone(),
-            manager: self.managers.first().cloned(),
-            identity: self.identity.clone(),
-            media,
-            boot_scheme,
-            task_scheme,
-            boot,
-            foreign_media: request.foreign_media,
-            profile: self.profile.clone(),
-            warnings,
-            ours: request.ours.clone(),
-            power,
-            access: self.access.clone(),
-            learned: self.learned.clone(),
-        })
-    }
-
-    fn refuse(&self, reason: Reason) -> Refusal {
-        let slots = self.slots.iter().map(|slot| {
-            let state = slot.rejected.or(slot.image.as_deref()).unwrap_or("empty");
-            format!("slot {} [{}]: {state}", slot.path, slot.media_types.join(", "))
-        });
-        let mut seen = vec![format!(
-            "{} {}",
-            self.vendor,
-            self.firmware.as_deref().unwrap_or("without a firmware version")
-        )];
-        seen.push(format!(
-            "serial {:?}, SKU {:?}, UUID {:?}",
-            self.identity.serial, self.identity.sku, self.identity.uuid
-        ));
-        seen.extend(slots);
-        Refusal { reason, seen }
-    }
-
-    fn check_identity(&self, request: &PlanRequest) -> Result<(), Refusal> {
-        let Some(expected) = request.expected_serial.as_deref().map(str::trim) else {
-            return Ok(());
-        };
-        let serials = self.profile.identity.serial.iter().filter_map(|field| match field {
-            SerialField::SerialNumber => self.identity.serial.as_deref(),
-            SerialField::Sku => self.identity.sku.as_deref(),
-        });
-        let known: Vec<&str> = serials.chain(self.identity.uuid.as_deref()).collect();
-        if known.iter().any(|known| known.eq_ignore_ascii_case(expected)) {
-            return Ok(());
-        }
-        let expected = expected.to_owned();
-        let reason = if known.is_empty() {
-            Reason::UnknownMachine { expected }
-        } else {
-            Reason::WrongMachine { expected }
-        };
-        Err(self.refuse(reason))
-    }
-
-    fn media(
-        &self,
-        request: &PlanRequest,
-        warnings: &mut Vec<String>,
-    ) -> Result<MediaPlan, Refusal> {
-        let pinned = self.profile.media.boot_slot.as_deref();
-        let mut boots = self.slots.iter().filter(|slot| pinned.is_none_or(|id| slot.id == id));
-        let boot = boots.find_map(|slot| slot.reference(SlotKind::Cd));
-        let boot = boot.ok_or_else(|| self.refuse(Reason::NoSlot))?;
-        let two_fit = self.profile.media.most >= 2 && request.media != Media::Combined;
-        let second = |kind| {
-            let mut others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
-            others.find_map(|slot| slot.reference(kind))
-        };
-        let task = second(SlotKind::Cd).or_else(|| second(SlotKind::Usb));
-        let class = match task.as_ref().map(|task| task.kind) {
-            Some(SlotKind::Cd) => MediaClass::TwoCd,
-            Some(SlotKind::Usb) => MediaClass::CdPlusUsb,
-            None if request.media == Media::Two => return Err(self.refuse(Reason::NoSecondSlot)),
-            None => MediaClass::SingleCombined,
-        };
-        let used: Vec<&str> = task.iter().chain([&boot]).map(|slot| slot.path.as_str()).collect();
-        let mut also_empty = Vec::new();
-        for slot in &self.slots {
-            let Some(image) = &slot.image else { continue };
-            if !used.contains(&slot.path.as_str()) {
-                // Only another CD can be booted by mistake; what is in other slots is left alone.
-                let Some(other) = slot.reference(SlotKind::Cd) else { continue };
-                also_empty.push(other);
-            }
-            if is_ours(slot, &request.ours) {
-                continue;
-            }
-            if request.foreign_media == ForeignMedia::Refuse {
-                return Err(self.refuse(Reason::ForeignMedia));
-            }
-            warnings.push(format!("ejects {image} from {}", slot.path));
-        }
-        Ok(MediaPlan { class, boot_slot: boot, task_slot: task, also_empty })
-    }
-
-    fn scheme(&self, slot: &SlotRef, offered: &[Scheme]) -> Result<Scheme, Refusal> {
-        let listed = self
-            .slots
-            .iter()
-            .find(|found| found.path == slot.path)
-            .and_then(|found| found.view.protocols.as_ref());
-        let takes = |scheme: Scheme| {
-            let advertised = listed.is_none_or(|listed| {
-                listed.iter().any(|name| name.eq_ignore_ascii_case(scheme.transfer_protocol()))
-            });
-            self.profile.media.schemes.contains(&scheme) && advertised
-        };
-        offered.iter().copied().find(|scheme| takes(*scheme)).ok_or_else(|| {
-            let accepted = match listed {
-                Some(listed) => listed.join(", "),
-                None => self
-                    .profile
-                    .media
-                    .schemes
-                    .iter()
-                    .map(Scheme::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            };
-            self.refuse(Reason::Scheme { accepted })
-        })
-    }
-
-    fn boot_plan(&self, request: &PlanRequest) -> Result<BootPlan, Refusal> {
-        let Some((resource, boot)) = &self.boot else {
-            return Err(self.refuse(Reason::NoBootTarget));
-        };
-        let wanted = &self.profile.boot.targets;
-        let target = match &boot.targets {
-            Some(allowed) => wanted.iter().find(|target| allowed.contains(target)),
-            // Without a list the plain CD is the best guess; the step reads it back.
-            None => wanted.iter().find(|target| *target == "Cd").or(wanted.first()),
-        };
-        let target = target.ok_or_else(|| self.refuse(Reason::NoBootTarget))?;
-        Ok(BootPlan {
-            strategy: format!("boot_once_{}", target.to_ascii_lowercase()),
-            resource: resource.clone(),
-            target: target.clone(),
-            mode: mode(request.boot_mode, boot),
-            full: self.profile.boot.full,
-        })
-    }
-
-    fn power_plan(&self) -> Result<PowerPlan, Refusal> {
-        let choose = |wanted: &[String], allowed: &Option<Vec<String>>| match allowed {
-            Some(allowed) => wanted.iter().find(|kind| allowed.contains(kind)).cloned(),
-            None => wanted.first().cloned(),
-        };
-        let rules = &self.profile.power;
-        let plan = self.reset.as_ref().and_then(|(target, allowed)| {
-            Some(PowerPlan {
-                target: target.clone(),
-                off: choose(&rules.off, allowed)?,
-                on: choose(&rules.on, allowed)?,
-            })
-        });
-        plan.ok_or_else(|| self.refuse(Reason::NoReset))
-    }
-}
-
-/// The mode to send: only to BMCs that show one, and only one they offer.
-fn mode(wanted: BootMode, boot: &BootView) -> Option<String> {
-    let name = match wanted {
-        BootMode::Uefi => "UEFI",
-        BootMode::Legacy => "Legacy",
-        BootMode::Unchanged => return None,
-    };
-    let offered = boot.modes.as_ref().is_none_or(|modes| modes.iter().any(|mode| mode == name));
-    (boot.mode.is_some() && offered).then(|| name.to_owned())
-}
-
-fn is_ours(slot: &Slot, ours: &[String]) -> bool {
-    slot.view
-        .image
-        .as_deref()
-        .is_some_and(|image| ours.iter().any(|prefix| image.starts_with(prefix.as_str())))
 }

@@ -2,13 +2,16 @@
 //! switching on happens once. After a lost answer to a power-on the host's state is the only
 //! evidence, so it is looked at and the request is never sent a second time.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     bmc::Bmc,
     call::Change,
-    error::{Error, Kind},
+    error::Error,
+    kind::Kind,
     patience::Patience,
     plan::Plan,
     recent::{Look, Seen},
@@ -19,6 +22,9 @@ use crate::{
 
 /// Looks without an effect after which an accepted power-off is sent again.
 const LOOKS_BEFORE_REPEAT: u32 = 5;
+
+/// How long a power-on whose answer was lost is watched for its effect.
+const LOST_ANSWER: Duration = Duration::from_secs(30);
 
 /// One look at a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -95,7 +101,9 @@ impl Bmc {
                 match self.change(&self.reset(plan, &body), None).await {
                     Ok(_) => looks_since_sent = Some(0),
                     Err(error) if worth_waiting(&error) => {
-                        looks_since_sent = error.may_have_taken_effect().then_some(0);
+                        // Cutting power twice is harmless, so a lost request is given two looks only.
+                        let nearly_due = LOOKS_BEFORE_REPEAT - 2;
+                        looks_since_sent = error.may_have_taken_effect().then_some(nearly_due);
                         failure = Some(error);
                     }
                     // Some BMCs refuse to switch off what is off.
@@ -155,10 +163,14 @@ impl Bmc {
     async fn send_power_on(&self, plan: &Plan) -> Result<Option<Error>, Error> {
         let body = json!({"ResetType": plan.power.on});
         let sent = self.change_once(&self.reset(plan, &body), None).await;
-        let Err(error) = sent else { return self.await_on(plan).await.map(|()| None) };
+        let Err(error) = sent else {
+            let limit = self.inner.options.power_timeout;
+            return self.await_on(plan, limit).await.map(|()| None);
+        };
         if error.may_have_taken_effect() {
             // Whatever goes wrong while looking, the answer to the caller is that of the lost request.
-            return match self.await_on(plan).await {
+            let limit = LOST_ANSWER.min(self.inner.options.power_timeout);
+            return match self.await_on(plan, limit).await {
                 Ok(()) => Ok(None),
                 Err(_) => Err(error),
             };
@@ -166,10 +178,9 @@ impl Bmc {
         if worth_waiting(&error) { Ok(Some(error)) } else { Err(error) }
     }
 
-    async fn await_on(&self, plan: &Plan) -> Result<(), Error> {
+    async fn await_on(&self, plan: &Plan, limit: Duration) -> Result<(), Error> {
         let options = &self.inner.options;
-        let mut patience =
-            Patience::new(options.power_timeout, options.poll_first, options.poll_most);
+        let mut patience = Patience::new(limit, options.poll_first, options.poll_most);
         let mut power = Power::Off;
         while patience.pause(None).await {
             power = self
@@ -234,7 +245,7 @@ pub(crate) fn worth_waiting(error: &Error) -> bool {
     passing || error.may_have_taken_effect()
 }
 
-pub(crate) fn pause_of(error: &Error) -> Option<std::time::Duration> {
+pub(crate) fn pause_of(error: &Error) -> Option<Duration> {
     match error.kind() {
         Kind::NotReady { retry_after } => *retry_after,
         _ => None,

@@ -2,16 +2,27 @@
 //! So one login serves everybody, a refused token is replaced once, the lack of a session service or
 //! of a free session falls back to Basic, and two authentication failures stop all requests.
 
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::{
+    answer::Answer,
+    bmc::Bmc,
+    call::refusal,
     endpoint::Credentials,
-    error::{Error, Kind},
+    error::Error,
+    kind::Kind,
+    message,
     secret::Secret,
+    transcript::Op,
+    wire::{Auth, Method, Request},
 };
 
 /// Consecutive failures after which nothing more is sent; accounts commonly lock at three to five.
 const FAILURES_ALLOWED: u8 = 2;
+
+/// Refused sessions remembered for the logout; older ones have expired on the BMC by then.
+const ABANDONED: usize = 4;
 
 #[derive(Clone)]
 pub(crate) enum Login {
@@ -27,6 +38,8 @@ pub(crate) enum Login {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) login: Option<Login>,
+    /// Sessions whose token was refused once; they may still be open on the BMC.
+    abandoned: Vec<Login>,
     failures: u8,
     logins: u64,
 }
@@ -39,7 +52,7 @@ impl State {
 
     pub(crate) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
-        self.login = None;
+        self.abandon();
     }
 
     pub(crate) fn open(&mut self, token: Secret, location: Option<String>) -> Login {
@@ -60,8 +73,21 @@ impl State {
             (&self.login, refused)
             && current == serial
         {
-            self.login = None;
+            self.abandon();
         }
+    }
+
+    fn abandon(&mut self) {
+        self.abandoned.extend(self.login.take());
+        if self.abandoned.len() > ABANDONED {
+            self.abandoned.remove(0);
+        }
+    }
+
+    /// Everything that may still be open on the BMC, to be logged out.
+    pub(crate) fn take_all(&mut self) -> Vec<Login> {
+        self.abandon();
+        std::mem::take(&mut self.abandoned)
     }
 }
 
@@ -83,6 +109,107 @@ impl Session {
 
     pub(crate) async fn reset_lockout(&self) {
         self.state.lock().await.failures = 0;
+    }
+}
+
+impl Bmc {
+    /// Sends a request as whoever we are logged in as, renewing a refused token once.
+    pub(crate) async fn authorised(&self, request: &Request<'_>) -> Result<Answer, Error> {
+        let (login, fresh) = self.login().await?;
+        let answer = self.exchange_as(&login, request).await?;
+        if answer.status != 401 {
+            if answer.status < 400 {
+                self.inner.session.proven().await;
+            }
+            return Ok(answer);
+        }
+        if fresh || matches!(login, Login::Basic) {
+            // Nothing could be newer than what was just refused.
+            self.inner.session.state.lock().await.failed();
+            return Ok(answer);
+        }
+        // The token has expired or was revoked; a 401 also proves that the request did nothing.
+        self.inner.session.state.lock().await.discard(&login);
+        let (renewed, _) = self.login().await?;
+        let answer = self.exchange_as(&renewed, request).await?;
+        if answer.status == 401 {
+            self.inner.session.state.lock().await.failed();
+        }
+        Ok(answer)
+    }
+
+    async fn exchange_as(&self, login: &Login, request: &Request<'_>) -> Result<Answer, Error> {
+        let auth = match login {
+            Login::Token { token, .. } => Auth::Token(token),
+            Login::Basic => Auth::Basic(&self.inner.session.credentials),
+        };
+        self.inner.wire.exchange(request, auth).await
+    }
+
+    /// The login in use, and whether it was made just now.
+    async fn login(&self) -> Result<(Login, bool), Error> {
+        let mut state = self.inner.session.state.lock().await;
+        state.check()?;
+        if let Some(login) = &state.login {
+            return Ok((login.clone(), false));
+        }
+        let (sessions, oem) = {
+            let known = self.known();
+            (known.access.sessions.clone(), known.session_rules.oem.clone())
+        };
+        let Some(path) = sessions else { return Ok((state.use_basic(), true)) };
+        let credentials = &self.inner.session.credentials;
+        let mut body =
+            json!({"UserName": credentials.user, "Password": credentials.password.reveal()});
+        if let (Some(oem), Some(fields)) = (oem, body.as_object_mut()) {
+            fields.insert("Oem".to_owned(), oem);
+        }
+        let request =
+            Request { body: Some(&body), ..self.request(Op::Session, Method::Post, &path) };
+        let mut tries = self.tries();
+        loop {
+            let result = self.inner.wire.exchange(&request, Auth::Nobody).await;
+            let error = match result {
+                Ok(answer) => match self.judge_login(&mut state, answer, &path) {
+                    Ok(login) => return Ok((login, true)),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            let again = matches!(
+                error.kind(),
+                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
+            );
+            if !again || !self.wait_to_retry(&mut tries, Op::Session, &error).await {
+                return Err(error);
+            }
+        }
+    }
+
+    fn judge_login(&self, state: &mut State, answer: Answer, path: &str) -> Result<Login, Error> {
+        if answer.status < 300 {
+            let link = answer.location.or_else(|| {
+                answer.body.get("@odata.id").and_then(Value::as_str).map(str::to_owned)
+            });
+            let location = link.and_then(|link| self.inner.wire.local_path(&link));
+            return Ok(match answer.token {
+                Some(token) => state.open(token, location),
+                None => state.use_basic(),
+            });
+        }
+        let messages = message::read(&answer.body);
+        let kind = message::classify(answer.status, &messages);
+        let unauthorised = messages.iter().any(|message| message.key().contains("Unauthorized"));
+        if kind == Kind::Auth || unauthorised {
+            state.failed();
+            return Err(refusal(&answer, "POST", path, Kind::Auth));
+        }
+        match answer.status {
+            // A full session table and a login form we do not know must not keep us out.
+            400 | 404 | 405 | 501 => Ok(state.use_basic()),
+            _ if kind == Kind::SessionLimit => Ok(state.use_basic()),
+            _ => Err(refusal(&answer, "POST", path, kind)),
+        }
     }
 }
 

@@ -5,12 +5,17 @@
 use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
+    bmc::{Bmc, Purpose},
+    error::Error,
+    inventory::is_whole_slot,
     media_url::{MediaUrl, path_of},
-    recent::Seen,
+    node::Node,
+    recent::{Look, Seen},
     redact::short_url,
-    view::Node,
+    transcript::Op,
 };
 
 /// A slot as the plan uses it.
@@ -154,6 +159,75 @@ impl SlotView {
     }
 }
 
+impl Bmc {
+    /// The slots' states, in order: with one request where the BMC expands its collection.
+    pub(crate) async fn slots_seen(
+        &self,
+        op: Op,
+        slots: &[&SlotRef],
+        look: Look,
+    ) -> Result<Vec<SlotView>, Error> {
+        let op = if self.purpose == Purpose::Cleanup { Op::CleanupUnmount } else { op };
+        let all_recent = {
+            let mut known = self.known();
+            if look == Look::Fresh {
+                for slot in slots {
+                    known.recent.remove(&slot.path);
+                }
+            }
+            slots.iter().all(|slot| known.recent.find(&slot.path).is_some())
+        };
+        if !all_recent && slots.len() > 1 {
+            self.expand_slots(op, slots).await?;
+        }
+        let mut views = Vec::new();
+        for slot in slots {
+            let seen = self.seen(op, &slot.path, Look::Recent).await?;
+            views.push(SlotView::read(&seen, &slot.path));
+        }
+        Ok(views)
+    }
+
+    pub(crate) async fn slot_seen(&self, op: Op, slot: &SlotRef) -> Result<SlotView, Error> {
+        let seen = self.seen(op, &slot.path, Look::Fresh).await?;
+        Ok(SlotView::read(&seen, &slot.path))
+    }
+
+    /// Reads the slots' collection expanded, so that the reads that follow find them.
+    async fn expand_slots(&self, op: Op, slots: &[&SlotRef]) -> Result<(), Error> {
+        let query = {
+            let known = self.known();
+            known.access.expand.clone().filter(|_| !known.learned.no_expand)
+        };
+        let same = slots
+            .windows(2)
+            .all(|pair| matches!(pair, [one, other] if one.collection == other.collection));
+        let (Some(query), Some(first), true) = (query, slots.first(), same) else { return Ok(()) };
+        let body = match self.get(op, &format!("{}?{query}", first.collection)).await {
+            Ok(answer) => answer.body,
+            Err(error) if error.kind().says_no_such_read() => {
+                self.known().learned.no_expand = true;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let members =
+            body.get("Members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let mut known = self.known();
+        for member in members.iter().filter(|member| is_whole_slot(member)) {
+            let id = member
+                .get("@odata.id")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .trim_end_matches('/');
+            if slots.iter().any(|slot| slot.path == id) {
+                known.recent.put(id, Seen::now(member.clone(), None, None));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Gigabyte's firmware lists slots without media types; their ids still say what they are.
 fn types_by_name(id: &str) -> Vec<String> {
     let id = id.to_ascii_lowercase();
@@ -169,7 +243,7 @@ fn types_by_name(id: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

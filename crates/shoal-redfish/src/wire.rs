@@ -7,19 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{
-    Client, RequestBuilder, Response,
-    header::{HeaderMap, HeaderValue},
-};
+use reqwest::{Client, RequestBuilder, Response, header::HeaderValue};
 use serde_json::Value;
 use tracing::{Instrument as _, Span, field::Empty};
 use url::Url;
 
 use crate::{
+    answer::Answer,
     dial::DialCounter,
     endpoint::{Credentials, Endpoint},
-    error::{Error, Kind},
-    moment, redact,
+    error::Error,
+    kind::Kind,
+    redact,
     secret::Secret,
     tls::{self, Certificate, SeenCertificate},
     transcript::{Exchange, Op, Transcript},
@@ -70,22 +69,6 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<&'a Value>,
     pub(crate) if_match: Option<&'a str>,
     pub(crate) timeout: Duration,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) etag: Option<String>,
-    pub(crate) location: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) allow: Option<String>,
-    pub(crate) token: Option<Secret>,
-    /// `Null` when the body was empty or not JSON.
-    pub(crate) body: Value,
-    /// The body was there and was not JSON.
-    pub(crate) not_json: bool,
-    /// Start of the body without secrets, for refusals.
-    pub(crate) shown: String,
 }
 
 pub(crate) struct Wire {
@@ -261,20 +244,9 @@ impl Wire {
         let blank = bytes.iter().all(u8::is_ascii_whitespace);
         let not_json = parsed.is_err() && !blank;
         let body = parsed.unwrap_or_default();
-        let date = text(&headers, "date").and_then(|date| moment::from_http(&date));
         let shown =
             if status >= 400 || not_json { self.shown(&body, &bytes) } else { String::new() };
-        Ok(Answer {
-            status,
-            etag: text(&headers, "etag"),
-            location: text(&headers, "location"),
-            retry_after: text(&headers, "retry-after").and_then(|value| retry_after(&value, date)),
-            allow: text(&headers, "allow"),
-            token: text(&headers, "x-auth-token").map(Secret::new),
-            body,
-            not_json,
-            shown,
-        })
+        Ok(Answer { body, not_json, shown, ..Answer::from_head(status, &headers) })
     }
 
     fn shown(&self, body: &Value, bytes: &[u8]) -> String {
@@ -374,45 +346,10 @@ fn authorise(builder: RequestBuilder, auth: &Auth<'_>) -> RequestBuilder {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    let value = headers.get(name)?.to_str().ok()?.trim();
-    (!value.is_empty()).then(|| value.to_owned())
-}
-
-/// Seconds, or a date; dates are compared with the BMC's own clock where it sends one.
-fn retry_after(value: &str, date: Option<i64>) -> Option<Duration> {
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let now = date.or_else(|| {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-        i64::try_from(since.as_secs()).ok()
-    })?;
-    let pause = moment::from_http(value)? - now;
-    Some(Duration::from_secs(u64::try_from(pause).unwrap_or(0)))
-}
-
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
     }
     last.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_read_as_seconds_and_as_a_date_on_the_bmcs_clock() {
-        assert_eq!(retry_after("30", None), Some(Duration::from_secs(30)));
-        let date = moment::from_http("Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(
-            retry_after("Sun, 06 Nov 1994 08:49:47 GMT", date),
-            Some(Duration::from_secs(10))
-        );
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:00 GMT", date), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", date), None);
-    }
 }

@@ -1,23 +1,20 @@
 //! The HTTP surface of a test BMC: a hand-written server, because the faults that matter (an answer
 //! that never comes after the change was made, a body cut short) are faults of bytes and sockets.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
-use shoal_redfish::{
-    Bmc, Checkpoint, Credentials, Endpoint, Fingerprint, MediaUrl, Options, PlanRequest, Secret,
-    Tls, Urls, profile::Profiles,
-};
+use shoal_redfish::{Bmc, Credentials, Endpoint, Options, Secret, Tls};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::model::{Call, Family, Model, Reply};
+use crate::{
+    given::{any, quick},
+    model::{Call, Family, Model, Reply},
+};
 
 /// What goes wrong with one request.
 #[derive(Clone, Debug)]
@@ -272,59 +269,4 @@ fn raw(status: u16, kind: &str, body: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
-}
-
-pub(crate) fn any() -> Tls {
-    Tls::Insecure { reason: "a test on loopback".to_owned() }
-}
-
-pub(crate) fn pinned(pin: Fingerprint) -> Tls {
-    Tls::Pin(pin)
-}
-
-/// Short pauses; nothing is measured in time.
-pub(crate) fn quick() -> Options {
-    Options {
-        backoff_first: Duration::from_millis(1),
-        backoff_most: Duration::from_millis(2),
-        poll_first: Duration::from_millis(1),
-        poll_most: Duration::from_millis(2),
-        power_timeout: Duration::from_millis(300),
-        busy_timeout: Duration::from_secs(5),
-        ..Options::default()
-    }
-}
-
-/// The same with profiles that wait for nothing to settle, for states that never come about.
-pub(crate) fn impatient() -> Options {
-    let directory = tempfile::tempdir().unwrap();
-    for (name, condition, rest) in [
-        ("idrac9-6x", "root = [\"Dell*\"]", "identity.serial = [\"SKU\"]\n"),
-        ("ilo5", "manager_model = [\"iLO 5*\"]", ""),
-    ] {
-        let text = format!(
-            "name = \"{name}\"\nrank = 99\nmedia.settle_seconds = 0\n{rest}[when]\n{condition}\n"
-        );
-        std::fs::write(directory.path().join(format!("{name}.toml")), text).unwrap();
-    }
-    Options { profiles: Profiles::with_overrides(directory.path()).unwrap(), ..quick() }
-}
-
-pub(crate) fn urls() -> Urls {
-    Urls {
-        boot: MediaUrl::parse("https://10.0.0.5:8443/media/b/bootcapability/boot.iso").unwrap(),
-        task: Some(
-            MediaUrl::parse("https://10.0.0.5:8443/media/t/taskcapability/task.img").unwrap(),
-        ),
-    }
-}
-
-/// A caller that keeps no checkpoints.
-#[expect(clippy::unnecessary_wraps, reason = "the shape is that of a function that stores")]
-pub(crate) fn forget(_: &Checkpoint) -> std::io::Result<()> {
-    Ok(())
-}
-
-pub(crate) fn request() -> PlanRequest {
-    PlanRequest { expected_serial: None, ..PlanRequest::default() }
 }

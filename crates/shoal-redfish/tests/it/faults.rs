@@ -5,7 +5,8 @@ use shoal_redfish::{Checkpoint, Kind, Retry, Stage};
 use std::time::Duration;
 
 use crate::{
-    bmc::{Fault, TestBmc, What, forget, impatient, quick, request, urls},
+    bmc::{Fault, TestBmc, What},
+    given::{forget, impatient, quick, request, urls},
     model::Family,
 };
 
@@ -187,7 +188,7 @@ async fn a_bmc_that_cannot_be_reached_has_certainly_done_nothing() {
     let server = TestBmc::start(Family::Idrac).await;
     let plan = server.connect().await.discover().await.unwrap().plan(&request()).unwrap();
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let endpoint = server.at(format!("http://{gone}")).endpoint(crate::bmc::any());
+    let endpoint = server.at(format!("http://{gone}")).endpoint(crate::given::any());
     let bmc = shoal_redfish::Bmc::resume(&endpoint, quick(), &plan).unwrap();
     let error = bmc.power_on(&plan).await.unwrap_err();
     assert_eq!(error.kind(), &Kind::Unreachable);

@@ -3,7 +3,8 @@
 use shoal_redfish::{BootOnce, Checkpoint, MediaUrl, OverrideCleared, Plan, Role};
 
 use crate::{
-    bmc::{TestBmc, forget, impatient, request, urls},
+    bmc::TestBmc,
+    given::{forget, impatient, request, urls},
     model::{Family, Quirks},
 };
 

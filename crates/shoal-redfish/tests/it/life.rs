@@ -6,7 +6,8 @@ use shoal_redfish::{
 };
 
 use crate::{
-    bmc::{TestBmc, any, forget, quick, request, urls},
+    bmc::TestBmc,
+    given::{any, forget, quick, request, urls},
     model::Family,
 };
 

@@ -12,7 +12,10 @@
 mod bmc;
 mod faults;
 mod forms;
+mod given;
 mod life;
 mod model;
+mod resource;
 mod sessions;
+mod telemetry;
 mod tls;

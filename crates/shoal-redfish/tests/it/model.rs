@@ -17,7 +17,7 @@ pub(crate) struct Slot {
     pub(crate) image: Option<String>,
     /// Reads that still show the old image after an eject.
     pub(crate) stale_reads: u32,
-    old: Option<String>,
+    pub(crate) old: Option<String>,
 }
 
 /// Deviations a test switches on.
@@ -54,7 +54,7 @@ pub(crate) struct Model {
     pub(crate) starts: u32,
     /// Images that were in when the host last started, with the override target.
     pub(crate) started_with: Vec<String>,
-    tasks: BTreeMap<String, bool>,
+    pub(crate) tasks: BTreeMap<String, bool>,
 }
 
 pub(crate) struct Reply {
@@ -68,7 +68,7 @@ impl Reply {
         Self { status, headers: Vec::new(), body }
     }
 
-    fn error(status: u16, id: &str, args: &Value) -> Self {
+    pub(crate) fn error(status: u16, id: &str, args: &Value) -> Self {
         let info =
             json!([{"MessageId": format!("Base.1.8.{id}"), "Message": id, "MessageArgs": args}]);
         Self::new(
@@ -117,7 +117,7 @@ impl Model {
         }
     }
 
-    fn manager(&self) -> &'static str {
+    pub(crate) fn manager(&self) -> &'static str {
         match self.family {
             Family::Idrac => "/redfish/v1/Managers/iDRAC.Embedded.1",
             Family::Ilo => "/redfish/v1/Managers/1",
@@ -153,7 +153,8 @@ impl Model {
         match call.method {
             "GET" => self.get(path, call.query),
             "DELETE" => {
-                self.tokens.clear();
+                let id = path.rsplit('/').next().unwrap_or_default();
+                self.tokens.retain(|token| *token != format!("token-{id}"));
                 Reply::new(204, Value::Null)
             }
             "PATCH" if path == self.system() => self.patch_boot(call),
@@ -177,123 +178,6 @@ impl Model {
             headers: vec![("X-Auth-Token", token), ("Location", location)],
             ..Reply::new(201, json!({}))
         }
-    }
-
-    fn root(&self) -> Value {
-        let vendor = if self.family == Family::Idrac { "Dell" } else { "HPE" };
-        let mut root = json!({"@odata.id": "/redfish/v1/", "Vendor": vendor, "Systems": {"@odata.id": "/redfish/v1/Systems"}});
-        if !self.quirks.no_sessions {
-            root["Links"] =
-                json!({"Sessions": {"@odata.id": "/redfish/v1/SessionService/Sessions"}});
-        }
-        root["ProtocolFeaturesSupported"] =
-            json!({"ExpandQuery": {"NoLinks": true, "ExpandAll": self.family == Family::Idrac}});
-        root
-    }
-
-    fn get(&mut self, path: &str, query: &str) -> Reply {
-        let expand = query.starts_with("$expand");
-        if expand && self.quirks.no_expand {
-            return Reply::error(501, "QueryNotSupported", &json!([]));
-        }
-        let media = self.media();
-        let body = if path == "/redfish/v1/Systems" {
-            let member =
-                if expand { self.system_body() } else { json!({"@odata.id": self.system()}) };
-            json!({"Members": [null, member]})
-        } else if path == self.system() {
-            self.system_body()
-        } else if path == self.manager() {
-            self.manager_body()
-        } else if path == media {
-            let ids: Vec<String> = self.slots.keys().rev().cloned().collect();
-            let members: Vec<Value> = ids
-                .iter()
-                .map(|id| {
-                    if expand {
-                        self.slot_body(id)
-                    } else {
-                        json!({"@odata.id": format!("{media}/{id}")})
-                    }
-                })
-                .collect();
-            json!({"Members": members})
-        } else if let Some(id) =
-            path.strip_prefix(&format!("{media}/")).filter(|id| self.slots.contains_key(*id))
-        {
-            let id = id.to_owned();
-            self.slot_body(&id)
-        } else if let Some(failed) = self.tasks.get(path) {
-            let state = if *failed { "Exception" } else { "Completed" };
-            json!({"TaskState": state, "Messages": [{"MessageId": "Base.1.8.SourceDoesNotExist"}]})
-        } else {
-            return Reply::error(404, "ResourceMissingAtURI", &json!([path]));
-        };
-        let etag = (path == self.system()).then(|| ("ETag", self.etag()));
-        Reply { headers: etag.into_iter().collect(), ..Reply::new(200, body) }
-    }
-
-    fn etag(&self) -> String {
-        format!("W/\"{}-{}\"", self.power, self.boot["Target"])
-    }
-
-    fn system_body(&self) -> Value {
-        let id = self.system();
-        let mut body = json!({
-            "@odata.id": id, "PowerState": self.power, "Manufacturer": "Contoso", "SerialNumber": "BOARD77", "SKU": "TAG4242",
-            "UUID": "4C4C4544-0035-3410-8050-C6C04F314733",
-            "Boot": {
-                "BootSourceOverrideEnabled": self.boot["Enabled"], "BootSourceOverrideTarget": self.boot["Target"],
-                "BootSourceOverrideMode": self.boot["Mode"],
-                "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "Cd", "Hdd", "Pxe"],
-            },
-            "Links": {"ManagedBy": [{"@odata.id": self.manager()}]},
-            "Actions": {"#ComputerSystem.Reset": {
-                "target": format!("{id}/Actions/ComputerSystem.Reset"),
-                "ResetType@Redfish.AllowableValues": ["On", "ForceOff", "ForceRestart"],
-            }},
-        });
-        if self.family == Family::Idrac {
-            body["VirtualMedia"] = json!({"@odata.id": self.media()});
-        }
-        if self.quirks.odd_types {
-            body["Model"] = json!(["a list"]);
-            body["BootProgress"] = json!("a text");
-        }
-        body
-    }
-
-    fn manager_body(&self) -> Value {
-        match self.family {
-            Family::Idrac => json!({"Model": "15G Monolithic", "FirmwareVersion": "6.10.30.00",
-                "VirtualMedia": {"@odata.id": "/redfish/v1/Managers/iDRAC.Embedded.1/VirtualMedia"}}),
-            Family::Ilo => {
-                json!({"Model": "iLO 5", "FirmwareVersion": "iLO 5 v2.72", "VirtualMedia": {"@odata.id": self.media()}})
-            }
-        }
-    }
-
-    fn slot_body(&mut self, id: &str) -> Value {
-        let path = format!("{}/{id}", self.media());
-        let types = match (self.family, id) {
-            (Family::Idrac, _) => json!(["CD", "DVD", "USBStick"]),
-            (Family::Ilo, "1") => json!(["Floppy", "USBStick"]),
-            (Family::Ilo, _) => json!(["CD", "DVD"]),
-        };
-        let slot = self.slots.get_mut(id).expect("the caller has checked the id");
-        let mut image = slot.image.clone();
-        if image.is_none() && slot.stale_reads > 0 {
-            slot.stale_reads -= 1;
-            image.clone_from(&slot.old);
-        }
-        json!({
-            "@odata.id": path, "Id": id, "MediaTypes": types, "Inserted": image.is_some(),
-            "Image": image.clone().unwrap_or_default(), "ConnectedVia": if image.is_some() { "URI" } else { "NotConnected" },
-            "Actions": {
-                "#VirtualMedia.InsertMedia": {"target": format!("{path}/Actions/VirtualMedia.InsertMedia")},
-                "#VirtualMedia.EjectMedia": {"target": format!("{path}/Actions/VirtualMedia.EjectMedia")},
-            },
-        })
     }
 
     fn patch_boot(&mut self, call: &Call<'_>) -> Reply {

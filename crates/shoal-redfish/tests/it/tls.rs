@@ -11,7 +11,8 @@ use tokio_rustls::{
 };
 
 use crate::{
-    bmc::{TestBmc, any, pinned, quick},
+    bmc::TestBmc,
+    given::{any, pinned, quick},
     model::Family,
 };
 

@@ -1,0 +1,136 @@
+//! The virtual media slots a BMC lists: where they live, which of them can be used, and why the
+//! others cannot.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    bmc::Bmc,
+    discover::Manager,
+    error::Error,
+    kind::Kind,
+    profile::Profile,
+    profiles::matches,
+    recent::Seen,
+    slot::{InsertBy, SlotKind, SlotRef, SlotView},
+    transcript::Op,
+    view::SystemView,
+};
+
+/// A virtual media slot as it was found.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Slot {
+    /// Its path.
+    pub path: String,
+    /// Its id within the collection.
+    pub id: String,
+    /// What it can hold.
+    pub media_types: Vec<String>,
+    /// The image in it, shortened to origin and file name.
+    pub image: Option<String>,
+    /// Why it cannot be used, if so.
+    pub rejected: Option<&'static str>,
+    #[serde(skip)]
+    pub(crate) collection: String,
+    #[serde(skip)]
+    pub(crate) view: SlotView,
+    #[serde(skip)]
+    pub(crate) insert: Option<InsertBy>,
+}
+
+impl Slot {
+    /// The slot as a plan refers to it; `None` when it cannot be used so.
+    pub(crate) fn reference(&self, kind: SlotKind) -> Option<SlotRef> {
+        Some(SlotRef {
+            path: self.path.clone(),
+            kind,
+            collection: self.collection.clone(),
+            insert: self
+                .insert
+                .clone()
+                .filter(|_| self.rejected.is_none() && self.view.can_be(kind))?,
+            eject: self.view.eject.clone(),
+        })
+    }
+}
+
+impl Bmc {
+    /// The slots of a system, wherever they live.
+    pub(crate) async fn slots(
+        &self,
+        system: &SystemView,
+        managers: &[Manager],
+        profile: &Profile,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Slot>, Error> {
+        // A system's own collection is the newer place. Where both list slots, the manager's are other
+        // names of the same devices, and using both clashes (iDRAC9 6.x).
+        let mut places: Vec<&String> = system.virtual_media.iter().collect();
+        places.extend(managers.iter().filter_map(|manager| manager.virtual_media.as_ref()));
+        for collection in places {
+            let members = match self.members(Op::Discover, collection, is_whole_slot).await {
+                Ok(members) => members,
+                Err(error) if *error.kind() == Kind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let mut slots = Vec::new();
+            for (path, seen) in members {
+                let slot = self.slot(collection, path, seen, profile).await?;
+                notes.extend(slot.view.notes.iter().cloned());
+                slots.push(slot);
+            }
+            if !slots.is_empty() {
+                return Ok(slots);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn slot(
+        &self,
+        collection: &str,
+        path: String,
+        seen: Seen,
+        profile: &Profile,
+    ) -> Result<Slot, Error> {
+        let mut view = SlotView::read(&seen, &path);
+        let excluded = profile.media.exclude.iter().any(|pattern| matches(pattern, &view.id));
+        if !excluded && view.insert.is_none() && view.takes_patch.is_none() && !profile.media.patch
+        {
+            // An expanded read carries no headers, and `Allow` is all such a slot says about itself.
+            if let Some(seen) = self.observe_if_there(Op::Discover, &path).await? {
+                view = SlotView::read(&seen, &path);
+            }
+        }
+        let patch = profile.media.patch || view.takes_patch == Some(true);
+        let insert = match &view.insert {
+            Some(target) => Some(InsertBy::Action(target.clone())),
+            None if patch => Some(InsertBy::Patch),
+            None => None,
+        };
+        let rejected = if excluded {
+            Some("its firmware fills it by other means")
+        } else if insert.is_none() {
+            Some("it has no insert action and takes no PATCH")
+        } else if !view.can_be(SlotKind::Cd) && !view.can_be(SlotKind::Usb) {
+            Some("it is neither a CD nor a USB stick")
+        } else {
+            None
+        };
+        Ok(Slot {
+            id: view.id.clone(),
+            media_types: view.media_types.clone(),
+            image: (!view.is_empty()).then(|| view.image_shown()),
+            rejected,
+            collection: collection.to_owned(),
+            insert,
+            view,
+            path,
+        })
+    }
+}
+
+pub(crate) fn is_whole_slot(body: &Value) -> bool {
+    body.get("MediaTypes").is_some() || body.get("Inserted").is_some()
+}

@@ -1,0 +1,111 @@
+//! Some BMCs answer a change with 202 and finish it later: with a task monitor, with a task, with a
+//! bare location or with nothing at all. Waiting for the end is here; what the change achieved is
+//! still read back by the step, because finished tasks are no better evidence than status codes.
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::{
+    answer::Answer,
+    bmc::Bmc,
+    call::{Change, refused},
+    error::Error,
+    kind::Kind,
+    message,
+    patience::Patience,
+    transcript::Op,
+    wire::Method,
+};
+
+impl Bmc {
+    /// Follows an accepted change to its end (202 with a task, with a bare location, or with nothing).
+    pub(crate) async fn settled(
+        &self,
+        change: &Change<'_>,
+        answer: Answer,
+    ) -> Result<Answer, Error> {
+        if answer.status != 202 {
+            return Ok(answer);
+        }
+        let Some(monitor) = self.monitor(&answer) else { return Ok(answer) };
+        let deadline = Instant::now() + change.timeout.max(self.inner.options.media_timeout);
+        let options = &self.inner.options;
+        let mut patience =
+            Patience::new(deadline - Instant::now(), options.poll_first, options.poll_most);
+        let mut hint = answer.retry_after;
+        while patience.pause(hint).await {
+            // Monitors may vanish once the task is done; the step reads the effect anyway.
+            let Some(seen) = self.get_task(change.op, &monitor).await? else { return Ok(answer) };
+            hint = seen.retry_after;
+            match task_state(&seen) {
+                Task::Running => {}
+                Task::Done => return Ok(answer),
+                Task::Failed => return Err(task_failure(&seen, change)),
+            }
+        }
+        Err(Error::new(Kind::Timeout { phase: "the BMC's task" })
+            .at(change.method.name(), change.path)
+            .unsure(true))
+    }
+
+    fn monitor(&self, answer: &Answer) -> Option<String> {
+        let field = |key: &str| answer.body.get(key).and_then(Value::as_str);
+        let is_task = field("@odata.type").is_some_and(|kind| kind.contains("Task."));
+        let link = answer.location.as_deref().or_else(|| field("TaskMonitor"));
+        let link = link.or_else(|| field("@odata.id").filter(|_| is_task))?;
+        self.inner.wire.local_path(link)
+    }
+
+    async fn get_task(&self, op: Op, path: &str) -> Result<Option<Answer>, Error> {
+        let _permit = self.inner.readers.acquire().await;
+        let request = self.request(op, Method::Get, path);
+        let mut tries = self.tries();
+        loop {
+            let error = match self.authorised(&request).await {
+                Ok(answer) if answer.status == 404 => return Ok(None),
+                // A failed task may be told by status and body alike, so any body with a state counts.
+                Ok(answer) if answer.status < 300 || answer.body.get("TaskState").is_some() => {
+                    return Ok(Some(answer));
+                }
+                Ok(answer) => refused(&answer, &request),
+                Err(error) => error,
+            };
+            let again = matches!(
+                error.kind(),
+                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
+            );
+            if !again || !self.wait_to_retry(&mut tries, op, &error).await {
+                return Err(error);
+            }
+        }
+    }
+}
+
+enum Task {
+    Running,
+    Done,
+    Failed,
+}
+
+fn task_state(answer: &Answer) -> Task {
+    match answer.body.get("TaskState").and_then(Value::as_str) {
+        Some("Completed") => match answer.body.get("TaskStatus").and_then(Value::as_str) {
+            Some("Critical") => Task::Failed,
+            _ => Task::Done,
+        },
+        Some("Exception" | "Killed" | "Cancelled" | "Interrupted") => Task::Failed,
+        Some(_) => Task::Running,
+        None if answer.status == 202 => Task::Running,
+        None => Task::Done,
+    }
+}
+
+fn task_failure(answer: &Answer, change: &Change<'_>) -> Error {
+    let messages = message::read(&answer.body);
+    let kind = match message::classify(0, &messages) {
+        Kind::Rejected => Kind::TaskFailed,
+        explained => explained,
+    };
+    let ids = messages.into_iter().map(|message| message.id).collect();
+    Error::new(kind).at(change.method.name(), change.path).with_messages(ids, answer.shown.clone())
+}
