@@ -1,0 +1,155 @@
+//! Everything that can go wrong, as data: which exit code it means, and what the operator can do
+//! next.
+
+use std::io;
+use std::path::PathBuf;
+
+use shoal_recipe::Problem;
+
+use crate::exit::Exit;
+use crate::tls::TlsFault;
+use crate::wire::Refusal;
+
+/// A problem of a recipe, with the line of the file where that could be told.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) line: Option<usize>,
+    pub(crate) problem: Problem,
+}
+
+/// Why the program could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to read {}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("{} does not hold a secret on its one line", path.display())]
+    SecretFile { path: PathBuf },
+    #[error("failed to read a password from the terminal")]
+    Prompt(#[source] io::Error),
+    #[error("{} is not a usable configuration: line {line}: {message}", path.display())]
+    Configuration { path: PathBuf, line: usize, message: String },
+    #[error("there is no profile {name:?} in {}", path.display())]
+    NoProfile { name: String, known: Vec<String>, path: PathBuf },
+    #[error("no controller is named")]
+    NoUrl,
+    #[error("{url:?} is not the address of a controller: {why}")]
+    BadUrl { url: String, why: &'static str },
+    #[error("{url} would be called without TLS")]
+    PlainUrl { url: String },
+    #[error("{what}: {why}")]
+    BadValue { what: String, why: &'static str },
+    #[error("{file} has {} problem{}", problems.len(), if problems.len() == 1 { "" } else { "s" })]
+    Recipe { file: String, problems: Vec<Located> },
+    #[error("{call}: {refusal}")]
+    Refused { call: String, status: u16, refusal: Box<Refusal> },
+    #[error("the server {0} exists")]
+    ServerExists(String),
+    #[error("failed to reach {url}")]
+    Unreachable { url: String, source: reqwest::Error },
+    #[error("{url} is not trusted: {fault}")]
+    Tls { url: String, fault: TlsFault },
+    #[error("{call} was sent and not answered; it may have taken effect")]
+    Unanswered { call: String, again: String, source: Transport },
+    #[error("the stream of {url} was lost {times} times in a row")]
+    StreamLost { url: String, times: u32 },
+    #[error("{call} was answered with something unexpected: {why}")]
+    BadAnswer { call: String, why: String },
+    #[error("failed to write output")]
+    Output(#[from] io::Error),
+}
+
+/// Why an answer did not arrive whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Transport {
+    #[error(transparent)]
+    Http(reqwest::Error),
+    #[error("the answer has more than {limit} bytes")]
+    TooLarge { limit: usize },
+}
+
+impl Error {
+    /// The exit code this means.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. }
+            | Self::SecretFile { .. }
+            | Self::Prompt(_)
+            | Self::Configuration { .. }
+            | Self::NoProfile { .. }
+            | Self::NoUrl
+            | Self::BadUrl { .. }
+            | Self::PlainUrl { .. }
+            | Self::BadValue { .. } => Exit::Usage,
+            Self::Recipe { .. } => Exit::Refused,
+            Self::Refused { status, .. } => match status {
+                401 | 403 => Exit::Denied,
+                404 => Exit::NotFound,
+                409 => Exit::Conflict,
+                400..=499 => Exit::Refused,
+                502..=504 => Exit::Unreachable,
+                _ => Exit::Internal,
+            },
+            Self::ServerExists(_) => Exit::Conflict,
+            Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Unanswered { .. }
+            | Self::StreamLost { .. } => Exit::Unreachable,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+            Self::BadAnswer { .. } | Self::Output(_) => Exit::Internal,
+        }
+    }
+
+    /// What the operator can do next, as one sentence without full stop.
+    pub(crate) fn next_step(&self) -> Option<String> {
+        let step = match self {
+            Self::File { .. } | Self::BadValue { .. } | Self::Output(_) => return None,
+            Self::Configuration { .. } => "docs/cli.md shows what a configuration may contain",
+            Self::SecretFile { .. } => "put the token or password on the first line, and nothing else",
+            Self::Prompt(_) => "name a file with --token-file or --password-file",
+            Self::NoProfile { known, .. } if known.is_empty() => "the file has no profiles",
+            Self::NoProfile { known, .. } => {
+                return Some(format!("choose one of: {}", known.join(", ")));
+            }
+            Self::NoUrl => {
+                "give --url https://CONTROLLER, set SHOAL_URL, or write a profile into the \
+                 configuration file"
+            }
+            Self::BadUrl { .. } => "it looks like https://controller.example:8443",
+            Self::PlainUrl { .. } => {
+                "use https://, or write plain_http = true into a profile if the network between is \
+                 trusted with your credentials"
+            }
+            Self::Recipe { .. } => "correct the recipe; nothing was sent",
+            Self::Refused { status, refusal, .. } => return refused(*status, refusal),
+            Self::ServerExists(_) => "add --replace to write its whole record anew",
+            Self::Unreachable { .. } => "check the address, and whether the controller runs: its \
+                 /livez answers without login",
+            Self::Tls { fault, .. } => return Some(fault.next_step()),
+            Self::Unanswered { again, .. } => return Some(again.clone()),
+            Self::StreamLost { .. } => "the job goes on without being watched; run jobs watch again",
+            Self::BadAnswer { .. } => {
+                "check that the address is a controller's and not older than this program"
+            }
+        };
+        Some(step.to_owned())
+    }
+}
+
+fn refused(status: u16, refusal: &Refusal) -> Option<String> {
+    let step = match (status, refusal.error.as_str()) {
+        (401, _) => {
+            "give --token-file FILE or --user NAME; if you did, the token or password is not valid"
+        }
+        (403, _) => "ask for a role that may do this",
+        (_, "conflict.active_job") => {
+            "shoal jobs list --server SERIAL shows the unfinished job; watch it, cancel it, or requeue \
+             it with --replace"
+        }
+        (422, _) => "use another --idempotency-key for another request",
+        (500.., _) => return refusal.request_id.as_ref().map(|id| {
+            format!("look for request {id} in the controller's log")
+        }),
+        _ => return None,
+    };
+    Some(step.to_owned())
+}

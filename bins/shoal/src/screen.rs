@@ -1,0 +1,102 @@
+//! Where output goes: results to standard output, everything about the run to standard error.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::args::Format;
+use crate::error::Error;
+use crate::table::{self, Cell, Tone, visible};
+
+/// The two streams, and how to write on them.
+pub(crate) struct Screen<'a> {
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+    pub(crate) format: Format,
+    pub(crate) coloured: bool,
+    /// A person looks at both streams, so that progress may be drawn in place.
+    pub(crate) animated: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl<'a> Screen<'a> {
+    pub(crate) fn new(
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+        format: Format,
+        now: Timestamp,
+    ) -> Self {
+        Self { out, err, format, coloured: false, animated: false, now }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// One line of the result.
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Error> {
+        writeln!(self.out, "{line}")?;
+        Ok(self.out.flush()?)
+    }
+
+    /// The controller's own words, unknown members included.
+    pub(crate) fn json(&mut self, value: &Value) -> Result<(), Error> {
+        self.line(&format!("{value:#}"))
+    }
+
+    pub(crate) fn table(&mut self, headings: &[&str], rows: &[Vec<Cell>]) -> Result<(), Error> {
+        let lines = table::table(headings, rows, self.coloured);
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+
+    /// Names and values in two columns.
+    pub(crate) fn pairs(&mut self, pairs: &[(&str, Cell)]) -> Result<(), Error> {
+        let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, cell) in pairs {
+            let line = format!("{name:width$}  {}", cell.painted(self.coloured));
+            self.line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The heading of a section of the result.
+    pub(crate) fn heading(&mut self, heading: &str) -> Result<(), Error> {
+        let heading = Tone::Heading.paint(heading, self.coloured);
+        self.line(&format!("\n{heading}"))
+    }
+
+    /// A remark that is not part of the result.
+    pub(crate) fn note(&mut self, note: &str) -> Result<(), Error> {
+        Ok(writeln!(self.err, "{}", visible(note))?)
+    }
+
+    /// An error with its causes, what it is about, and the next step.
+    pub(crate) fn error(&mut self, error: &Error) {
+        let mut lines = vec![format!("error: {error}")];
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            // Some causes are written out over several lines with a drawing, which is kept.
+            lines.extend(format!("  because: {inner}").lines().map(str::to_owned));
+            cause = inner.source();
+        }
+        match error {
+            Error::Recipe { problems, .. } => {
+                lines.extend(problems.iter().map(|it| match it.line {
+                    Some(line) => format!("  line {line}, {}", it.problem),
+                    None => format!("  {}", it.problem),
+                }));
+            }
+            Error::Refused { refusal, .. } => lines.extend(refusal.details.iter().map(|detail| {
+                let path = if detail.path.is_empty() { "/" } else { &detail.path };
+                format!("  {path}: {} ({})", detail.message, detail.code)
+            })),
+            _ => {}
+        }
+        lines.extend(error.next_step().map(|step| format!("next step: {step}.")));
+        for line in lines {
+            // There is nobody left to tell when standard error is closed.
+            let _ = writeln!(self.err, "{}", visible(&line));
+        }
+    }
+}

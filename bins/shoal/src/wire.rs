@@ -1,0 +1,279 @@
+//! What this program understands of the API's answers. Each view has the members that tables show;
+//! everything else in an answer is ignored here and passed on untouched in JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// A job, in a list or alone.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) job_id: String,
+    pub(crate) server_serial: String,
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) phase: Option<String>,
+    #[serde(default)]
+    pub(crate) outcome: Option<String>,
+    #[serde(default)]
+    pub(crate) failed_step: Option<String>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+    #[serde(default)]
+    pub(crate) waiting_for: Option<String>,
+    #[serde(default)]
+    pub(crate) task_target: Option<String>,
+    #[serde(default)]
+    pub(crate) attempt: Option<u32>,
+    #[serde(default)]
+    pub(crate) progress: Option<Progress>,
+    #[serde(default)]
+    pub(crate) position: Option<u64>,
+    #[serde(default)]
+    pub(crate) retry_of: Option<String>,
+    #[serde(default)]
+    pub(crate) trace_id: Option<String>,
+    #[serde(default)]
+    pub(crate) priority: Option<i64>,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
+    #[serde(default)]
+    pub(crate) deadline: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) created_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) updated_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) progressed_at: Option<Timestamp>,
+}
+
+/// What the machine last said about its own progress.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Progress {
+    #[serde(default)]
+    pub(crate) step: Option<String>,
+    #[serde(default)]
+    pub(crate) percent: Option<u8>,
+    #[serde(default)]
+    pub(crate) bytes: Option<u64>,
+}
+
+impl Job {
+    /// Whether nothing is left to do.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.status == "complete"
+    }
+
+    pub(crate) fn succeeded(&self) -> bool {
+        self.outcome.as_deref() == Some("succeeded")
+    }
+
+    /// Whether it waits for an operator's decision.
+    pub(crate) fn is_held(&self) -> bool {
+        self.phase.as_deref() == Some("held")
+    }
+
+    /// Status and, where it says more, the outcome.
+    pub(crate) fn state(&self) -> String {
+        match &self.outcome {
+            Some(outcome) if *outcome != self.status => format!("{} ({outcome})", self.status),
+            _ => self.status.clone(),
+        }
+    }
+
+    /// One line about why the job is where it is.
+    pub(crate) fn now(&self) -> String {
+        if let Some(step) = &self.failed_step {
+            return match &self.message {
+                Some(message) => format!("{step}: {message}"),
+                None => step.clone(),
+            };
+        }
+        if self.outcome.is_some() {
+            return self.message.clone().unwrap_or_default();
+        }
+        let mut parts = Vec::new();
+        if let Some(position) = self.position {
+            parts.push(format!("number {position} in the queue"));
+        }
+        parts.extend(self.progress.as_ref().and_then(Progress::text));
+        if let Some(waiting) = &self.waiting_for {
+            parts.push(format!("waits for {waiting}"));
+        }
+        parts.join("; ")
+    }
+}
+
+impl Progress {
+    /// Step, percentage and bytes, as far as known.
+    pub(crate) fn text(&self) -> Option<String> {
+        let percent = self.percent.map(|percent| format!("{percent} %"));
+        let bytes = self.bytes.map(|bytes| format!("{} MiB", bytes / (1024 * 1024)));
+        let parts: Vec<String> = [self.step.clone(), percent, bytes].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+}
+
+/// One entry of a job's history. Beyond these members its form depends on its kind.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) id: i64,
+    pub(crate) at: Timestamp,
+    pub(crate) kind: String,
+    #[serde(flatten)]
+    pub(crate) rest: Map<String, Value>,
+}
+
+impl Event {
+    /// Kind and details on one line.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.kind.clone();
+        let known = ["job_id", "server_serial"];
+        let members = self.rest.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+        for (name, value) in members {
+            match value {
+                Value::Object(inner) => {
+                    inner.iter().for_each(|(name, value)| append(&mut text, name, value));
+                }
+                value => append(&mut text, name, value),
+            }
+        }
+        text
+    }
+}
+
+fn append(text: &mut String, name: &str, value: &Value) {
+    match value {
+        Value::Null => {}
+        Value::String(value) if value.contains(' ') => {
+            text.push_str(&format!(" {name}={value:?}"));
+        }
+        Value::String(value) => text.push_str(&format!(" {name}={value}")),
+        value => text.push_str(&format!(" {name}={value}")),
+    }
+}
+
+/// A server.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Server {
+    pub(crate) serial: String,
+    #[serde(default)]
+    pub(crate) bmc_address: Option<String>,
+    #[serde(default)]
+    pub(crate) quarantine: Option<String>,
+    #[serde(default)]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) hardware: Option<Hardware>,
+    #[serde(default)]
+    pub(crate) updated_at: Option<Timestamp>,
+}
+
+/// What a server was found to be.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Hardware {
+    #[serde(default)]
+    pub(crate) vendor: Option<String>,
+    #[serde(default)]
+    pub(crate) model: Option<String>,
+}
+
+/// The error body of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Refusal {
+    pub(crate) error: String,
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) details: Vec<Detail>,
+    #[serde(default)]
+    pub(crate) request_id: Option<String>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Detail {
+    #[serde(default)]
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) code: String,
+    #[serde(default)]
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    /// Reads an error body; what is none, such as a proxy's page, is told by its status alone.
+    pub(crate) fn read(status: StatusCode, bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_else(|_| Self {
+            error: format!("http.{}", status.as_u16()),
+            message: status.canonical_reason().unwrap_or("no reason given").to_lowercase(),
+            details: Vec::new(),
+            request_id: None,
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn job(more: Value) -> Job {
+        let mut value = json!({"job_id": "j", "server_serial": "S", "status": "provisioning"});
+        let more = more.as_object().unwrap().clone();
+        value.as_object_mut().unwrap().extend(more);
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_job_needs_three_members_and_tolerates_unknown_ones() {
+        let job = job(json!({"of_a_later_release": {"x": [1]}, "phase": null}));
+
+        assert_eq!(job.state(), "provisioning");
+        assert_eq!(job.now(), "");
+    }
+
+    #[test]
+    fn the_line_about_a_job_prefers_its_failure_then_its_progress_then_what_it_waits_for() {
+        let failed = job(json!({"outcome": "failed", "failed_step": "workflow.partition",
+            "message": "no such disk", "waiting_for": "x"}));
+        let running = job(json!({"waiting_for": "the maintenance OS to report",
+            "progress": {"step": "workflow.image-linux", "percent": 40, "bytes": 3_145_728}}));
+
+        assert_eq!(failed.state(), "provisioning (failed)");
+        assert_eq!(failed.now(), "workflow.partition: no such disk");
+        assert_eq!(
+            running.now(),
+            "workflow.image-linux 40 % 3 MiB; waits for the maintenance OS to report"
+        );
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_its_kind_carries() {
+        let event: Event = serde_json::from_value(json!({"id": 7, "job_id": "j", "kind": "phase",
+            "at": "2025-11-05T10:00:00.000Z", "detail": {"from": "queued", "to": "discover"},
+            "note": "two words", "none": null}))
+        .unwrap();
+
+        assert_eq!(event.text(), "phase from=queued to=discover note=\"two words\"");
+    }
+
+    #[test]
+    fn a_proxys_page_is_told_by_its_status() {
+        let refusal = Refusal::read(StatusCode::BAD_GATEWAY, b"<html>");
+
+        assert_eq!(refusal.to_string(), "bad gateway (http.502)");
+    }
+}
