@@ -1,1 +1,63 @@
-//! shoal-api.
+//! The controller's HTTP surface: parse, call one function, map the error.
+//!
+//! # Purpose
+//! Operators, CI, BMCs and machines under installation talk to the controller over HTTP. This crate
+//! is every route of that but the registry's, as axum routers which the controller puts on its
+//! listeners: [`router`], [`media_router`] and [`admin_router`].
+//!
+//! # Scope
+//! Jobs, servers, events (as lists and as Server-Sent Events), the status webhook, the way to the
+//! media server, health; logins, roles, rate limits, bounds, request ids, the audit record and the
+//! metrics of requests.
+//!
+//! # Non-goals
+//! No listener and no TLS, no SQL, no decision about a job: those are the controller's, the store's
+//! and the engine's. What a request amounts to is asked of a [`Planner`]. Nothing here wakes the
+//! engine; it hears of changes from the store.
+//!
+//! # Invariants
+//! - Every refusal has the shape `{error, message, details?, request_id}` and a [`Code`]; the status
+//!   of a code is decided in one table.
+//! - A role is asked for by method in one layer around all routes with a login: no route can be
+//!   added without it. Writes with a login are recorded in the audit log, refused ones too.
+//! - Refusals never repeat what was sent in a body; passwords, tokens and sealed recipe members are
+//!   in no answer, log line or label. Logs and metrics show route templates, never paths.
+//! - Failed logins and webhook secrets are counted before a rate limit can answer in their place.
+//! - What a stranger can choose is bounded: bodies, headers, addresses, keys of rate limits,
+//!   remembered logins, running password checks, open streams.
+//! - A report's secret decides which job and attempt it is about; its body does not.
+//!
+//! # Example
+//! ```
+//! use shoal_api::{Check, Health};
+//!
+//! let health = Health::new(|| vec![Check { name: "database", failing: None }]);
+//! let admin: axum::Router = shoal_api::admin_router(health, || "# no metrics\n".to_owned());
+//! # let _ = admin;
+//! ```
+#![deny(missing_docs)]
+
+mod api;
+mod audit;
+mod auth;
+mod body;
+mod document;
+mod error;
+mod event;
+mod health;
+mod job;
+mod media;
+mod observe;
+mod planner;
+mod query;
+mod server;
+mod throttle;
+mod timestamp;
+mod webhook;
+
+pub use api::{Api, Arrived, ClientAddr, Clock, Limits, admin_router, media_router, router};
+pub use auth::{Auth, BadPasswordHash, LoginLimits, PasswordHash, User};
+pub use error::Code;
+pub use health::{Check, Health};
+pub use planner::{JobRequest, Planned, Planner, Warning};
+pub use throttle::Rate;

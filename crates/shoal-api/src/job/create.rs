@@ -1,0 +1,180 @@
+//! `POST /jobs`: from a request to a stored job, or to the plan it would have.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode, Uri, header};
+use ring::rand::{SecureRandom, SystemRandom};
+use shoal_core::{JobId, NewJob};
+use shoal_recipe::Problem;
+use shoal_store::{Caller, Created, Idempotency, NewRecord, ServerRecord};
+use shoal_webhook::{TRACEPARENT_HEADER, TraceParent};
+use uuid::Uuid;
+
+use super::{
+    request::{self, BODY_MAX, fingerprint},
+    view::{Accepted, Preview},
+};
+use crate::{
+    api::Shared,
+    audit::Note,
+    body::{self, Bounds},
+    error::{Code, Detail, Error},
+    planner::{JobRequest, Planned},
+    query::Query,
+};
+
+const KEY_HEADER: &str = "idempotency-key";
+const KEY_MAX: usize = 255;
+
+pub(crate) async fn create(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let mut query = Query::of(&uri)?;
+    let dry_run = query.flag("dry_run");
+    query.finish()?;
+    let key = idempotency_key(&headers)?;
+    let bounds = Bounds { most: BODY_MAX, within: shared.api.limits.body };
+    let body = body::json(&headers, body, bounds).await?;
+    let request = parsed(body).await?;
+    let server = server(&shared, &request).await?;
+    let planned = plan(&shared, &request, &server)?;
+    if dry_run {
+        return Ok(Json(Preview::of(&request, &server, &planned)).into_response());
+    }
+    let idempotency = key.map(|key| Idempotency { key, request_sha256: fingerprint(&request) });
+    let new = NewRecord {
+        idempotency,
+        traceparent: traceparent(&headers),
+        ..new_record(&shared, request, planned, caller.name)
+    };
+    accept(&shared, new).await
+}
+
+/// Parsing eight megabytes takes long enough to keep other requests waiting.
+async fn parsed(body: bytes::Bytes) -> Result<JobRequest, Error> {
+    match tokio::task::spawn_blocking(move || request::parse(&body)).await {
+        Ok(parsed) => parsed,
+        Err(broken) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::unavailable("the controller is about to stop; try again")),
+        },
+    }
+}
+
+pub(super) async fn server(shared: &Shared, request: &JobRequest) -> Result<ServerRecord, Error> {
+    let found = shared.store().server(&request.serial).await.map_err(Error::store)?;
+    found.ok_or_else(|| unknown_server(request.serial.as_str()))
+}
+
+pub(super) fn plan(
+    shared: &Shared,
+    request: &JobRequest,
+    server: &ServerRecord,
+) -> Result<Planned, Error> {
+    let refused =
+        |problems: Vec<Problem>| Error::invalid(problems.into_iter().map(Detail::from).collect());
+    shared.api.planner.plan(request, server).map_err(refused)
+}
+
+/// What the store keeps of a request.
+pub(super) fn new_record(
+    shared: &Shared,
+    request: JobRequest,
+    planned: Planned,
+    actor: String,
+) -> NewRecord {
+    NewRecord {
+        job: NewJob {
+            id: JobId::from_u128(Uuid::now_v7().as_u128()),
+            serial: request.serial,
+            plan: planned.plan,
+            created_at: shared.now(),
+            // The store knows what the server's last job asks for.
+            hands_off_until: None,
+        },
+        recipe: request.recipe.recipe.reveal_document(),
+        priority: request.priority,
+        labels: request.labels,
+        retry_of: None,
+        boot_url: planned.boot_url,
+        traceparent: None,
+        idempotency: None,
+        actor,
+    }
+}
+
+/// Stores the job and answers for it.
+pub(super) async fn accept(shared: &Shared, new: NewRecord) -> Result<Response, Error> {
+    let serial = new.job.serial.clone();
+    match shared.store().create(new).await.map_err(Error::store)? {
+        Created::New(record) => Ok(accepted(StatusCode::ACCEPTED, &Accepted::of(&record.job))),
+        Created::Existing(record) => Ok(accepted(StatusCode::OK, &Accepted::of(&record.job))),
+        Created::KeyReused => Err(Error::new(
+            Code::KeyReused,
+            "this Idempotency-Key was used for another request; use a new one",
+        )),
+        Created::ActiveJob(job) => Err(active_job(job)),
+        Created::UnknownServer => Err(unknown_server(serial.as_str())),
+        Created::Quarantined(reason) => {
+            Err(Error::new(Code::Quarantined, format!("the server takes no jobs: {reason}")))
+        }
+    }
+}
+
+pub(crate) fn active_job(job: JobId) -> Error {
+    Error {
+        details: vec![Detail::new("/server_serial", "active_job", job.to_string())],
+        ..Error::new(Code::ActiveJob, format!("the server has the unfinished job {job}"))
+    }
+}
+
+fn unknown_server(serial: &str) -> Error {
+    let message =
+        format!("there is no server {serial}; register it with PUT /api/v1/servers/{serial}");
+    Error::new(Code::NoServer, message)
+}
+
+fn accepted(status: StatusCode, view: &Accepted<'_>) -> Response {
+    let location = format!("/api/v1/jobs/{}", view.job_id);
+    let note = Note(format!("job {}", view.job_id));
+    (status, [(header::LOCATION, location)], Extension(note), Json(view)).into_response()
+}
+
+/// The caller's name for this request, if it gave one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut values = headers.get_all(KEY_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| {
+        (1..=KEY_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+    });
+    match (key, values.next()) {
+        (Some(key), None) => Ok(Some(key.to_owned())),
+        _ => {
+            let message = "must be one header of 1 to 255 visible ASCII characters";
+            Err(Error::invalid(vec![Detail::new("Idempotency-Key", "bad_format", message)]))
+        }
+    }
+}
+
+/// The caller's trace, or a new one: every job has exactly one.
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let given = headers.get(TRACEPARENT_HEADER).and_then(|value| value.to_str().ok());
+    if let Some(given) = given.and_then(TraceParent::parse) {
+        return Some(given.as_str().to_owned());
+    }
+    let mut ids = [0_u8; 24];
+    SystemRandom::new().fill(&mut ids).ok()?;
+    let hex = data_encoding::HEXLOWER.encode(&ids);
+    let (trace, span) = hex.split_at_checked(32)?;
+    TraceParent::parse(&format!("00-{trace}-{span}-01")).map(|made| made.as_str().to_owned())
+}

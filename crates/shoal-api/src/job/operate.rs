@@ -1,0 +1,134 @@
+//! What operators say to a job: end it, decide about it, do it again.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
+use shoal_core::{Decision, Event, Ignored, StopAs};
+use shoal_recipe::{HttpUrl, Parsed, lints};
+use shoal_store::{Caller, NewRecord};
+
+use super::{create, find, show, view::Accepted};
+use crate::{
+    api::Shared,
+    body::{self, Bounds},
+    document::Document,
+    error::{Code, Error},
+    planner::JobRequest,
+};
+
+pub(crate) async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    stop(&shared, &id, StopAs::Cancelled, small(&shared, &headers, body).await?).await
+}
+
+pub(crate) async fn fail(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    stop(&shared, &id, StopAs::Failed, small(&shared, &headers, body).await?).await
+}
+
+pub(crate) async fn decide(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let body = small(&shared, &headers, body).await?;
+    let mut document = Document::read(&body)?;
+    let decision: Option<Decision> = document.required("decision", "retry, failed or succeeded");
+    document.finish()?;
+    let Some(decision) = decision else { return Err(Error::invalid(Vec::new())) };
+    tell(&shared, &id, Event::Decided { decision }).await
+}
+
+pub(crate) async fn requeue(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let body = small(&shared, &headers, body).await?;
+    let mut document = Document::read(&body)?;
+    let replace: bool = document.optional("replace", "true or false").unwrap_or(false);
+    document.finish()?;
+    let record = find(&shared, &id).await?;
+    let old = record.job.id();
+    if !record.job.is_complete() {
+        let hint = if replace {
+            "replacing an unfinished job is not possible yet: cancel it, wait until it is complete, \
+             then requeue it"
+        } else {
+            "the job is unfinished: cancel it, wait until it is complete, then requeue it"
+        };
+        return Err(Error { message: hint.to_owned(), ..create::active_job(old) });
+    }
+    let recipe = show::recipe(&shared, old).await?;
+    let boot_url = record.boot_url.as_deref().map(str::parse::<HttpUrl>);
+    let request = JobRequest {
+        serial: record.job.serial().clone(),
+        recipe: Parsed { lints: lints(&recipe), recipe },
+        maintenance_iso_url: boot_url.and_then(Result::ok),
+        priority: record.priority,
+        labels: record.labels,
+        on_failure: record.job.plan().on_failure,
+    };
+    let server = create::server(&shared, &request).await?;
+    let planned = create::plan(&shared, &request, &server)?;
+    let new = NewRecord {
+        retry_of: Some(old),
+        // The chain of retries is one story, told in one trace.
+        traceparent: record.traceparent,
+        ..create::new_record(&shared, request, planned, caller.name)
+    };
+    create::accept(&shared, new).await
+}
+
+async fn stop(
+    shared: &Shared,
+    id: &str,
+    stop: StopAs,
+    body: bytes::Bytes,
+) -> Result<Response, Error> {
+    let mut document = Document::read(&body)?;
+    let force = document.optional("force", "true or false").unwrap_or(false);
+    document.finish()?;
+    tell(shared, id, Event::StopRequested { stop, force }).await
+}
+
+/// Tells the job, and answers with what it is then.
+async fn tell(shared: &Shared, id: &str, event: Event) -> Result<Response, Error> {
+    let job = find(shared, id).await?.job.id();
+    let recorded =
+        shared.store().record(job, event, shared.now(), None).await.map_err(Error::store)?;
+    let refuse = |message: &str| Err(Error::new(Code::JobState, message));
+    match recorded.applied {
+        Ok(()) | Err(Ignored::Duplicate) => {
+            let view = Accepted::of(&recorded.record.job);
+            Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+        }
+        Err(Ignored::LateReport) => refuse("the job has its outcome already"),
+        Err(Ignored::NotNow) => refuse("the job is not held, so there is nothing to decide"),
+        Err(Ignored::Stale | Ignored::FinishedAttempt | Ignored::Unexpected | Ignored::Closed) => {
+            refuse("the job is not where this can be done")
+        }
+    }
+}
+
+async fn small(shared: &Shared, headers: &HeaderMap, body: Body) -> Result<bytes::Bytes, Error> {
+    let bounds = Bounds { most: body::SMALL, within: shared.api.limits.body };
+    body::json_or_none(headers, body, bounds).await
+}

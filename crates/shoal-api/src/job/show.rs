@@ -1,0 +1,96 @@
+//! `GET /jobs/{id}`: one job with everything an operator asks about it, its recipe included as far
+//! as it is not secret.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use data_encoding::HEXLOWER;
+use ring::digest;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shoal_core::{JobId, Status};
+use shoal_recipe::Recipe;
+use shoal_store::Record;
+
+use super::{find, view::Full};
+use crate::{
+    api::Shared,
+    error::{Code, Error},
+    event::{self, EventView},
+};
+
+/// Events shown with the job; the rest are a call of their own.
+const EVENTS_SHOWN: u32 = 50;
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    job: Full<'a>,
+    /// Where a queued job stands.
+    queue: Option<QueueView>,
+    recipe: Value,
+    recipe_bytes: u64,
+    recipe_sha256: &'a str,
+    /// The last ones, oldest first.
+    events: Vec<EventView>,
+}
+
+#[derive(Serialize)]
+struct QueueView {
+    /// 1 is next.
+    position: u64,
+    /// Jobs that hold a worker's place now.
+    ahead_active: u64,
+}
+
+pub(crate) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    let record = find(&shared, &id).await?;
+    let id = record.job.id();
+    let shown = Shown {
+        queue: queue(&shared, &record).await?,
+        recipe: without_secrets(&recipe(&shared, id).await?),
+        recipe_bytes: record.recipe_bytes,
+        recipe_sha256: &record.recipe_sha256,
+        events: event::last(&shared, id, EVENTS_SHOWN).await?,
+        job: Full::of(&record, shared.now()),
+    };
+    Ok(Json(shown).into_response())
+}
+
+async fn queue(shared: &Shared, record: &Record) -> Result<Option<QueueView>, Error> {
+    if record.job.status() != Status::Queued {
+        return Ok(None);
+    }
+    let place = shared.store().queue(record.job.id()).await.map_err(Error::store)?;
+    Ok(place.map(|place| QueueView { position: place.position, ahead_active: place.ahead_active }))
+}
+
+/// The recipe as it was admitted.
+pub(super) async fn recipe(shared: &Shared, job: JobId) -> Result<Recipe, Error> {
+    let bytes = shared.store().recipe(job).await.map_err(Error::store)?.unwrap_or_default();
+    serde_json::from_slice(&bytes).map_err(|_| {
+        // The reader's words could repeat what is sealed.
+        tracing::error!(job_id = %job, "stored recipe cannot be read");
+        Error::new(Code::Internal, "the controller could not do this; its log says why")
+    })
+}
+
+/// The recipe with size and SHA-256 in the place of every sealed member.
+fn without_secrets(recipe: &Recipe) -> Value {
+    let mut shown = serde_json::to_value(recipe).unwrap_or_default();
+    if let Some(members) = shown.as_object_mut() {
+        for (name, text) in recipe.sealed() {
+            let sha256 = digest::digest(&digest::SHA256, text.reveal().as_bytes());
+            let sha256 = HEXLOWER.encode(sha256.as_ref());
+            members.insert(name.to_owned(), json!({"bytes": text.len(), "sha256": sha256}));
+        }
+    }
+    shown
+}

@@ -1,0 +1,265 @@
+//! Jobs as callers see them. The shapes are the API's own: what the engine stores may change from
+//! release to release, these only grow.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shoal_core::{
+    Budgets, Fault, InstallerEnd, Job, JobId, MediaPlan, OnFailure, Phase, Plan, ServerSerial,
+    Status, StepKey, Time, Workflow,
+};
+use shoal_store::{Record, ServerRecord};
+
+use crate::{
+    planner::{JobRequest, Planned, Warning},
+    timestamp::At,
+};
+
+/// The answer to every call that starts or changes a job.
+#[derive(Serialize)]
+pub(super) struct Accepted<'a> {
+    pub(super) job_id: JobId,
+    status: Status,
+    server_serial: &'a ServerSerial,
+    created_at: At,
+}
+
+impl<'a> Accepted<'a> {
+    pub(super) fn of(job: &'a Job) -> Self {
+        Self {
+            job_id: job.id(),
+            status: job.status(),
+            server_serial: job.serial(),
+            created_at: At(job.created_at()),
+        }
+    }
+}
+
+/// What a request would become.
+#[derive(Serialize)]
+pub(super) struct Preview<'a> {
+    dry_run: bool,
+    server_serial: &'a ServerSerial,
+    plan: PlanView<'a>,
+    budgets: &'a Budgets,
+    /// Not known before the BMC is looked at.
+    media_plan: Option<&'a MediaPlan>,
+    notes: Vec<String>,
+    warnings: &'a [Warning],
+}
+
+impl<'a> Preview<'a> {
+    pub(super) fn of(request: &'a JobRequest, server: &ServerRecord, planned: &'a Planned) -> Self {
+        let mut notes = vec!["the media plan is made when the job looks at the BMC".to_owned()];
+        if let Some(reason) = &server.server.quarantine {
+            notes.push(format!("the server takes no jobs: {reason}"));
+        }
+        Self {
+            dry_run: true,
+            server_serial: &request.serial,
+            plan: PlanView::of(&planned.plan, planned.boot_url.as_deref()),
+            budgets: &planned.plan.budgets,
+            media_plan: None,
+            notes,
+            warnings: &planned.warnings,
+        }
+    }
+}
+
+/// A plan without its budgets, which stand beside it.
+#[derive(Serialize)]
+pub(super) struct PlanView<'a> {
+    workflow: Workflow,
+    task_target: &'a str,
+    on_failure: OnFailure,
+    boot_evidence: bool,
+    installer_end: InstallerEnd,
+    max_attempts: u32,
+    boot_url: Option<&'a str>,
+}
+
+impl<'a> PlanView<'a> {
+    pub(super) fn of(plan: &'a Plan, boot_url: Option<&'a str>) -> Self {
+        Self {
+            workflow: plan.workflow,
+            task_target: &plan.task_target,
+            on_failure: plan.on_failure,
+            boot_evidence: plan.boot_evidence,
+            installer_end: plan.installer_end,
+            max_attempts: plan.max_attempts,
+            boot_url,
+        }
+    }
+}
+
+/// One job in a list, and the head of one job alone.
+#[derive(Serialize)]
+pub(super) struct Summary<'a> {
+    job_id: JobId,
+    server_serial: &'a ServerSerial,
+    task_target: &'a str,
+    status: Status,
+    phase: &'static str,
+    outcome: Option<&'static str>,
+    failed_step: Option<&'static str>,
+    waiting_for: Option<String>,
+    attempt: u32,
+    priority: i32,
+    labels: &'a BTreeMap<String, String>,
+    retry_of: Option<JobId>,
+    stuck: bool,
+    created_at: At,
+    updated_at: At,
+    progressed_at: At,
+    deadline: Option<At>,
+}
+
+impl<'a> Summary<'a> {
+    pub(super) fn of(record: &'a Record, now: Time) -> Self {
+        let job = &record.job;
+        let outcome = job.outcome();
+        Self {
+            job_id: job.id(),
+            server_serial: job.serial(),
+            task_target: &job.plan().task_target,
+            status: job.status(),
+            phase: job.phase().name(),
+            outcome: outcome.map(|outcome| outcome.kind.as_str()),
+            failed_step: outcome.and_then(|outcome| outcome.failed_step).map(StepKey::as_str),
+            waiting_for: job.waiting_for(now).map(|waiting_for| waiting_for.to_string()),
+            attempt: job.attempt(),
+            priority: record.priority,
+            labels: &record.labels,
+            retry_of: record.retry_of,
+            stuck: job.is_stuck(now),
+            created_at: At(job.created_at()),
+            updated_at: At(record.updated_at),
+            progressed_at: At(job.progressed_at()),
+            deadline: job.deadline().map(At),
+        }
+    }
+}
+
+/// All that is known about one job besides its recipe and its history.
+#[derive(Serialize)]
+pub(super) struct Full<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    /// Why an operator is asked, while one is.
+    held: Option<&'static str>,
+    message: Option<&'a str>,
+    /// The failed unit as the machine named it.
+    failed_unit: Option<&'a str>,
+    finished_at: Option<At>,
+    completed_at: Option<At>,
+    warnings: Vec<&'static str>,
+    fault: Option<FaultView<'a>>,
+    stopping: bool,
+    evidence: EvidenceView,
+    progress: ProgressView<'a>,
+    plan: PlanView<'a>,
+    budgets: &'a Budgets,
+    media_plan: Option<&'a MediaPlan>,
+    medium: Option<MediumView<'a>>,
+    lineage: JobId,
+    trace_id: Option<&'a str>,
+    version: u64,
+}
+
+#[derive(Serialize)]
+struct FaultView<'a> {
+    summary: &'a str,
+    detail: Option<&'a str>,
+    step: Option<&'static str>,
+    /// Failed tries of the current command in a row.
+    tries: u32,
+}
+
+#[derive(Serialize)]
+struct EvidenceView {
+    /// Whether reads of our media prove anything for this job.
+    counts: bool,
+    milestones: BTreeMap<&'static str, At>,
+    moved_at: Option<At>,
+}
+
+#[derive(Serialize)]
+struct ProgressView<'a> {
+    step: Option<&'a str>,
+    percent: Option<u8>,
+    bytes: Option<u64>,
+    at: Option<At>,
+}
+
+#[derive(Serialize)]
+struct MediumView<'a> {
+    bytes: u64,
+    sha256: &'a str,
+}
+
+impl<'a> Full<'a> {
+    pub(super) fn of(record: &'a Record, now: Time) -> Self {
+        let job = &record.job;
+        let outcome = job.outcome();
+        Self {
+            summary: Summary::of(record, now),
+            held: held(job.phase()),
+            message: outcome.map(|outcome| outcome.message.as_str()),
+            failed_unit: outcome.and_then(|outcome| outcome.unit.as_deref()),
+            finished_at: outcome.map(|outcome| At(outcome.at)),
+            completed_at: job.completed_at().map(At),
+            warnings: job.warnings().iter().map(|warning| warning.as_str()).collect(),
+            fault: job.fault().map(|fault| FaultView::of(fault, job.tries())),
+            stopping: job.is_stopping(),
+            evidence: EvidenceView::of(job),
+            progress: ProgressView::of(job),
+            plan: PlanView::of(job.plan(), record.boot_url.as_deref()),
+            budgets: &job.plan().budgets,
+            media_plan: job.media(),
+            medium: job.medium().map(|(bytes, sha256)| MediumView { bytes, sha256 }),
+            lineage: record.lineage,
+            trace_id: record.traceparent.as_deref().and_then(|text| text.split('-').nth(1)),
+            version: record.version,
+        }
+    }
+}
+
+impl<'a> FaultView<'a> {
+    fn of(fault: &'a Fault, tries: u32) -> Self {
+        Self {
+            summary: &fault.summary,
+            detail: fault.detail.as_deref(),
+            step: fault.step.map(StepKey::as_str),
+            tries,
+        }
+    }
+}
+
+impl EvidenceView {
+    fn of(job: &Job) -> Self {
+        let evidence = job.evidence();
+        let milestones =
+            evidence.milestones.iter().map(|(milestone, at)| (milestone.as_str(), At(*at)));
+        Self {
+            counts: job.has_boot_evidence(),
+            milestones: milestones.collect(),
+            moved_at: evidence.moved_at.map(At),
+        }
+    }
+}
+
+impl<'a> ProgressView<'a> {
+    fn of(job: &'a Job) -> Self {
+        let progress = job.progress();
+        Self {
+            step: progress.activity.step.as_deref(),
+            percent: progress.activity.percent,
+            bytes: progress.activity.bytes,
+            at: progress.at.map(At),
+        }
+    }
+}
+
+fn held(phase: &Phase) -> Option<&'static str> {
+    if let Phase::Held { reason, .. } = phase { Some(reason.as_str()) } else { None }
+}

@@ -1,0 +1,124 @@
+//! The outermost layer: every request gets an id, a bound, a metric, a log line, and an answer even
+//! if its handler panics. It is also where a refusal gets its body.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use uuid::Uuid;
+
+use crate::error::{Code, Error};
+
+/// Header of the request's id, both ways.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const REQUEST_ID_MAX: usize = 64;
+const URI_MAX: usize = 4096;
+const HEADERS_MAX: usize = 32 * 1024;
+
+/// Who made a request, in the response's extensions for the log line.
+#[derive(Clone)]
+pub(crate) struct Actor(pub(crate) String);
+
+pub(crate) async fn request(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    // The path itself may be a media token, so only the template is ever shown.
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = matched.map_or("other", MatchedPath::as_str).to_owned();
+    let mut response = match oversized(&request) {
+        Some(error) => error.into_response(),
+        None => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            // The panic hook has told and counted it.
+            Error::new(Code::Internal, "the controller could not do this; its log says why")
+                .into_response()
+        }),
+    };
+    let error = response.extensions_mut().remove::<Error>();
+    if let Some(error) = &error {
+        response = written(error, response, &id);
+    }
+    if let Ok(value) = HeaderValue::try_from(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    count(&route, &response, started);
+    log(
+        &Line { id: &id, method: &method, route: &route, error: error.as_ref(), started },
+        &response,
+    );
+    response
+}
+
+/// What is told about one request besides its response.
+struct Line<'a> {
+    id: &'a str,
+    method: &'a Method,
+    route: &'a str,
+    error: Option<&'a Error>,
+    started: Instant,
+}
+
+fn oversized(request: &Request) -> Option<Error> {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri > URI_MAX {
+        return Some(Error::new(Code::UriTooLong, format!("the address exceeds {URI_MAX} bytes")));
+    }
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    (headers > HEADERS_MAX).then(|| {
+        Error::new(Code::HeadersTooLarge, format!("the headers exceed {HEADERS_MAX} bytes"))
+    })
+}
+
+/// The id the caller gave, if it is one that can be printed anywhere; else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let usable =
+        given.filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_MAX && id.bytes().all(plain));
+    usable.map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
+}
+
+/// The same response with the error's body. HEAD keeps none: the server cuts it.
+fn written(error: &Error, response: Response, id: &str) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let json = HeaderValue::from_static("application/json");
+    parts.headers.insert(header::CONTENT_TYPE, json);
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(error.body(id)))
+}
+
+fn count(route: &str, response: &Response, started: Instant) {
+    let code = response.status().as_str().to_owned();
+    let labels = [("route", route.to_owned()), ("code", code)];
+    metrics::counter!("http_requests_total", &labels).increment(1);
+    // Transfers of media last as long as a BMC takes to read and would drown everything else.
+    if !route.starts_with("/media/") {
+        let seconds = started.elapsed().as_secs_f64();
+        metrics::histogram!("http_request_duration_seconds", &labels).record(seconds);
+    }
+}
+
+fn log(line: &Line<'_>, response: &Response) {
+    let code = response.status().as_u16();
+    let duration_ms = u64::try_from(line.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let actor = response.extensions().get::<Actor>().map(|actor| actor.0.as_str());
+    let error = line.error.map(|error| error.code.as_str());
+    let Line { id: request_id, method, route, .. } = *line;
+    let read = *method == Method::GET || *method == Method::HEAD;
+    if response.status().is_server_error() {
+        tracing::warn!(request_id, %method, route, code, duration_ms, actor, error, "request failed");
+    } else if read {
+        tracing::debug!(request_id, %method, route, code, duration_ms, actor, error, "request");
+    } else {
+        tracing::info!(request_id, %method, route, code, duration_ms, actor, error, "request");
+    }
+}

@@ -1,0 +1,51 @@
+//! Points in time as the API writes and reads them: RFC 3339 in UTC with milliseconds.
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use shoal_core::Time;
+
+/// A time that serialises as `2026-01-31T08:00:00.000Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At(pub(crate) Time);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let millis = i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX);
+        let at = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+        out.collect_str(&format_args!("{at:.3}"))
+    }
+}
+
+/// Reads an RFC 3339 time that does not lie before 1970.
+pub(crate) fn parse(text: &str) -> Option<Time> {
+    let at: Timestamp = text.parse().ok()?;
+    u64::try_from(at.as_millisecond()).ok().map(Time::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc_with_milliseconds_and_read_back() {
+        for (millis, text) in
+            [(0, "1970-01-01T00:00:00.000Z"), (1_700_000_000_123, "2023-11-14T22:13:20.123Z")]
+        {
+            let time = Time::from_millis(millis);
+            assert_eq!(serde_json::to_value(At(time)).unwrap(), text);
+            assert_eq!(parse(text), Some(time));
+        }
+        assert_eq!(
+            parse("2023-11-14T23:13:20.123+01:00"),
+            Some(Time::from_millis(1_700_000_000_123))
+        );
+    }
+
+    #[test]
+    fn nonsense_is_no_time_and_no_time_is_a_crash() {
+        for odd in ["", "yesterday", "1969-12-31T23:59:59Z", "2023-11-14"] {
+            assert_eq!(parse(odd), None, "{odd}");
+        }
+        assert!(serde_json::to_string(&At(Time::from_millis(u64::MAX))).is_ok());
+    }
+}
