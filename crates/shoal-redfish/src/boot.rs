@@ -54,45 +54,37 @@ impl Bmc {
     }
 
     pub(crate) async fn redirect(&self, plan: &Plan) -> Result<BootOnce, Error> {
+        let done = |views: &[BootView]| views.iter().find_map(|view| achieved(&plan.boot, view));
         let mut attempt = Attempt::new(self, plan);
-        let mut view = self.boot_seen(&attempt.resource, Look::Recent).await?;
-        if achieved(&plan.boot, &view).is_some() {
-            view = self.boot_seen(&attempt.resource, Look::Fresh).await?;
+        let mut views = self.boots_seen(plan, &attempt.resource, Look::Recent).await?;
+        if done(&views).is_some() {
+            views = self.boots_seen(plan, &attempt.resource, Look::Fresh).await?;
         }
         loop {
-            if let Some(done) = achieved(&plan.boot, &view) {
+            if let Some(done) = done(&views) {
                 return Ok(done);
             }
-            let body = redirection(&plan.boot, &view, attempt.form);
+            let seen = views.first().cloned().unwrap_or_default();
+            let body = redirection(&plan.boot, &seen, attempt.form);
             let changed = self.change_boot(plan, &attempt.resource, body).await;
             let accepted = changed.is_ok();
             if let Err(error) = changed
                 && !attempt.goes_on_after(error, plan).await?
             {
-                // Nothing was changed, and the next form differs: no need to look in between.
+                // Nothing was changed and the next form differs: no need to wait for an effect.
+                views = self.boots_seen(plan, &attempt.resource, Look::Recent).await?;
                 continue;
             }
-            let shown = self
-                .await_boot(&attempt.resource, accepted, |view| {
-                    achieved(&plan.boot, view).is_some()
-                })
-                .await?;
-            if accepted && achieved(&plan.boot, &shown).is_none() && !attempt.use_full_form() {
-                let seen = format!(
-                    "{:?} {:?}",
-                    shown.enabled.unwrap_or_default(),
-                    shown.target.unwrap_or_default()
-                );
-                let kind = Kind::VerifyFailed {
-                    expected: format!("boot once from {}", plan.boot.target),
-                    seen,
-                };
-                return Err(Error::new(kind).at("GET", &attempt.resource));
+            let effect = |views: &[BootView]| done(views).is_some();
+            views = self.await_boot(plan, &attempt.resource, accepted, effect).await?;
+            if accepted && done(&views).is_none() && !attempt.use_full_form() {
+                return Err(not_shown(format!("boot once from {}", plan.boot.target), &views));
             }
-            if accepted && attempt.form.full {
-                self.known().learned.full_boot = true;
+            if accepted {
+                let mut known = self.known();
+                known.learned.full_boot |= attempt.form.full;
+                known.learned.boot_elsewhere = attempt.resource != plan.boot.resource;
             }
-            view = shown;
         }
     }
 
@@ -112,30 +104,28 @@ impl Bmc {
         look: Look,
     ) -> Result<OverrideCleared, Error> {
         let mut attempt = Attempt::new(self, plan);
-        let mut view = self.boot_seen(&attempt.resource, look).await?;
-        if view.is_clear() {
+        let mut views = self.boots_seen(plan, &attempt.resource, look).await?;
+        if views.iter().all(BootView::is_clear) {
             return Ok(OverrideCleared::Cleared);
         }
+        let seen = views.first().cloned().unwrap_or_default();
         let mut last = None;
-        for form in clearing_forms(plan, &view, attempt.form) {
-            let to_disk =
-                form.get("BootSourceOverrideTarget").and_then(Value::as_str) == Some("Hdd");
-            let clear = |view: &BootView| {
-                view.is_clear() || (to_disk && view.target.as_deref() == Some("Hdd"))
+        for form in clearing_forms(plan, &seen, attempt.form) {
+            let target = form.get("BootSourceOverrideTarget").and_then(Value::as_str);
+            let to_disk = target == Some("Hdd");
+            let clear = |views: &[BootView]| {
+                let disk = |view: &BootView| to_disk && view.target.as_deref() == Some("Hdd");
+                views.iter().any(|view| view.is_clear() || disk(view))
             };
             loop {
                 let changed = self.change_boot(plan, &attempt.resource, form.clone()).await;
                 let accepted = changed.is_ok();
-                let unsure = changed.as_ref().is_err_and(Error::may_have_taken_effect);
-                if accepted || unsure {
-                    view = self.await_boot(&attempt.resource, accepted, clear).await?;
-                    if clear(&view) {
-                        let cleared = view.is_clear();
-                        return Ok(if cleared {
-                            OverrideCleared::Cleared
-                        } else {
-                            OverrideCleared::PointsAtDisk
-                        });
+                if accepted || changed.as_ref().is_err_and(Error::may_have_taken_effect) {
+                    views = self.await_boot(plan, &attempt.resource, accepted, clear).await?;
+                    if clear(&views) {
+                        let off = views.iter().any(BootView::is_clear);
+                        let points = OverrideCleared::PointsAtDisk;
+                        return Ok(if off { OverrideCleared::Cleared } else { points });
                     }
                 }
                 let Err(error) = changed else { break };
@@ -146,9 +136,7 @@ impl Bmc {
                 }
             }
         }
-        let seen = view.target.unwrap_or_default();
-        let kind = Kind::VerifyFailed { expected: "no boot override".to_owned(), seen };
-        Err(last.unwrap_or_else(|| Error::new(kind).at("GET", &attempt.resource)))
+        Err(last.unwrap_or_else(|| not_shown("no boot override".to_owned(), &views)))
     }
 
     async fn change_boot(
@@ -172,10 +160,11 @@ impl Bmc {
     /// Reads until the state shows; a refused change is looked at only once.
     async fn await_boot(
         &self,
+        plan: &Plan,
         resource: &str,
         accepted: bool,
-        shown: impl Fn(&BootView) -> bool,
-    ) -> Result<BootView, Error> {
+        shown: impl Fn(&[BootView]) -> bool,
+    ) -> Result<Vec<BootView>, Error> {
         let options = &self.inner.options;
         let mut patience = Patience::new(
             SETTLE.min(options.power_timeout),
@@ -183,22 +172,44 @@ impl Bmc {
             options.poll_most,
         );
         loop {
-            let view = self.boot_seen(resource, Look::Fresh).await?;
-            if shown(&view) || !accepted || !patience.pause(None).await {
-                return Ok(view);
+            let views = self.boots_seen(plan, resource, Look::Fresh).await?;
+            if shown(&views) || !accepted || !patience.pause(None).await {
+                return Ok(views);
             }
         }
     }
 
-    async fn boot_seen(&self, resource: &str, look: Look) -> Result<BootView, Error> {
+    /// The override as the resource that takes it shows it, and as the system does: which of the two
+    /// follows a change differs.
+    async fn boots_seen(
+        &self,
+        plan: &Plan,
+        resource: &str,
+        look: Look,
+    ) -> Result<Vec<BootView>, Error> {
         let seen = self.seen(Op::BootOverride, resource, look).await?;
-        Ok(SystemView::read(&seen.body, resource).boot.unwrap_or_default())
+        let mut views = vec![SystemView::read(&seen.body, resource).boot.unwrap_or_default()];
+        if resource != plan.system {
+            views.extend(self.system(Op::BootOverride, plan, look).await?.boot);
+        }
+        Ok(views)
     }
+}
+
+fn not_shown(expected: String, views: &[BootView]) -> Error {
+    let seen = views.iter().map(|view| {
+        let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
+        format!("{} {}", word(&view.enabled), word(&view.target))
+    });
+    let seen = seen.collect::<Vec<_>>().join(", ");
+    Error::new(Kind::VerifyFailed { expected, seen })
 }
 
 /// What has been learned while one override is being set.
 struct Attempt {
     resource: String,
+    /// Where to go when the resource says that the change does not belong there.
+    elsewhere: Option<String>,
     form: Form,
     patience: Patience,
 }
@@ -206,8 +217,16 @@ struct Attempt {
 impl Attempt {
     fn new(bmc: &Bmc, plan: &Plan) -> Self {
         let options = &bmc.inner.options;
+        let (mut resource, mut elsewhere) =
+            (plan.boot.resource.clone(), plan.boot.alternative.clone());
+        if bmc.known().learned.boot_elsewhere
+            && let Some(other) = &mut elsewhere
+        {
+            std::mem::swap(&mut resource, other);
+        }
         Self {
-            resource: plan.boot.resource.clone(),
+            resource,
+            elsewhere,
             form: Form { full: plan.boot.full || bmc.known().learned.full_boot, with_mode: true },
             patience: Patience::new(options.busy_timeout, options.poll_first, options.poll_most),
         }
@@ -221,10 +240,18 @@ impl Attempt {
     /// Judges a failed change: an error when it is final, false to send another form at once, true
     /// to look first.
     async fn goes_on_after(&mut self, error: Error, plan: &Plan) -> Result<bool, Error> {
-        if *error.kind() == Kind::FutureState && self.resource == plan.system {
-            self.resource = format!("{}/SD", plan.system);
+        let future_state = *error.kind() == Kind::FutureState;
+        let misplaced = matches!(error.kind(), Kind::Unsupported { what } if what == "Boot");
+        if future_state || misplaced {
+            // AMI does not link its future state, it only says that there is one.
+            let unlinked = || future_state.then(|| format!("{}/SD", plan.system));
+            let Some(other) = self.elsewhere.take().or_else(unlinked) else { return Err(error) };
+            if other == self.resource {
+                return Err(error);
+            }
+            self.resource = other;
             self.form.full = true;
-            return Ok(true);
+            return Ok(false);
         }
         if worth_waiting(&error) {
             return if self.patience.pause(pause_of(&error)).await { Ok(true) } else { Err(error) };

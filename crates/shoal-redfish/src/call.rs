@@ -82,11 +82,22 @@ impl Bmc {
         if_match: Option<&str>,
     ) -> Result<Answer, Error> {
         let mut tries = self.tries();
+        let mut if_match = if_match;
+        let mut preconditions = 1;
         loop {
             let error = match self.change_once(change, if_match).await {
                 Ok(answer) => return self.settled(change, answer).await,
                 Err(error) => error,
             };
+            if *error.kind() == Kind::Precondition && change.method == Method::Post {
+                // Actions carry no tag; a BMC that insists on one is content with any.
+                if preconditions > 0 {
+                    preconditions -= 1;
+                    if_match = (error.status() == Some(428)).then_some("*");
+                    continue;
+                }
+                return Err(error);
+            }
             let unsent = *error.kind() == Kind::Unreachable && !error.may_have_taken_effect();
             let refused = matches!(error.kind(), Kind::NotReady { .. });
             if !(unsent || refused) || !self.wait_to_retry(&mut tries, change.op, &error).await {

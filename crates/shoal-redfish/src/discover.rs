@@ -63,6 +63,8 @@ pub struct Discovery {
     #[serde(skip)]
     pub(crate) access: Access,
     #[serde(skip)]
+    pub(crate) boot_alternative: Option<String>,
+    #[serde(skip)]
     pub(crate) learned: Learned,
 }
 
@@ -127,6 +129,8 @@ impl Bmc {
         }
         let slots = self.slots(&view, &managers, &profile, &mut notes).await?;
         let boot = self.boot_resource(&system, &view, &profile, &mut notes).await?;
+        let on_system = boot.as_ref().is_some_and(|(resource, _)| *resource == system);
+        let boot_alternative = if on_system { view.settings.clone() } else { Some(system.clone()) };
         let reset = self.reset_types(&view).await;
         Ok(Discovery {
             vendor,
@@ -146,6 +150,7 @@ impl Bmc {
             profile,
             diagnostics: notes,
             access: self.access(),
+            boot_alternative,
             learned: self.learned(),
         })
     }

@@ -154,6 +154,12 @@ impl Failure {
             Kind::LicenseRequired => {
                 Retry::AfterOperator("install the BMC's virtual media licence")
             }
+            Kind::MediaRejected(MediaFault::Scheme) => {
+                Retry::AfterOperator("serve the image over another protocol")
+            }
+            Kind::MediaRejected(MediaFault::TooLong | MediaFault::Format) => {
+                Retry::AfterOperator("serve the image under a short plain address ending in .iso")
+            }
             Kind::MediaRejected(MediaFault::Unreachable | MediaFault::NotFound) => {
                 Retry::AfterOperator("check that the BMC can reach the media server")
             }
@@ -174,7 +180,6 @@ impl Failure {
             | Kind::Precondition
             | Kind::Unsupported { .. }
             | Kind::MissingParameter { .. }
-            | Kind::MediaRejected(_)
             | Kind::NoSystem { .. }
             | Kind::FutureState
             | Kind::NotFound

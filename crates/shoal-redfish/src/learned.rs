@@ -18,6 +18,8 @@ pub struct Learned {
     pub(crate) etag: Option<EtagForm>,
     /// Whether a boot change must name all its properties.
     pub(crate) full_boot: bool,
+    /// The boot override is taken by the resource that was not tried first.
+    pub(crate) boot_elsewhere: bool,
     /// Expanded reads were refused or incomplete.
     pub(crate) no_expand: bool,
 }

@@ -82,6 +82,7 @@ mod tests {
     fn plan() -> BootPlan {
         BootPlan {
             strategy: String::new(),
+            alternative: None,
             resource: "/s".into(),
             target: "Cd".into(),
             mode: Some("UEFI".into()),

@@ -145,6 +145,8 @@ pub struct BootPlan {
     pub target: String,
     /// Mode to send, when one is sent.
     pub mode: Option<String>,
+    /// Path of another resource that may take it, when the first refuses.
+    pub(crate) alternative: Option<String>,
     pub(crate) full: bool,
 }
 

@@ -134,6 +134,9 @@ impl Discovery {
             }
             warnings.push(format!("ejects {image} from {}", slot.path));
         }
+        if class == MediaClass::SingleCombined {
+            warnings.push("there is one slot: the boot medium must carry the task too".to_owned());
+        }
         Ok(MediaPlan { class, boot_slot: boot, task_slot: task, also_empty })
     }
 
@@ -179,6 +182,7 @@ impl Discovery {
         Ok(BootPlan {
             strategy: format!("boot_once_{}", target.to_ascii_lowercase()),
             resource: resource.clone(),
+            alternative: self.boot_alternative.clone(),
             target: target.clone(),
             mode: mode(request.boot_mode, boot),
             full: self.profile.boot.full,
