@@ -59,6 +59,26 @@ async fn the_accepted_form_of_if_match_is_found_and_remembered() {
 }
 
 #[tokio::test]
+async fn an_override_that_belongs_to_the_settings_is_set_there_and_read_back() {
+    let (server, bmc, plan) = start(Quirks { boot_in_settings: true, ..Quirks::default() }).await;
+    assert_eq!(bmc.ensure_boot_once(&plan).await.unwrap(), BootOnce::Once);
+    assert_eq!(server.with(|model| model.boot["Target"].clone()), "Cd");
+    let sent = server.count("PATCH", "");
+    bmc.ensure_override_cleared(&plan).await.unwrap();
+    assert_eq!(server.with(|model| model.boot["Enabled"].clone()), "Disabled");
+    assert_eq!(server.count("PATCH", "") - sent, 1, "the right resource was not remembered");
+}
+
+#[tokio::test]
+async fn an_override_that_cannot_be_switched_off_is_pointed_at_the_disk() {
+    let quirks = Quirks { cannot_disable_override: true, ..Quirks::default() };
+    let (server, bmc, plan) = start(quirks).await;
+    bmc.ensure_boot_once(&plan).await.unwrap();
+    assert_eq!(bmc.ensure_override_cleared(&plan).await.unwrap(), OverrideCleared::PointsAtDisk);
+    assert_eq!(server.with(|model| model.boot["Target"].clone()), "Hdd");
+}
+
+#[tokio::test]
 async fn an_override_that_stays_is_accepted_and_said() {
     let (_, bmc, plan) = start(Quirks { once_is_continuous: true, ..Quirks::default() }).await;
     assert_eq!(bmc.ensure_boot_once(&plan).await.unwrap(), BootOnce::Continuous);

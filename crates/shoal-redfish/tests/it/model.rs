@@ -39,6 +39,8 @@ pub(crate) struct Quirks {
     pub(crate) async_inserts: bool,
     pub(crate) insert_task_fails: bool,
     pub(crate) odd_types: bool,
+    pub(crate) boot_in_settings: bool,
+    pub(crate) guarded_root: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -117,6 +119,10 @@ impl Model {
         }
     }
 
+    pub(crate) fn settings(&self) -> String {
+        format!("{}/Settings", self.system())
+    }
+
     pub(crate) fn manager(&self) -> &'static str {
         match self.family {
             Family::Idrac => "/redfish/v1/Managers/iDRAC.Embedded.1",
@@ -137,7 +143,7 @@ impl Model {
 
     pub(crate) fn answer(&mut self, call: &Call<'_>) -> Reply {
         let path = call.path.trim_end_matches('/');
-        if path == "/redfish/v1" {
+        if path == "/redfish/v1" && (call.basic || !self.quirks.guarded_root) {
             return Reply::new(200, self.root());
         }
         if path == "/redfish/v1/SessionService/Sessions" && call.method == "POST" {
@@ -157,7 +163,10 @@ impl Model {
                 self.tokens.retain(|token| *token != format!("token-{id}"));
                 Reply::new(204, Value::Null)
             }
-            "PATCH" if path == self.system() => self.patch_boot(call),
+            "PATCH" if path == self.system() && self.quirks.boot_in_settings => {
+                Reply::error(400, "PropertyNotWritable", &json!(["Boot"]))
+            }
+            "PATCH" if path == self.system() || path == self.settings() => self.patch_boot(call),
             "POST" => self.post(path, call),
             _ => Reply::error(405, "OperationNotAllowed", &json!([])),
         }

@@ -29,6 +29,8 @@ impl Model {
             json!({"Members": [null, member]})
         } else if path == self.system() {
             self.system_body()
+        } else if path == self.settings() && self.quirks.boot_in_settings {
+            json!({"Boot": {"BootOrder": []}})
         } else if path == self.manager() {
             self.manager_body()
         } else if path == media {
@@ -81,6 +83,10 @@ impl Model {
         });
         if self.family == Family::Idrac {
             body["VirtualMedia"] = json!({"@odata.id": self.media()});
+        }
+        if self.quirks.boot_in_settings {
+            let link = json!({"@odata.id": self.settings()});
+            body["@Redfish.Settings"] = json!({"SettingsObject": link});
         }
         if self.quirks.odd_types {
             body["Model"] = json!(["a list"]);

@@ -79,6 +79,14 @@ async fn without_a_session_service_or_a_free_session_basic_authentication_is_use
 }
 
 #[tokio::test]
+async fn a_guarded_service_root_is_read_with_basic_authentication_and_then_a_session_is_opened() {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| model.quirks.guarded_root = true);
+    server.connect().await.discover().await.unwrap();
+    assert_eq!(server.with(|model| model.logins), 1);
+}
+
+#[tokio::test]
 async fn a_closed_connection_can_be_used_again() {
     let server = TestBmc::start(Family::Idrac).await;
     let bmc = server.connect().await;
