@@ -177,7 +177,7 @@ impl Bmc {
         self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read_root(&self) -> Result<(), Error> {
+    pub(crate) async fn read_root(&self) -> Result<(), Error> {
         let answer = match self.get_as_anyone(Op::Discover, "/redfish/v1/").await {
             // The root should be public, but some services guard it; no login service is known yet.
             Err(error) if *error.kind() == Kind::Auth => {
@@ -187,7 +187,7 @@ impl Bmc {
         };
         let access = service::access(&answer.body);
         // A login that the root itself needed was Basic; from here on a session is better.
-        self.inner.session.state.lock().await.login = None;
+        self.inner.session.state.lock().await.forget_basic();
         self.inner.wire.set_vendor(service::root_vendor(&answer.body));
         let mut known = self.known();
         known.access = access;

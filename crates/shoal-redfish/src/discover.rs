@@ -96,6 +96,10 @@ impl Bmc {
     }
 
     async fn discover_chosen(&self, wanted: Option<&str>) -> Result<Discovery, Error> {
+        if self.known().root.is_null() {
+            // A connection resumed from a plan has not needed the root so far.
+            self.read_root().await?;
+        }
         let mut notes = Vec::new();
         let candidates = self.systems(&mut notes).await?;
         let position = candidates.iter().position(|(path, view)| match wanted {

@@ -50,8 +50,9 @@ impl Bmc {
     /// same address in the slot already is the goal. An older image of ours is ejected first.
     ///
     /// # Errors
-    /// `ForeignMedia` as above; `MediaRejected` when the BMC cannot fetch the image; `NoSlot` kinds
-    /// never, since the plan has settled that, except `Unsupported` when the plan has no slot for it.
+    /// `ForeignMedia` as above, `MediaRejected` when the BMC cannot fetch the image, `VerifyFailed`
+    /// when it accepted the image and does not show it, `Unsupported` when the plan has no slot for
+    /// this medium.
     pub async fn ensure_inserted(
         &self,
         plan: &Plan,

@@ -67,6 +67,10 @@ impl State {
         Login::Basic
     }
 
+    pub(crate) fn forget_basic(&mut self) {
+        self.login = self.login.take().filter(|login| !matches!(login, Login::Basic));
+    }
+
     /// Forgets a token that was refused, unless somebody has already replaced it.
     pub(crate) fn discard(&mut self, refused: &Login) {
         if let (Some(Login::Token { serial: current, .. }), Login::Token { serial, .. }) =

@@ -32,6 +32,12 @@ const ERROR_SHOWN: usize = 2048;
 const TRANSCRIPT_SHOWN: usize = 1024;
 /// Redirects followed within the BMC itself; some answer `/redfish/v1` with one.
 const REDIRECTS: usize = 3;
+/// Time to connect, handshake included: slow BMCs need seconds for it, dead ones should not use up
+/// the minutes that an insert may take.
+const CONNECT: Duration = Duration::from_secs(30);
+/// Idle connections are given up before most BMCs close them, because a request that meets a closing
+/// connection is a request whose answer is lost.
+const IDLE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -93,6 +99,8 @@ impl Wire {
             .retry(reqwest::retry::never())
             .no_proxy()
             .connector_layer(dials.clone())
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(2)
             .user_agent(concat!("shoal-redfish/", env!("CARGO_PKG_VERSION")))
             .build()

@@ -89,6 +89,13 @@ async fn requests_and_connections_stay_within_the_budget() {
         warm.apply(&plan, &urls(), &mut Checkpoint::default(), &mut forget).await.unwrap();
         let to_power_on = server.journal().len();
         assert!(to_power_on <= 12, "{family:?} warm: {to_power_on}: {:#?}", server.journal());
+        // What a resumed connection did not need to know is read when it is asked for.
+        let again = warm
+            .discover()
+            .await
+            .unwrap()
+            .plan(&PlanRequest { foreign_media: ForeignMedia::Eject, ..request() });
+        assert_eq!(again.unwrap().profile, plan.profile);
     }
 }
 
