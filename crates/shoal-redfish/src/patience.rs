@@ -10,21 +10,24 @@ pub(crate) struct Patience {
     deadline: Instant,
     next: Duration,
     most: Duration,
+    /// However long the change itself took, its effect is looked for at least once.
+    unused: bool,
 }
 
 impl Patience {
     pub(crate) fn new(limit: Duration, first: Duration, most: Duration) -> Self {
         // A pause of nothing would turn a wait into a busy loop.
         let first = first.max(Duration::from_millis(1));
-        Self { deadline: Instant::now() + limit, next: first, most: most.max(first) }
+        Self { deadline: Instant::now() + limit, next: first, most: most.max(first), unused: true }
     }
 
     /// Sleeps for the pause the BMC asked for, else for the next one. False when the deadline would
-    /// pass meanwhile; nothing is slept then.
+    /// pass meanwhile; nothing is slept then. The first pause of our own is always granted.
     pub(crate) async fn pause(&mut self, hint: Option<Duration>) -> bool {
         let pause = hint.map_or(self.next, |hint| hint.max(Duration::from_millis(1)));
         let wake = Instant::now() + pause;
-        if wake > self.deadline {
+        let first = std::mem::take(&mut self.unused) && hint.is_none();
+        if wake > self.deadline && !first {
             return false;
         }
         self.next = (self.next * 2).min(self.most);
@@ -48,6 +51,14 @@ mod tests {
         }
         // 1 + 2 + 4 + 4 + 4 + 4 = 19 seconds; a seventh pause would end after the deadline.
         assert_eq!((pauses, start.elapsed()), (6, Duration::from_secs(19)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_pause_is_granted_even_when_the_deadline_has_passed() {
+        let second = Duration::from_secs(1);
+        let mut patience = Patience::new(Duration::ZERO, second, second);
+        assert!(patience.pause(None).await);
+        assert!(!patience.pause(None).await);
     }
 
     #[tokio::test(start_paused = true)]
