@@ -66,20 +66,9 @@ impl Bmc {
         complete: fn(&Value) -> bool,
     ) -> Result<Vec<(String, Seen)>, Error> {
         let list = self.collection(op, collection).await?;
-        let inner = RefCell::default();
-        let node = Node::new(&list, collection, &inner);
-        let mut found: Vec<(String, Option<Value>)> = Vec::new();
-        for member in node.nodes("Members").into_iter().take(MEMBERS) {
-            if let Some(path) =
-                member.id().filter(|path| found.iter().all(|(known, _)| known != path))
-            {
-                found.push((path, Some(member.value().clone()).filter(complete)));
-            }
-        }
-        found.sort_by_key(|(path, _)| natural(path));
         let mut members = Vec::new();
-        for (path, body) in found {
-            let seen = match body {
+        for (path, body) in listed(&list, collection) {
+            let seen = match Some(body).filter(complete) {
                 Some(body) => {
                     let seen = Seen::now(body, None, None);
                     self.known().recent.put(&path, seen.clone());
@@ -121,6 +110,20 @@ impl Bmc {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The members a collection names, each once and in order, with as much of them as it carries.
+fn listed(list: &Value, collection: &str) -> Vec<(String, Value)> {
+    let notes = RefCell::default();
+    let mut found: Vec<(String, Value)> = Vec::new();
+    for member in Node::new(list, collection, &notes).nodes("Members").into_iter().take(MEMBERS) {
+        let new = |path: &String| found.iter().all(|(known, _)| known != path);
+        if let Some(path) = member.id().filter(new) {
+            found.push((path, member.value().clone()));
+        }
+    }
+    found.sort_by_key(|(path, _)| natural(path));
+    found
 }
 
 /// Sorts `CD2` before `CD10`: the last number of a path counts as a number.

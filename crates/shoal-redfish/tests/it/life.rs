@@ -315,3 +315,23 @@ fn the_blocking_facade_drives_a_whole_life_without_a_runtime_of_the_caller() {
     bmc.close().unwrap();
     assert_eq!(server.with(|model| (model.power, model.starts)), ("Off", 1));
 }
+
+/// An embedding program runs steps on a multi-threaded runtime, so their futures must move freely.
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_run_as_tasks_of_a_multi_threaded_runtime() {
+    let server = TestBmc::start(Family::Idrac).await;
+    let bmc = server.connect().await;
+    let task = tokio::spawn(async move {
+        let plan = planned(&bmc).await;
+        let mut checkpoint = Checkpoint::default();
+        bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
+        let cleanup = bmc.for_cleanup();
+        cleanup.ensure_off(&plan).await.unwrap();
+        cleanup.ensure_slots_ejected(&plan, &[]).await.unwrap();
+        cleanup.ensure_override_cleared(&plan).await.unwrap();
+        bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
+        bmc.close().await.unwrap();
+    });
+    task.await.unwrap();
+    assert_eq!(server.with(|model| (model.power, model.starts)), ("Off", 1));
+}
