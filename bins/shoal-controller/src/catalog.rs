@@ -1,0 +1,174 @@
+//! What the media server serves, told by the store: which medium an object is, whether its attempt
+//! still runs, and the ledger of milestones.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use shoal_core::{Event, Ignored, JobId};
+use shoal_engine::Clock;
+use shoal_media::{
+    BootMedium, Catalog, Content, Digest, Extent, Kind, LedgerDown, Medium, Milestone, Milestones,
+    ObjectId, OpenError, Opened, ReadSpan, Tripwire,
+};
+use shoal_store::{MediaKind, MediaObject, Record, Store};
+
+use crate::effects::{Built, Mediums};
+
+/// The catalog of one controller.
+pub struct Shelf {
+    store: Store,
+    mediums: Arc<Mediums>,
+    boot: Option<BootMedium>,
+    clock: Clock,
+    open: Mutex<HashMap<ObjectId, Medium>>,
+}
+
+impl Shelf {
+    /// A shelf on which only `boot` stands.
+    pub fn new(store: Store, mediums: Arc<Mediums>, boot: Option<BootMedium>, clock: Clock) -> Self {
+        Self { store, mediums, boot, clock, open: Mutex::default() }
+    }
+
+    /// Whether reads of the boot medium prove anything.
+    pub fn gives_evidence(&self) -> bool {
+        self.boot.as_ref().is_some_and(BootMedium::gives_evidence)
+    }
+
+    /// Forgets a finished job's media and says which they were.
+    pub async fn retire(&self, job: JobId, attempts: u32) -> Vec<ObjectId> {
+        let mut retired = Vec::new();
+        for attempt in 1..=attempts {
+            match self.store.frozen(job, attempt).await {
+                Ok(Some(frozen)) => retired.extend(frozen.objects.iter().map(|(_, id)| ObjectId(*id))),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(job_id = %job, %error, "failed to read an attempt"),
+            }
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for object in &retired {
+            open.remove(object);
+        }
+        retired
+    }
+
+    async fn find(&self, object: ObjectId) -> Result<(MediaObject, Record), OpenError> {
+        let unavailable = |error: shoal_store::Error| {
+            tracing::error!(op = "media.open", %error, "failed to look a medium up");
+            OpenError::Unavailable
+        };
+        let found = self.store.object(object.0).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
+        let record = self.store.job(found.job).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
+        if !record.job.media_open() || found.attempt != record.job.attempt() {
+            return Err(OpenError::Revoked);
+        }
+        Ok((found, record))
+    }
+
+    async fn medium(&self, object: ObjectId, found: &MediaObject, record: &Record) -> Result<Medium, OpenError> {
+        if let Some(medium) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&object) {
+            return Ok(medium.clone());
+        }
+        let combined = record.job.media().is_some_and(|media| media.task_slot.is_none());
+        let medium = match found.kind {
+            MediaKind::Boot if combined => {
+                let task = self.task_medium(record, found.attempt).await?;
+                let boot = self.boot.as_ref().ok_or(OpenError::Gone)?;
+                boot.overlay(&task).map_err(|error| {
+                    tracing::error!(op = "media.open", %error, "failed to lay the task over the boot medium");
+                    OpenError::Gone
+                })?
+            }
+            MediaKind::Boot => self.boot.as_ref().ok_or(OpenError::Gone)?.medium().clone(),
+            MediaKind::Task => self.task_medium(record, found.attempt).await?,
+        };
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(object, medium.clone());
+        Ok(medium)
+    }
+
+    /// The task medium from disk, rebuilt if it was lost. Another digest is never served.
+    async fn task_medium(&self, record: &Record, attempt: u32) -> Result<Medium, OpenError> {
+        let built = self.mediums.find(record, attempt).await.map_err(|error| {
+            tracing::error!(step = "iso.serve", %error, "failed to find the task medium");
+            OpenError::Unavailable
+        })?;
+        let opened = tokio::task::spawn_blocking(move || open_task(&built)).await;
+        opened.ok().and_then(Result::ok).ok_or(OpenError::Unavailable)
+    }
+}
+
+fn open_task(built: &Built) -> io::Result<Medium> {
+    let content = Content::file(File::open(&built.path)?)?;
+    let digest = Digest::of_content(&content)?;
+    let tripwire = built.recipe.and_then(|(offset, len)| Extent::new(offset, len));
+    let tripwires =
+        tripwire.map(|extent| Tripwire { milestone: Milestone::TaskRead, extent }).into_iter().collect();
+    Medium::new(content, digest, tripwires).map_err(io::Error::other)
+}
+
+impl Catalog for Shelf {
+    async fn open(&self, object: ObjectId, kind: Kind) -> Result<Opened, OpenError> {
+        let (found, record) = self.find(object).await?;
+        let asked = match kind {
+            Kind::Task => MediaKind::Task,
+            Kind::Boot => MediaKind::Boot,
+        };
+        if found.kind != asked {
+            return Err(OpenError::Gone);
+        }
+        let medium = self.medium(object, &found, &record).await?;
+        let stored = record.job.evidence().milestones.keys();
+        let mut already: Milestones = stored.filter_map(|seen| from_core(*seen)).collect();
+        if found.opened_at.is_some() {
+            already = already.with(Milestone::Opened);
+        } else if found.kind == MediaKind::Task {
+            // The job's own Opened is the boot medium's.
+            already = already.iter().filter(|seen| *seen != Milestone::Opened).collect();
+        }
+        Ok(Opened { medium, already })
+    }
+
+    async fn commit_milestone(&self, object: ObjectId, milestone: Milestone) -> Result<(), LedgerDown> {
+        let down = |error: shoal_store::Error| {
+            tracing::error!(op = "media.milestone", %error, "failed to store a milestone; nothing is sent");
+            LedgerDown
+        };
+        let (found, _) = self.find(object).await.map_err(|_| LedgerDown)?;
+        let now = (self.clock)();
+        if milestone == Milestone::Opened {
+            self.store.opened(object.0, now).await.map_err(down)?;
+            if found.kind == MediaKind::Task {
+                return Ok(());
+            }
+        }
+        let event = Event::MediaRead { attempt: found.attempt, milestone: to_core(milestone) };
+        let recorded = self.store.record(found.job, event, now, None).await.map_err(down)?;
+        match recorded.applied {
+            Ok(()) | Err(Ignored::Duplicate) => Ok(()),
+            Err(_) => Err(LedgerDown),
+        }
+    }
+
+    fn observe(&self, object: ObjectId, read: ReadSpan) {
+        tracing::trace!(object = %object.short(), bytes = read.extent.len(), "media bytes sent");
+    }
+}
+
+fn to_core(milestone: Milestone) -> shoal_core::Milestone {
+    use shoal_core::Milestone as Core;
+    match milestone {
+        Milestone::Opened => Core::Opened,
+        Milestone::BootImageRead => Core::BootImageRead,
+        Milestone::OsLoading => Core::OsLoading,
+        Milestone::TaskRead => Core::TaskRead,
+        Milestone::Payload => Core::Payload,
+        Milestone::BootAgain => Core::BootAgain,
+    }
+}
+
+fn from_core(milestone: shoal_core::Milestone) -> Option<Milestone> {
+    Milestone::ALL.into_iter().find(|ours| to_core(*ours) == milestone)
+}

@@ -1,0 +1,221 @@
+//! Live effects: the only place where protocol types meet the engine's.
+//!
+//! Every command of the engine becomes calls of the Redfish client, the medium builder and the
+//! store; every protocol error becomes a verdict.
+
+mod bmc;
+mod fault;
+mod medium;
+
+use std::sync::Arc;
+
+use shoal_core::{Command, Fault, MediaClass, MediaPlan, Power, Seen, Sight, StepKey, Verdict};
+use shoal_engine::Effects;
+use shoal_redfish::{Bmc, MediaUrl, Plan, Role};
+use shoal_store::{Frozen, HardwareCheck, Record, Store};
+
+pub use bmc::{Bmcs, Reach};
+pub use medium::{BuildError, Built, Mediums};
+
+use fault::{lost_or_refused, store_fault};
+
+/// Performs the engine's commands for real.
+pub struct Live {
+    pub(crate) store: Store,
+    pub(crate) bmcs: Arc<Bmcs>,
+    pub(crate) mediums: Arc<Mediums>,
+}
+
+/// What a command came to before it is a verdict: a fault that certainly had no effect is an `Err`.
+type Performed = Result<Verdict, Fault>;
+
+impl Effects for Live {
+    async fn perform(&self, record: &Record, command: Command) -> Verdict {
+        let performed = match command {
+            Command::ReadBmc => self.read_bmc(record).await,
+            Command::BuildMedium => self.build_medium(record).await,
+            Command::Look => self.look(record).await,
+            Command::EnsureOff { .. } => self.ensure_off(record).await,
+            Command::EnsureEjected { .. } => self.ensure_ejected(record).await,
+            Command::EnsureTaskInserted => self.ensure_inserted(record, Role::Task).await,
+            Command::EnsureBootInserted => self.ensure_inserted(record, Role::Boot).await,
+            Command::EnsureBootOnce => self.ensure_boot_once(record).await,
+            Command::EnsureOverrideOff { .. } => self.ensure_override_off(record).await,
+            Command::PowerOn { .. } => self.power_on(record).await,
+        };
+        performed.unwrap_or_else(|fault| Verdict::Refused { fault })
+    }
+}
+
+impl Live {
+    /// Reads what the BMC is and has, and makes the media plan. Changes nothing.
+    async fn read_bmc(&self, record: &Record) -> Performed {
+        let serial = record.job.serial();
+        let server = self
+            .store
+            .server(serial)
+            .await
+            .map_err(|error| store_fault(&error))?
+            .ok_or_else(|| Fault::permanent("the server was removed").at(StepKey::ValidationServer))?;
+        let (bmc, discovery) = match self.bmcs.discover(&server).await {
+            Ok(found) => found,
+            Err(Reach::Fault(fault)) => return Err(fault),
+            Err(Reach::Bmc(error)) => return Ok(lost_or_refused(&error)),
+        };
+        let hardware = bmc::hardware(&discovery);
+        let now = self.bmcs.now();
+        match self.store.set_hardware(serial, hardware, now).await.map_err(|e| store_fault(&e))? {
+            HardwareCheck::FirstSeen | HardwareCheck::Same => {}
+            HardwareCheck::Mismatch { .. } => {
+                return Err(Fault::operator(
+                    "the BMC belongs to another machine than the one recorded for this serial; \
+                     correct the address, or remove and add the server again",
+                ));
+            }
+        }
+        let request = self.bmcs.plan_request(&server, record);
+        let plan = discovery.plan(&request).map_err(|refusal| fault::of_refusal(&refusal))?;
+        tracing::info!(
+            op = "discover",
+            vendor = plan.vendor.label(),
+            profile = plan.profile.name,
+            "the BMC was read"
+        );
+        metrics::counter!("redfish_profile_selected_total",
+            "vendor" => plan.vendor.label(), "profile" => plan.profile.name.clone())
+        .increment(1);
+        drop(bmc);
+        Ok(Verdict::Done { seen: Seen::Bmc { media: media_plan(&plan)? } })
+    }
+
+    async fn build_medium(&self, record: &Record) -> Performed {
+        let plan = carried(record)?;
+        match self.mediums.build(record, &plan).await {
+            Ok(built) => {
+                Ok(Verdict::Done { seen: Seen::Medium { bytes: built.bytes, sha256: built.sha256 } })
+            }
+            Err(error) => Err(error.into_fault()),
+        }
+    }
+
+    /// A look that failed says nothing: the machine's state stays unknown.
+    async fn look(&self, record: &Record) -> Performed {
+        let bmc = match self.connection(record).await {
+            Ok(bmc) => bmc,
+            Err(fault) => return Ok(Verdict::Unknown { detail: fault.summary }),
+        };
+        Ok(match bmc.look().await {
+            Ok(sight) => Verdict::Done { seen: Seen::Machine { sight: seen(sight) } },
+            Err(error) => Verdict::Unknown { detail: error.to_string() },
+        })
+    }
+
+    async fn ensure_off(&self, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(record).await?;
+        Ok(done_or(bmc.ensure_off(&plan).await))
+    }
+
+    async fn ensure_ejected(&self, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(record).await?;
+        let verdict = done_or(bmc.ensure_ejected(&plan).await);
+        if matches!(verdict, Verdict::Done { .. }) {
+            let serial = record.job.serial();
+            self.store.clear_residue(serial).await.map_err(|error| store_fault(&error))?;
+        }
+        Ok(verdict)
+    }
+
+    async fn ensure_inserted(&self, record: &Record, role: Role) -> Performed {
+        let frozen = self.frozen(record).await?;
+        let url = match role {
+            Role::Boot => Some(frozen.boot_url),
+            Role::Task => frozen.task_url,
+        };
+        let text = url.ok_or_else(|| Fault::permanent("the plan has no slot for this medium"))?;
+        let url = MediaUrl::parse(&text).map_err(|error| Fault::permanent(error.to_string()))?;
+        let (bmc, plan) = self.planned(record).await?;
+        Ok(done_or(bmc.ensure_inserted(&plan, role, &url).await))
+    }
+
+    async fn ensure_boot_once(&self, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(record).await?;
+        Ok(done_or(bmc.ensure_boot_once(&plan).await.map(drop)))
+    }
+
+    async fn ensure_override_off(&self, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(record).await?;
+        Ok(done_or(bmc.ensure_override_cleared(&plan).await.map(drop)))
+    }
+
+    async fn power_on(&self, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(record).await?;
+        Ok(done_or(bmc.power_on(&plan).await.map(drop)))
+    }
+
+    async fn frozen(&self, record: &Record) -> Result<Frozen, Fault> {
+        let attempt = record.job.attempt();
+        self.store
+            .frozen(record.job.id(), attempt)
+            .await
+            .map_err(|error| store_fault(&error))?
+            .ok_or_else(|| Fault::permanent(format!("attempt {attempt} was never frozen")))
+    }
+
+    async fn connection(&self, record: &Record) -> Result<Bmc, Fault> {
+        let plan = carried(record)?;
+        let bmc = self.bmcs.resume(record.job.serial(), &plan).await?;
+        Ok(if record.job.outcome().is_some() { bmc.for_cleanup() } else { bmc })
+    }
+
+    async fn planned(&self, record: &Record) -> Result<(Bmc, Plan), Fault> {
+        Ok((self.connection(record).await?, carried(record)?))
+    }
+}
+
+fn done_or(result: Result<(), shoal_redfish::Error>) -> Verdict {
+    match result {
+        Ok(()) => Verdict::DONE,
+        Err(error) => lost_or_refused(&error),
+    }
+}
+
+/// The Redfish layer's own plan, as stored with the job.
+fn carried(record: &Record) -> Result<Plan, Fault> {
+    let media = record.job.media().ok_or_else(|| Fault::permanent("the job has no media plan"))?;
+    serde_json::from_str(&media.carried_by).map_err(|error| {
+        Fault::permanent("the stored media plan cannot be read").because(error.to_string())
+    })
+}
+
+fn media_plan(plan: &Plan) -> Result<MediaPlan, Fault> {
+    let carried_by = serde_json::to_string(plan).map_err(|error| {
+        Fault::permanent("the media plan cannot be stored").because(error.to_string())
+    })?;
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    Ok(MediaPlan {
+        class: match plan.media.class {
+            shoal_redfish::MediaClass::TwoCd => MediaClass::TwoCd,
+            shoal_redfish::MediaClass::CdPlusUsb => MediaClass::CdPlusUsb,
+            _ => MediaClass::SingleCombined,
+        },
+        boot_slot: name(&plan.media.boot_slot.path),
+        task_slot: plan.media.task_slot.as_ref().map(|slot| name(&slot.path)),
+        prefetches: plan.profile.media.fetches_whole,
+        settle: bmc::POWER_LAG,
+        notes: plan.warnings.clone(),
+        carried_by,
+    })
+}
+
+fn seen(sight: shoal_redfish::Sight) -> Sight {
+    use shoal_redfish::Power as Told;
+    Sight {
+        power: match sight.power {
+            Told::On | Told::TurningOn => Power::On,
+            Told::Off => Power::Off,
+            Told::TurningOff | Told::Unknown => Power::Unclear,
+        },
+        last_reset: sight.last_reset_time,
+        boot_progress: sight.boot_progress,
+    }
+}

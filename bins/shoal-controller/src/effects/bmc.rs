@@ -1,0 +1,210 @@
+//! One connection per BMC, kept while its server record stays the same.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use shoal_core::{Fault, ServerSerial, StepKey, Time};
+use shoal_engine::Clock;
+use shoal_redfish::{
+    Bmc, Credentials, Discovery, Endpoint, Media, Options, Plan, PlanRequest, Secret,
+    Scheme as RedfishScheme, Tls, profile::Profiles,
+};
+use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
+
+use super::fault::{of_redfish, store_fault};
+use crate::settings;
+
+/// How long a BMC's power state may lag behind a change. Longer than any lag we know of.
+pub(super) const POWER_LAG: Duration = Duration::from_secs(30);
+
+/// Why a BMC could not be read.
+pub enum Reach {
+    /// Nothing was sent.
+    Fault(Fault),
+    /// The BMC was asked.
+    Bmc(shoal_redfish::Error),
+}
+
+/// All connections to BMCs.
+pub struct Bmcs {
+    store: Store,
+    options: Options,
+    insecure_allowed: bool,
+    offered: Offered,
+    clock: Clock,
+    open: Mutex<HashMap<ServerSerial, (Time, Bmc)>>,
+}
+
+/// In which ways media can be served.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// There is a plain listener for media.
+    pub http: bool,
+    /// The boot medium has room for the task files.
+    pub overlay: bool,
+    /// Address prefixes of media that are ours.
+    pub ours: Vec<String>,
+}
+
+impl Bmcs {
+    /// No connection is made yet.
+    pub fn new(
+        store: Store,
+        settings: &settings::Redfish,
+        profiles: Arc<Profiles>,
+        offered: Offered,
+        clock: Clock,
+    ) -> Self {
+        let options = Options {
+            request_timeout: settings.timeout,
+            retries: settings.retries,
+            profiles,
+            ..Options::default()
+        };
+        let insecure_allowed = settings.insecure;
+        Self { store, options, insecure_allowed, offered, clock, open: Mutex::default() }
+    }
+
+    /// Wall time.
+    pub fn now(&self) -> Time {
+        (self.clock)()
+    }
+
+    /// Connects anew and reads all there is to know.
+    pub async fn discover(&self, server: &ServerRecord) -> Result<(Bmc, Discovery), Reach> {
+        let endpoint = self.endpoint(server).await.map_err(Reach::Fault)?;
+        self.close(&server.server.serial).await;
+        let bmc = Bmc::connect(endpoint, self.options.clone()).await.map_err(Reach::Bmc)?;
+        let discovery = bmc.discover().await.map_err(Reach::Bmc)?;
+        self.keep(server, &bmc);
+        Ok((bmc, discovery))
+    }
+
+    /// The connection a planned job uses; made from the plan, without asking the BMC again.
+    pub async fn resume(&self, serial: &ServerSerial, plan: &Plan) -> Result<Bmc, Fault> {
+        let server = self
+            .store
+            .server(serial)
+            .await
+            .map_err(|error| store_fault(&error))?
+            .ok_or_else(|| Fault::permanent("the server was removed").at(StepKey::ValidationServer))?;
+        if let Some(bmc) = self.kept(&server) {
+            return Ok(bmc);
+        }
+        self.close(serial).await;
+        let endpoint = self.endpoint(&server).await?;
+        let bmc = Bmc::resume(&endpoint, self.options.clone(), plan).map_err(|e| of_redfish(&e))?;
+        self.keep(&server, &bmc);
+        Ok(bmc)
+    }
+
+    /// Ends the session with a BMC. Sessions are few on most BMCs, so idle ones are given back.
+    pub async fn close(&self, serial: &ServerSerial) {
+        let kept = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(serial);
+        if let Some((_, bmc)) = kept
+            && let Err(error) = bmc.close().await
+        {
+            tracing::debug!(server_serial = %serial, %error, "the BMC session ends by itself");
+        }
+    }
+
+    /// Ends all sessions.
+    pub async fn close_all(&self) {
+        let serials: Vec<ServerSerial> =
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for serial in serials {
+            self.close(&serial).await;
+        }
+    }
+
+    /// What a server's media plan has to respect.
+    pub fn plan_request(&self, server: &ServerRecord, record: &Record) -> PlanRequest {
+        let server = &server.server;
+        let mut boot_schemes = vec![RedfishScheme::Https];
+        if self.offered.http {
+            boot_schemes.push(RedfishScheme::Http);
+        }
+        let mut task_schemes = boot_schemes.clone();
+        if !server.allow_plain_media {
+            task_schemes.retain(|scheme| *scheme == RedfishScheme::Https);
+        }
+        match server.media_scheme {
+            Some(Scheme::Https) => boot_schemes.retain(|scheme| *scheme == RedfishScheme::Https),
+            Some(Scheme::Http) => {
+                boot_schemes.retain(|scheme| *scheme == RedfishScheme::Http);
+                task_schemes.reverse();
+            }
+            None => {}
+        }
+        if let Some(url) = &record.boot_url {
+            let plain = url.starts_with("http://");
+            boot_schemes = vec![if plain { RedfishScheme::Http } else { RedfishScheme::Https }];
+        }
+        let overlay = self.offered.overlay && record.boot_url.is_none();
+        PlanRequest {
+            boot_schemes,
+            task_schemes,
+            media: if overlay { Media::TwoOrCombined } else { Media::Two },
+            ours: self.offered.ours.clone(),
+            ..PlanRequest::default()
+        }
+    }
+
+    fn kept(&self, server: &ServerRecord) -> Option<Bmc> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let (made_for, bmc) = open.get(&server.server.serial)?;
+        (*made_for == server.updated_at).then(|| bmc.clone())
+    }
+
+    fn keep(&self, server: &ServerRecord, bmc: &Bmc) {
+        let serial = server.server.serial.clone();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(serial, (server.updated_at, bmc.clone()));
+    }
+
+    async fn endpoint(&self, server: &ServerRecord) -> Result<Endpoint, Fault> {
+        let serial = &server.server.serial;
+        let account = self
+            .store
+            .credentials(serial)
+            .await
+            .map_err(|error| store_fault(&error))?
+            .ok_or_else(|| Fault::operator("the server has no BMC credentials; set them"))?;
+        let tls = self.tls(&server.server.tls)?;
+        let account = Credentials::new(account.user, Secret::new(account.password.expose().as_str()));
+        Endpoint::new(&server.server.bmc_address, tls, account)
+            .map_err(|error| Fault::operator(error.to_string()))
+    }
+
+    fn tls(&self, policy: &TlsPolicy) -> Result<Tls, Fault> {
+        match policy {
+            TlsPolicy::Ca { pem } => Ok(Tls::Ca(pem.clone())),
+            TlsPolicy::Pin { sha256 } => sha256
+                .parse()
+                .map(Tls::Pin)
+                .map_err(|_| Fault::operator("the server's certificate pin is no SHA-256")),
+            TlsPolicy::Insecure { reason } if self.insecure_allowed => {
+                Ok(Tls::Insecure { reason: reason.clone() })
+            }
+            TlsPolicy::Insecure { .. } => Err(Fault::operator(
+                "the server asks for an unverified BMC certificate, which REDFISH_INSECURE does not allow",
+            )),
+        }
+    }
+}
+
+/// What a BMC says about its machine.
+pub(super) fn hardware(discovery: &Discovery) -> Hardware {
+    let identity = &discovery.identity;
+    Hardware {
+        serial: identity.serial.clone(),
+        sku: identity.sku.clone(),
+        uuid: identity.uuid.clone(),
+        vendor: Some(discovery.vendor.label().to_owned()),
+        model: discovery.model.clone(),
+        firmware: discovery.firmware.clone(),
+    }
+}

@@ -1,0 +1,86 @@
+//! What the very first start makes: no default password, no shared key.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use anyhow::{Context, bail};
+use data_encoding::HEXLOWER_PERMISSIVE;
+use shoal_core::Time;
+use shoal_store::{Role, Sealing, SealingKey, Store};
+
+use crate::settings;
+
+/// Makes the directories that are missing, readable by nobody else.
+pub fn directories(storage: &settings::Storage) -> anyhow::Result<()> {
+    let secrets = storage.root.join("secrets");
+    let database = storage.db_path.parent().unwrap_or(&storage.root);
+    for path in [&storage.root, &secrets, &storage.task_iso_dir, &storage.static_dir] {
+        private(path)?;
+    }
+    private(database)
+}
+
+fn private(path: &Path) -> anyhow::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+        .with_context(|| format!("failed to create the directory {}", path.display()))
+}
+
+/// The key that seals secrets in the database, from its file; made when there is none.
+pub fn sealing(file: &Path) -> anyhow::Result<Sealing> {
+    let text = match fs::read_to_string(file) {
+        Ok(text) => zeroize::Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(file)?,
+        Err(error) => {
+            return Err(error).with_context(|| format!("failed to read {}", file.display()));
+        }
+    };
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map(zeroize::Zeroizing::new);
+    let Some(key) = bytes.ok().and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok()) else {
+        bail!("{} must hold 64 hex digits (32 bytes)", file.display());
+    };
+    Ok(Sealing::new(SealingKey::from_bytes(key)))
+}
+
+fn make_key(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
+    use ring::rand::{SecureRandom, SystemRandom};
+
+    let mut key = zeroize::Zeroizing::new([0_u8; 32]);
+    SystemRandom::new().fill(key.as_mut()).map_err(|_| anyhow::anyhow!("no randomness"))?;
+    let text = zeroize::Zeroizing::new(HEXLOWER_PERMISSIVE.encode(key.as_ref()));
+    secret_file(file, &text)?;
+    tracing::info!(path = %file.display(), "made the key that seals secrets; keep a copy of it apart from backups");
+    Ok(text)
+}
+
+/// The first administrator's token. Made once; its file may be deleted after it was fetched.
+pub async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow::Result<()> {
+    let known = store.api_tokens().await?.iter().any(|caller| caller.role == Role::Admin);
+    if known {
+        return Ok(());
+    }
+    let token = store.add_api_token("first-admin", Role::Admin, now).await?;
+    secret_file(file, token.text.expose())?;
+    tracing::info!(path = %file.display(), "made a first administrator's token");
+    Ok(())
+}
+
+/// Writes a secret so that it is either wholly there or not at all.
+fn secret_file(file: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
+        let draft = file.with_extension("new");
+        let mut open = fs::OpenOptions::new();
+        let mut out = open.create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
+        writeln!(out, "{text}")?;
+        out.sync_all()?;
+        fs::rename(&draft, file)?;
+        fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().with_context(|| format!("failed to write {}", file.display()))
+}

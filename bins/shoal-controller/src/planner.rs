@@ -1,0 +1,98 @@
+//! What a request amounts to: its workflow, budgets and boot medium, decided once at POST.
+
+use std::collections::BTreeMap;
+
+use shoal_api::{JobRequest, Planned, Planner, Warning};
+use shoal_core::{Budgets, InstallerEnd, Plan, Workflow};
+use shoal_recipe::{Code, Problem};
+use shoal_store::ServerRecord;
+
+/// The configuration's say in a plan.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Budgets of workflows the operator changed; the product's defaults else.
+    pub budgets: BTreeMap<Workflow, Budgets>,
+    /// The maintenance medium at an outside address, where it is not ours.
+    pub outside_boot_medium: Option<String>,
+    /// A boot medium of our own is served.
+    pub own_boot_medium: bool,
+    /// Reads of our own boot medium prove something.
+    pub boot_evidence: bool,
+    /// The ESXi installer's address.
+    pub esxi_installer: Option<String>,
+}
+
+impl Planner for Rules {
+    fn plan(&self, request: &JobRequest, _server: &ServerRecord) -> Result<Planned, Vec<Problem>> {
+        let recipe = &request.recipe.recipe;
+        let workflow = recipe.workflow();
+        let mut warnings: Vec<Warning> = request.recipe.lints.iter().map(Warning::from).collect();
+        let boot_url = self.boot_url(request, workflow)?;
+        let boot_evidence = boot_url.is_none() && self.boot_evidence;
+        if !boot_evidence {
+            warnings.push(Warning {
+                code: "no_boot_evidence".to_owned(),
+                path: "/maintenance_iso_url".to_owned(),
+                message: "reads of this boot medium prove nothing: the boot is believed when the \
+                          machine is on, and a lost power-on is resolved only at its deadline"
+                    .to_owned(),
+            });
+        }
+        let mut plan = Plan::for_workflow(workflow, recipe.task_target.as_str());
+        plan.on_failure = request.on_failure;
+        plan.boot_evidence = boot_evidence;
+        if let Some(kickstart) = &recipe.ks_cfg {
+            plan.installer_end = installer_end(kickstart.reveal());
+        }
+        if let Some(budgets) = self.budgets.get(&workflow) {
+            plan.budgets = budgets.clone();
+        }
+        Ok(Planned { plan, boot_url, warnings })
+    }
+}
+
+impl Rules {
+    /// The outside address of the boot medium; none for our own.
+    fn boot_url(&self, request: &JobRequest, workflow: Workflow) -> Result<Option<String>, Vec<Problem>> {
+        if let Some(url) = &request.maintenance_iso_url {
+            return Ok(Some(url.as_str().to_owned()));
+        }
+        if workflow == Workflow::Esxi
+            && let Some(url) = &self.esxi_installer
+        {
+            return Ok(Some(url.clone()));
+        }
+        if let Some(url) = &self.outside_boot_medium {
+            return Ok(Some(url.clone()));
+        }
+        if self.own_boot_medium {
+            return Ok(None);
+        }
+        Err(vec![Problem {
+            path: "/maintenance_iso_url".to_owned(),
+            code: Code::MissingField,
+            message: "no boot medium is configured; set MAINTENANCE_ISO_URL or name one here".to_owned(),
+        }])
+    }
+}
+
+/// A kickstart file ends an installation with one of these commands on a line of its own.
+fn installer_end(kickstart: &str) -> InstallerEnd {
+    let ends_off = kickstart
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .any(|word| matches!(word, "poweroff" | "shutdown" | "halt"));
+    if ends_off { InstallerEnd::PowerOff } else { InstallerEnd::Restart }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_command_of_a_kickstart_file_says_how_it_ends() {
+        assert_eq!(installer_end("install --firstdisk\nreboot\n"), InstallerEnd::Restart);
+        assert_eq!(installer_end("install\n  poweroff  # done\n"), InstallerEnd::PowerOff);
+        assert_eq!(installer_end("# poweroff later\nreboot"), InstallerEnd::Restart);
+    }
+}

@@ -1,0 +1,66 @@
+//! What ends with a job: its media stop being served, its file is deleted, its BMC session is
+//! given back.
+
+use std::sync::Arc;
+
+use shoal_core::{JobId, Status};
+use shoal_media::MediaServer;
+use shoal_store::{Change, Store};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::Shelf,
+    effects::{Bmcs, Mediums},
+};
+
+/// Everything that has to hear of a job's end.
+pub struct Retire {
+    /// The jobs.
+    pub store: Store,
+    /// The media they had.
+    pub shelf: Arc<Shelf>,
+    /// Who serves them.
+    pub server: Arc<MediaServer<Shelf>>,
+    /// Their files.
+    pub mediums: Arc<Mediums>,
+    /// Their BMC sessions.
+    pub bmcs: Arc<Bmcs>,
+}
+
+impl Retire {
+    /// Follows the store until it closes or `stop` is cancelled.
+    pub async fn follow(self, mut changes: Receiver<Change>, stop: CancellationToken) {
+        loop {
+            let change = tokio::select! {
+                () = stop.cancelled() => return,
+                change = changes.recv() => change,
+            };
+            match change {
+                Ok(change) if change.status == Status::Complete => self.end(change.job).await,
+                Ok(_) => {}
+                // What was missed is closed all the same: the shelf asks the store at every open.
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::warn!(missed, "job ends were missed; their files stay until retention");
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn end(&self, job: JobId) {
+        let record = match self.store.job(job).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(job_id = %job, %error, "failed to read a finished job");
+                return;
+            }
+        };
+        for object in self.shelf.retire(job, record.job.attempt()).await {
+            self.server.revoke(object);
+        }
+        self.mediums.remove(job).await;
+        self.bmcs.close(record.job.serial()).await;
+    }
+}

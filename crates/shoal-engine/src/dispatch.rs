@@ -1,0 +1,85 @@
+//! From the queue to a task of its own: claims, and wake-ups by what was committed.
+
+use std::{sync::Arc, time::Duration};
+
+use shoal_core::{JobId, Status};
+use shoal_store::Change;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tracing::Instrument;
+
+use crate::{effects::Effects, engine::Shared, tend};
+
+/// Wait after the store failed, before asking it again.
+pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Starts a task for a job, unless it has one.
+pub(crate) fn tend<E: Effects>(
+    shared: &Arc<Shared>,
+    effects: &Arc<E>,
+    job: JobId,
+    worker: Option<OwnedSemaphorePermit>,
+) {
+    let Some(wake) = shared.begin(job) else { return };
+    let tender = tend::Tender { shared: shared.clone(), effects: effects.clone(), job, wake, worker };
+    let span = tracing::info_span!("job", job_id = %job, server_serial = tracing::field::Empty);
+    shared.tasks.spawn(tender.run().instrument(span));
+}
+
+/// Takes jobs out of the queue while there are workers for them.
+pub(crate) async fn claim<E: Effects>(shared: Arc<Shared>, effects: Arc<E>) {
+    loop {
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            () = shared.queue.notified() => {}
+            () = tokio::time::sleep(shared.settings.sweep) => {}
+        }
+        while shared.is_picking() && shared.active() < shared.settings.max_active {
+            let Ok(worker) = shared.workers.clone().try_acquire_owned() else { break };
+            match shared.store.claim(&shared.lease, shared.now()).await {
+                Ok(Some(record)) => tend(&shared, &effects, record.job.id(), Some(worker)),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(op = "claim", error = %Chain(&error), "failed to claim a job");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Wakes whoever a commit concerns.
+pub(crate) async fn follow(shared: Arc<Shared>, mut changes: broadcast::Receiver<Change>) {
+    // Jobs may have been queued before anybody listened.
+    shared.queue.notify_one();
+    loop {
+        let change = tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(change) if change.status == Status::Queued => shared.queue.notify_one(),
+            Ok(change) => shared.wake(change.job),
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                shared.wake_all();
+                shared.queue.notify_one();
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Prints an error with all its causes on one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! One job's task: ask, do, store, wait.
+
+use std::sync::Arc;
+
+use shoal_core::{Command, Event, JobId, Next, Time, Verdict};
+use shoal_store::{Error, Record, Recorded};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use crate::{
+    dispatch::{Chain, STORE_PAUSE},
+    effects::Effects,
+    engine::Shared,
+};
+
+pub(crate) struct Tender<E> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) effects: Arc<E>,
+    pub(crate) job: JobId,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) worker: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a job is not tended any more.
+enum End {
+    Complete,
+    Stopping,
+    /// Another instance owns the job, or it is gone.
+    NotOurs,
+}
+
+impl<E: Effects> Tender<E> {
+    pub(crate) async fn run(mut self) {
+        let end = match self.tend().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        self.shared.end(self.job);
+        match end {
+            End::Complete => tracing::debug!("the job is complete"),
+            End::Stopping => tracing::debug!("the job is left for the next start"),
+            End::NotOurs => tracing::warn!("the job belongs to another instance now"),
+        }
+    }
+
+    async fn tend(&mut self) -> Result<std::convert::Infallible, End> {
+        loop {
+            let record = self.load().await?;
+            tracing::Span::current().record("server_serial", record.job.serial().as_str());
+            let now = self.shared.now();
+            match record.job.next(now) {
+                Next::Done => return Err(End::Complete),
+                Next::Record(event) => _ = self.store(event, false).await?,
+                Next::Wait { until, .. } => {
+                    if !record.job.phase().is_bmc_active() {
+                        self.worker = None;
+                        self.shared.queue.notify_one();
+                    }
+                    self.wait(until, now).await?;
+                }
+                Next::Do(command) => {
+                    if record.job.phase().is_bmc_active() {
+                        self.take_worker().await?;
+                    }
+                    self.perform(record, command).await?;
+                }
+            }
+        }
+    }
+
+    /// Performs a command and stores its answer. Only here is a fenced command ever sent.
+    async fn perform(&mut self, mut record: Record, command: Command) -> Result<(), End> {
+        if self.shared.stopping.is_cancelled() {
+            return Err(End::Stopping);
+        }
+        if command.is_fenced() {
+            let intended = self.store(Event::Intended { seq: record.job.seq() }, true).await?;
+            if intended.applied.is_err() {
+                return Ok(());
+            }
+            record = intended.record;
+        }
+        let seq = record.job.seq();
+        let step = command.step();
+        tracing::debug!(step = step.as_str(), op = command.name(), "performing");
+        let verdict = self.effects.perform(&record, command).await;
+        log_verdict(command, &verdict);
+        self.store(Event::Answered { seq, command, verdict }, true).await?;
+        Ok(())
+    }
+
+    /// Holds a worker while the job works on its BMC. Jobs get one in the order they ask.
+    async fn take_worker(&mut self) -> Result<(), End> {
+        if self.worker.is_some() {
+            return Ok(());
+        }
+        let stopping = self.shared.stopping.clone();
+        let worker = tokio::select! {
+            () = stopping.cancelled() => return Err(End::Stopping),
+            worker = self.shared.workers.clone().acquire_owned() => worker,
+        };
+        self.worker = worker.ok();
+        Ok(())
+    }
+
+    async fn wait(&self, until: Option<Time>, now: Time) -> Result<(), End> {
+        let sleep = async {
+            match until {
+                Some(until) => tokio::time::sleep(until.since(now)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.shared.stopping.cancelled() => Err(End::Stopping),
+            () = self.wake.notified() => Ok(()),
+            () = sleep => Ok(()),
+        }
+    }
+
+    async fn load(&self) -> Result<Record, End> {
+        loop {
+            match self.shared.store.job(self.job).await {
+                Ok(Some(record)) => return Ok(record),
+                Ok(None) => return Err(End::NotOurs),
+                Err(error) => self.store_failed("load", &error).await?,
+            }
+        }
+    }
+
+    /// Stores an event; keeps trying while the store fails, so that no answer is lost.
+    async fn store(&self, event: Event, leased: bool) -> Result<Recorded, End> {
+        loop {
+            let lease = leased.then(|| self.shared.lease.clone());
+            match self.shared.store.record(self.job, event.clone(), self.shared.now(), lease).await {
+                Ok(recorded) => return Ok(recorded),
+                Err(Error::LeaseLost { .. }) => return Err(End::NotOurs),
+                Err(error) => self.store_failed(event.name(), &error).await?,
+            }
+        }
+    }
+
+    async fn store_failed(&self, op: &'static str, error: &Error) -> Result<(), End> {
+        tracing::error!(op, error = %Chain(error), "the store failed; trying again");
+        tokio::select! {
+            () = self.shared.stopping.cancelled() => Err(End::Stopping),
+            () = tokio::time::sleep(STORE_PAUSE) => Ok(()),
+        }
+    }
+}
+
+fn log_verdict(command: Command, verdict: &Verdict) {
+    let (step, op) = (command.step().as_str(), command.name());
+    match verdict {
+        Verdict::Done { .. } => tracing::info!(step, op, code = "done", "command done"),
+        Verdict::Refused { fault } => {
+            tracing::warn!(
+                step = fault.step.map_or(step, shoal_core::StepKey::as_str),
+                op,
+                code = "refused",
+                class = ?fault.class,
+                detail = fault.detail.as_deref().unwrap_or_default(),
+                "command refused: {}",
+                fault.summary
+            );
+        }
+        Verdict::Unknown { detail } => {
+            tracing::warn!(step, op, code = "unknown", detail, "the command's answer was lost");
+        }
+    }
+}
