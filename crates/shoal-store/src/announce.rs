@@ -5,7 +5,7 @@ use shoal_core::{Job, OutcomeKind, Status, StepKey};
 use shoal_recipe::TaskTarget;
 use tokio::sync::broadcast;
 
-use crate::{Change, commit::Transition};
+use crate::{Change, transition::Transition};
 
 /// Tells of a transition. Call it after the commit and exactly once.
 pub(crate) fn announce(transition: &Transition, changes: &broadcast::Sender<Change>) {
@@ -88,7 +88,7 @@ fn log(transition: &Transition) {
         attempt = job.attempt(),
         version = record.version,
         duration_ms = transition.ended.and_then(|(_, took)| u64::try_from(took.as_millis()).ok()),
-        "job changed",
+        "job event",
     );
 }
 

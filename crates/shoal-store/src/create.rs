@@ -8,10 +8,11 @@ use shoal_sqlite::rusqlite::Transaction;
 
 use crate::{
     Created, Error, Idempotency, NewRecord, Record, Store,
-    commit::{Stretch, Transition, active_job, insert_events},
+    commit::{active_job, insert_events},
     record::stored,
     row,
     sealing::{Cell, Sealing},
+    transition::{Stretch, Transition},
 };
 
 impl Store {
@@ -91,7 +92,7 @@ fn insert(
         boot_url: new.boot_url,
         traceparent: new.traceparent,
         updated_at: now,
-        recipe_bytes: row::unsigned(i64::try_from(new.recipe.len()).unwrap_or(i64::MAX)),
+        recipe_bytes: u64::try_from(new.recipe.len()).unwrap_or(u64::MAX),
         recipe_sha256: HEXLOWER.encode(digest(&SHA256, &new.recipe).as_ref()),
     };
     let key = id.to_string();

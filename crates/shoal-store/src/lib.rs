@@ -72,6 +72,8 @@ mod secret;
 mod server;
 mod store;
 pub mod token;
+mod transition;
+mod upkeep;
 
 pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck};
 pub use audit::{AuditEntry, Audited, InstallationEvent};

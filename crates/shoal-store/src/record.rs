@@ -1,6 +1,6 @@
 //! A job with what the store knows about it, and what a new one is made from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 use shoal_core::{Ignored, Job, JobId, NewJob, Time};
@@ -36,7 +36,7 @@ pub struct Record {
 }
 
 /// What a stored job is made from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewRecord {
     /// The job. The store adds what the server's last job asks for: `hands_off_until` becomes the
     /// later of the one given here and the server's.
@@ -100,6 +100,16 @@ pub(crate) struct Stored {
     pub(crate) lease: Option<Lease>,
     pub(crate) stretch: Option<String>,
     pub(crate) stretch_since: Time,
+}
+
+impl fmt::Debug for NewRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewRecord")
+            .field("job", &self.job)
+            .field("recipe_bytes", &self.recipe.len())
+            .field("actor", &self.actor)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NewRecord {

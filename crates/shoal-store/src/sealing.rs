@@ -114,6 +114,17 @@ impl Sealing {
         Ok(())
     }
 
+    /// No cell is sealed with an older key any more.
+    pub(crate) fn forget_older(&self, tx: &Transaction<'_>) -> Result<(), Error> {
+        tx.execute("DELETE FROM sealing_keys WHERE id <> ?1", [self.key_id()])?;
+        Ok(())
+    }
+
+    /// What a cell sealed with the current key begins with.
+    pub(crate) fn key_prefix(&self) -> [u8; KEY_ID_LEN] {
+        self.current.id
+    }
+
     fn keys(&self) -> impl Iterator<Item = &SealingKey> {
         std::iter::once(&self.current).chain(&self.older)
     }

@@ -8,7 +8,7 @@ use shoal_sqlite::{Config, Database, Depth, Manifest, Migration, Sample, rusqlit
 use tokio::sync::broadcast;
 use tracing::Instrument;
 
-use crate::{Error, announce::announce, commit::Transition, sealing::Sealing};
+use crate::{Error, announce::announce, sealing::Sealing, transition::Transition};
 
 /// `SHOL`, so that `file` and this program recognise the database.
 const APPLICATION_ID: i32 = 0x5348_4F4C;
