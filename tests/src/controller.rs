@@ -1,0 +1,240 @@
+//! The real controller as a process: started with sockets that are ours, told by itself when it is
+//! ready, and ended gently or not.
+
+mod process;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use self::process::{Process, Wakened};
+use crate::{Api, BootMedium, Programs, socket::Sockets};
+
+/// What one controller is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Everything it keeps, its configuration file and its log.
+    pub directory: PathBuf,
+    /// The directory of static images, which holds [`BootMedium::NAME`].
+    pub static_dir: PathBuf,
+    /// Budgets of Linux jobs that differ from the product's defaults, by name.
+    pub budgets: BTreeMap<&'static str, Duration>,
+    /// Jobs that may work on a BMC at one time.
+    pub workers: usize,
+}
+
+/// What a controller says when it is ready.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ready {
+    /// URL of the API.
+    pub api: String,
+    /// URL of the administrative listener.
+    pub admin: String,
+    /// The certificate of its authority, PEM.
+    pub ca_file: PathBuf,
+    /// A file with a bearer token of role admin.
+    pub admin_token_file: PathBuf,
+    /// Its process id.
+    pub pid: u32,
+    /// Its name among controllers.
+    pub instance: String,
+}
+
+/// A controller that did not start.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub output: String,
+}
+
+/// A controller. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Controller {
+    program: PathBuf,
+    config: Config,
+    sockets: Sockets,
+    process: Option<Process>,
+    ready: Ready,
+}
+
+impl Config {
+    /// The product's defaults, eight workers.
+    pub fn new(directory: impl Into<PathBuf>, static_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            static_dir: static_dir.into(),
+            budgets: BTreeMap::new(),
+            workers: 8,
+        }
+    }
+
+    /// With another budget for Linux jobs, in whole seconds.
+    #[must_use]
+    pub fn budget(mut self, name: &'static str, seconds: u64) -> Self {
+        self.budgets.insert(name, Duration::from_secs(seconds));
+        self
+    }
+
+    /// The configuration file, with nothing but what differs from the defaults.
+    pub fn file(&self) -> String {
+        let lines =
+            self.budgets.iter().map(|(name, span)| format!("{name} = \"{}s\"\n", span.as_secs()));
+        let lines: String = lines.collect();
+        if lines.is_empty() { lines } else { format!("[budgets.linux]\n{lines}") }
+    }
+
+    /// The rest of the configuration, as a unit's environment would have it.
+    fn environment(&self, addresses: &[SocketAddr; 3]) -> Vec<(&'static str, String)> {
+        let [api, admin, media] = addresses;
+        vec![
+            ("CONTROLLER_HTTP_ADDR", api.to_string()),
+            ("ADMIN_HTTP_ADDR", admin.to_string()),
+            ("MEDIA_HTTP_ADDR", media.to_string()),
+            ("PUBLIC_URL", format!("https://{api}")),
+            ("MEDIA_URL_HTTP", format!("http://{media}")),
+            ("STORAGE_ROOT", self.directory.join("storage").display().to_string()),
+            ("STATIC_DIR", self.static_dir.display().to_string()),
+            ("MAINTENANCE_ISO_URL", BootMedium::NAME.to_owned()),
+            ("WORKER_CONCURRENCY", self.workers.to_string()),
+            ("LOG_LEVEL", "info".to_owned()),
+            ("LOG_FORMAT", "json".to_owned()),
+        ]
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("controller.log")
+    }
+}
+
+impl Controller {
+    /// Starts a controller and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends instead, or is not ready in time; the end of its log is part of the message.
+    pub async fn start(programs: &Programs, config: Config) -> Result<Self> {
+        fs::create_dir_all(&config.directory)
+            .with_context(|| format!("make {}", config.directory.display()))?;
+        let file = config.directory.join("shoal.toml");
+        fs::write(&file, config.file()).with_context(|| format!("write {}", file.display()))?;
+        let sockets = Sockets::bind()?;
+        let program = programs.controller.clone();
+        let (process, ready) = launch(&program, &config, &sockets).await?;
+        Ok(Self { program, config, sockets, process: Some(process), ready })
+    }
+
+    /// Starts a second controller on the files of this one, which must not let it.
+    ///
+    /// # Errors
+    /// When it becomes ready, or does neither in time.
+    pub async fn rival(&self) -> Result<Refusal> {
+        let sockets = Sockets::bind()?;
+        let mut config = self.config.clone();
+        config.directory = self.config.directory.join("rival");
+        fs::create_dir_all(&config.directory).context("make a directory for the rival")?;
+        let mut environment = config.environment(&sockets.addresses()?);
+        let storage = self.config.directory.join("storage").display().to_string();
+        environment.push(("STORAGE_ROOT", storage));
+        let file = self.config.directory.join("shoal.toml");
+        let mut rival = Process::spawn(&self.program, &config, (&file, environment), &sockets)?;
+        match rival.wakened().await? {
+            Wakened::Ready => bail!("a second controller started on the same database"),
+            Wakened::Ended(status) => {
+                let output = fs::read_to_string(config.log()).context("read the rival's log")?;
+                Ok(Refusal { code: status.code(), output })
+            }
+        }
+    }
+
+    /// What the controller said when it was ready.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// A caller with the administrator's token that trusts the controller's authority alone.
+    pub fn api(&self) -> Result<Api> {
+        Api::connect(&self.ready)
+    }
+
+    /// The certificate of the controller's authority, PEM.
+    pub fn ca(&self) -> Result<String> {
+        let path = &self.ready.ca_file;
+        fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+    }
+
+    /// Kills the process as a power failure would, and waits until it is gone.
+    pub async fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => bail!("the controller is not running"),
+        }
+    }
+
+    /// Starts it again on the same files and sockets.
+    pub async fn restart(&mut self) -> Result<()> {
+        let (process, ready) = launch(&self.program, &self.config, &self.sockets).await?;
+        self.process = Some(process);
+        self.ready = ready;
+        Ok(())
+    }
+
+    /// Ends the process as a service manager does.
+    ///
+    /// # Errors
+    /// When it does not end cleanly in time.
+    pub async fn stop(mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        tail(&self.config.log(), lines)
+    }
+}
+
+async fn launch(program: &Path, config: &Config, sockets: &Sockets) -> Result<(Process, Ready)> {
+    let file = config.directory.join("shoal.toml");
+    let environment = config.environment(&sockets.addresses()?);
+    let mut process = Process::spawn(program, config, (&file, environment), sockets)?;
+    match process.wakened().await {
+        Ok(Wakened::Ready) => {}
+        Ok(Wakened::Ended(status)) => {
+            bail!("the controller ended at start: {status}\n{}", tail(&config.log(), 20))
+        }
+        Err(error) => return Err(error.context(tail(&config.log(), 20))),
+    }
+    let path = config.directory.join("ready.json");
+    let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    let ready = serde_json::from_slice(&text).context("understand what the controller says")?;
+    Ok((process, ready))
+}
+
+fn tail(log: &Path, lines: usize) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let skipped = text.lines().count().saturating_sub(lines);
+    text.lines().skip(skipped).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_file_holds_what_differs_from_the_defaults_and_nothing_else() {
+        let config = Config::new("/a", "/b");
+        assert_eq!(config.file(), "");
+        let config = config.budget("settle", 2).budget("look", 1);
+        assert_eq!(config.file(), "[budgets.linux]\nlook = \"1s\"\nsettle = \"2s\"\n");
+    }
+}

@@ -1,0 +1,114 @@
+//! One run of the controller's program. It tells readiness as every service of systemd does, by a
+//! datagram, so that waiting for it needs no polling.
+
+use std::{
+    fs::{self, File},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{net::UnixDatagram, process::Child, time::timeout};
+
+use super::Config;
+use crate::socket::Sockets;
+
+/// Longest start, of a debug build on a busy machine.
+const START: Duration = Duration::from_mins(1);
+/// Longest gentle end: the controller's own bound for open connections, and some.
+const END: Duration = Duration::from_secs(30);
+
+/// What became of a process that was started.
+pub(super) enum Wakened {
+    Ready,
+    Ended(ExitStatus),
+}
+
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    news: UnixDatagram,
+}
+
+impl Process {
+    /// Starts the program with a configuration file and an environment of nothing else.
+    pub(super) fn spawn(
+        program: &Path,
+        config: &Config,
+        (file, environment): (&Path, Vec<(&'static str, String)>),
+        sockets: &Sockets,
+    ) -> Result<Self> {
+        let (ready, notify) =
+            (config.directory.join("ready.json"), config.directory.join("notify"));
+        for left in [&ready, &notify] {
+            if left.exists() {
+                fs::remove_file(left).with_context(|| format!("remove {}", left.display()))?;
+            }
+        }
+        let news = UnixDatagram::bind(&notify)
+            .with_context(|| format!("listen on {}", notify.display()))?;
+        let log = File::options().create(true).append(true).open(config.log());
+        let log = log.with_context(|| format!("open {}", config.log().display()))?;
+        let mut command = Command::new(program);
+        command
+            .args(["serve", "--config"])
+            .arg(file)
+            .arg("--ready-file")
+            .arg(&ready)
+            .env_clear()
+            .envs(environment)
+            .env("NOTIFY_SOCKET", &notify)
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("share the log")?)
+            .stderr(log)
+            // An interrupt at the terminal is for us; we end our processes in order.
+            .process_group(0);
+        sockets.hand_to(&mut command)?;
+        let mut command = tokio::process::Command::from(command);
+        let child = command.kill_on_drop(true).spawn();
+        let child = child.with_context(|| format!("start {}", program.display()))?;
+        Ok(Self { child, news })
+    }
+
+    /// Waits until the process says that it is ready, or ends.
+    pub(super) async fn wakened(&mut self) -> Result<Wakened> {
+        let wait = async {
+            let mut message = [0; 4096];
+            loop {
+                tokio::select! {
+                    status = self.child.wait() => {
+                        return status.map(Wakened::Ended).context("wait for the controller");
+                    }
+                    received = self.news.recv(&mut message) => {
+                        let len = received.context("hear from the controller")?;
+                        let text = message.get(..len).unwrap_or_default();
+                        if text.split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+                            return Ok(Wakened::Ready);
+                        }
+                    }
+                }
+            }
+        };
+        timeout(START, wait).await.context("the controller did not become ready in time")?
+    }
+
+    pub(super) async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.context("kill the controller")
+    }
+
+    pub(super) async fn stop(mut self) -> Result<()> {
+        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::TERM).context("ask the controller to stop")?;
+        }
+        let status =
+            timeout(END, self.child.wait()).await.context("the controller did not stop")?;
+        let status = status.context("wait for the controller")?;
+        ensure!(status.success(), "the controller ended with {status} when asked to stop");
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! `shoal-e2e`: the whole system against simulated BMCs, one line per scenario.
+//!
+//! Each scenario has a controller, machines and a directory of its own; a few run at a time. What
+//! cannot be reached ends the scenario as failed, never as passed.
+#![expect(clippy::print_stdout, reason = "what a test program prints is its result")]
+
+mod kill;
+mod mocks;
+mod proof;
+mod reports;
+mod stage;
+mod suite;
+mod sushy;
+mod trouble;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use shoal_tests::{BootMedium, Programs, install_crypto};
+
+use crate::suite::{Scenario, Suite};
+
+/// The personas every group knows.
+const PERSONAS: [&str; 2] = ["idrac9-6x", "ilo5"];
+
+/// Runs the end-to-end suite.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Only scenarios of this kind of BMC
+    #[arg(long, value_parser = PERSONAS)]
+    persona: Option<String>,
+    /// Only scenarios of this workflow
+    #[arg(long, value_parser = ["linux"])]
+    workflow: Option<String>,
+    /// Only this group
+    #[arg(long, value_enum)]
+    only: Option<Group>,
+    /// Only scenarios whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Fail if sushy-emulator is not installed, instead of saying that its scenario is left out
+    #[arg(long)]
+    sushy: bool,
+    /// Scenarios that run at a time
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    at_once: usize,
+    /// Keep the directories of all scenarios
+    #[arg(long)]
+    keep: bool,
+    /// List the scenarios and run none
+    #[arg(long)]
+    list: bool,
+}
+
+/// What a scenario is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Jobs on mock machines, going well and wrong
+    Mock,
+    /// The controller killed, answers lost
+    Kill,
+    /// A BMC that others wrote
+    Sushy,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    install_crypto();
+    match run(&Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("shoal-e2e: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<bool> {
+    let scenarios = chosen(arguments);
+    ensure!(!scenarios.is_empty(), "no scenario is left to run");
+    if arguments.list {
+        for scenario in &scenarios {
+            println!("{}", scenario.name);
+        }
+        return Ok(true);
+    }
+    let programs = Programs::find()?;
+    let scratch =
+        tempfile::Builder::new().prefix("shoal-e2e-").disable_cleanup(arguments.keep).tempdir()?;
+    BootMedium::make(&scratch.path().join("static"))?;
+    if arguments.keep {
+        println!("everything is kept in {}", scratch.path().display());
+    }
+    let suite = Suite { programs, scratch: scratch.path().to_owned() };
+    Ok(suite.run(scenarios, arguments.at_once.max(1)).await)
+}
+
+fn chosen(arguments: &Arguments) -> Vec<Scenario> {
+    let mut scenarios = mocks::scenarios();
+    scenarios.extend(reports::scenarios());
+    scenarios.extend(trouble::scenarios());
+    scenarios.extend(kill::scenarios());
+    let wanted = arguments.sushy || arguments.only == Some(Group::Sushy);
+    if wanted || sushy::is_installed() {
+        scenarios.extend(sushy::scenarios());
+    } else {
+        println!("left out: sushy-emulator is not installed (cargo xtask test --stage setup)");
+    }
+    // Every scenario installs Linux so far; the filter is checked when arguments are read.
+    let _ = &arguments.workflow;
+    scenarios.retain(|scenario| {
+        let of_persona = arguments.persona.as_deref().is_none_or(|it| scenario.persona == Some(it));
+        let of_group = arguments.only.is_none_or(|group| scenario.group == group);
+        let of_name = arguments.name.as_deref().is_none_or(|text| scenario.name.contains(text));
+        of_persona && of_group && of_name
+    });
+    scenarios
+}

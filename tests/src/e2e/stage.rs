@@ -1,0 +1,84 @@
+//! What nearly every scenario needs: a controller, a way to ask it, and a rack of machines whose
+//! time runs fast.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use shoal_redfish_mock::{Ending, HostScript};
+use shoal_tests::{Api, Config, Controller, Follow, Machine, Rack, linux_job};
+
+use crate::suite::Place;
+
+/// A controller with a rack.
+pub(crate) struct Stage {
+    pub(crate) controller: Controller,
+    pub(crate) api: Api,
+    rack: Rack,
+}
+
+impl Stage {
+    /// Starts a controller that looks often and settles soon.
+    pub(crate) async fn set(place: &Place) -> Result<Self> {
+        Self::set_with(place, |config| config).await
+    }
+
+    pub(crate) async fn set_with(
+        place: &Place,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Result<Self> {
+        let config = Config::new(place.directory.join("controller"), &place.static_dir)
+            .budget("settle", 1)
+            .budget("quiet", 2)
+            .budget("look", 1)
+            .budget("off_confirm", 2);
+        let controller = Controller::start(&place.programs, change(config)).await?;
+        let api = controller.api()?;
+        let rack = Rack::new(&place.programs, place.directory.join("rack"), controller.ca()?);
+        Ok(Self { controller, api, rack })
+    }
+
+    /// A machine nobody told the controller about.
+    pub(crate) async fn stranger(
+        &self,
+        persona: &str,
+        serial: &str,
+        script: HostScript,
+    ) -> Result<Machine> {
+        self.rack.add(persona, serial, script).await
+    }
+
+    /// A machine the controller knows.
+    pub(crate) async fn machine(&self, persona: &str, script: HostScript) -> Result<Machine> {
+        let machine = self.stranger(persona, "SN0001", script).await?;
+        self.api.enrol(&machine).await?;
+        Ok(machine)
+    }
+
+    /// Asks for a Linux job on the machine, and follows it.
+    pub(crate) async fn job(&self, machine: &Machine) -> Result<(String, Follow)> {
+        let job = self.api.create_job(&linux_job(machine.serial())?).await?;
+        let follow = Follow::start(&self.api, &job);
+        Ok((job, follow))
+    }
+
+    /// Ends everything in order; that the controller can is part of every scenario.
+    pub(crate) async fn strike(self, machines: impl IntoIterator<Item = Machine>) -> Result<()> {
+        self.controller.stop().await?;
+        for machine in machines {
+            machine.shutdown().await;
+        }
+        Ok(())
+    }
+}
+
+/// A host that takes about four seconds of our time and ends like that.
+pub(crate) fn host(ending: Ending) -> HostScript {
+    HostScript {
+        ending,
+        post: Duration::from_secs(20),
+        os_start: Duration::from_secs(10),
+        step: Duration::from_secs(10),
+        progress: vec![50, 100],
+        installed_start: Duration::from_secs(10),
+    }
+}

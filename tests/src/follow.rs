@@ -1,0 +1,141 @@
+//! One job's history as it happens, through restarts of the controller: a stream that ends is
+//! opened again behind the last event seen, so nothing is missed and nothing comes twice.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tokio::{sync::watch, task::JoinHandle, time};
+
+use crate::Api;
+
+/// Longest wait for anything that a test expects, in real time.
+pub const PATIENCE: Duration = Duration::from_secs(100);
+
+/// Between two attempts at opening a stream that was refused.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often in a row a stream may be refused, and how often it may end, before we give up.
+const REFUSALS: u32 = 100;
+
+/// One entry of a job's history.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Event {
+    /// Place in the history of all jobs.
+    pub id: i64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// What happened.
+    pub name: String,
+    /// The particulars.
+    #[serde(default)]
+    pub detail: BTreeMap<String, String>,
+}
+
+impl Event {
+    /// Whether the job entered this phase.
+    pub fn enters(&self, phase: &str) -> bool {
+        self.name == "phase" && self.detail.get("to").is_some_and(|to| to == phase)
+    }
+
+    /// One particular.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.detail.get(key).map(String::as_str)
+    }
+}
+
+/// A job being followed. Dropping it ends that.
+#[derive(Debug)]
+pub struct Follow {
+    seen: watch::Receiver<Vec<Event>>,
+    task: JoinHandle<()>,
+}
+
+impl Follow {
+    /// Begins to follow a job from its first event.
+    pub fn start(api: &Api, job: &str) -> Self {
+        let (sender, seen) = watch::channel(Vec::new());
+        let (api, job) = (api.clone(), job.to_owned());
+        let task = tokio::spawn(async move { read(&api, &job, &sender).await });
+        Self { seen, task }
+    }
+
+    /// Every event so far.
+    pub fn seen(&self) -> Vec<Event> {
+        self.seen.borrow().clone()
+    }
+
+    /// A view that wakes with every event.
+    pub fn watch(&self) -> watch::Receiver<Vec<Event>> {
+        self.seen.clone()
+    }
+
+    /// The first event, past or future, that `wanted` accepts.
+    ///
+    /// # Errors
+    /// When the job's history ends without it, or time is up; with the last event that came.
+    pub async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
+        let mut seen = self.seen.clone();
+        let search = async {
+            let found = seen.wait_for(|events| events.iter().any(&wanted)).await;
+            let found = found.context("the job's history ended without the expected event")?;
+            found.iter().find(|event| wanted(event)).cloned().context("an event vanished")
+        };
+        match time::timeout(PATIENCE, search).await {
+            Ok(found) => found,
+            Err(_) => bail!(
+                "the expected event did not come within {} s; the last was {:?}",
+                PATIENCE.as_secs(),
+                self.seen().last()
+            ),
+        }
+    }
+
+    /// Waits until the job entered a phase.
+    pub async fn phase(&self, phase: &str) -> Result<Event> {
+        let entered = self.wait_for(|event| event.enters(phase)).await;
+        entered.with_context(|| format!("wait for phase {phase}"))
+    }
+
+    /// Waits until nothing is left to do.
+    pub async fn completed(&self) -> Result<()> {
+        self.phase("complete").await.map(drop)
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Reads until the job is complete.
+async fn read(api: &Api, job: &str, events: &watch::Sender<Vec<Event>>) {
+    for _ in 0..REFUSALS {
+        let after = events.borrow().last().map_or(0, |event| event.id);
+        if let Ok(response) = api.stream(job, after).await {
+            // How a stream ends says nothing: the controller may just have been killed.
+            let _ = read_stream(response, events).await;
+        }
+        if events.borrow().iter().any(|event| event.enters("complete")) {
+            return;
+        }
+        time::sleep(PAUSE).await;
+    }
+}
+
+async fn read_stream(
+    mut response: reqwest::Response,
+    events: &watch::Sender<Vec<Event>>,
+) -> Result<()> {
+    let mut pending = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        pending.extend_from_slice(&piece);
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            let Some(data) = line.strip_prefix(b"data:") else { continue };
+            let event: Event = serde_json::from_slice(data).context("understand an event")?;
+            events.send_modify(|events| events.push(event));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A rack of mock machines: each with its own certificate, password and directory, all on a clock
+//! that runs faster than ours.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use data_encoding::HEXLOWER;
+use ring::rand::{SecureRandom, SystemRandom};
+use shoal_redfish_mock::{Clock, Config, HostConfig, HostScript, Mock, Persona, Secret};
+
+use crate::{Machine, Programs, machine::USER};
+
+/// Makes machines whose BMCs trust the controller's authority and whose hosts run the real
+/// dispatcher and reporter.
+#[derive(Debug)]
+pub struct Rack {
+    programs: Programs,
+    directory: PathBuf,
+    media_ca: String,
+    speed: u32,
+}
+
+impl Rack {
+    /// A rack below `directory` whose BMCs check media servers against `media_ca`. Its clocks run
+    /// twenty times as fast as ours.
+    pub fn new(programs: &Programs, directory: impl Into<PathBuf>, media_ca: String) -> Self {
+        Self { programs: programs.clone(), directory: directory.into(), media_ca, speed: 20 }
+    }
+
+    /// With another speed of the machines' clocks.
+    #[must_use]
+    pub fn speed(mut self, factor: u32) -> Self {
+        self.speed = factor;
+        self
+    }
+
+    /// Starts a machine of a built-in persona, off and with an empty disk.
+    pub async fn add(&self, persona: &str, serial: &str, script: HostScript) -> Result<Machine> {
+        let mut host = HostConfig::new(self.directory.join(serial));
+        host.dispatcher = Some(self.programs.dispatcher.clone());
+        host.reporter = Some(self.programs.reporter.clone());
+        host.script = script;
+        let password = password()?;
+        let mut config = Config::new(Persona::built_in(persona)?, serial, host);
+        USER.clone_into(&mut config.user);
+        config.password = Secret::new(password.clone());
+        config.clock = Clock::scaled(self.speed);
+        config.media_ca = Some(self.media_ca.clone());
+        let mock = Mock::start(config).await;
+        let mock = mock.with_context(|| format!("start the mock machine {serial}"))?;
+        Ok(Machine::new(mock, serial, persona, password))
+    }
+}
+
+fn password() -> Result<String> {
+    let mut bytes = [0; 12];
+    SystemRandom::new().fill(&mut bytes).ok().context("draw a password")?;
+    Ok(HEXLOWER.encode(&bytes))
+}
