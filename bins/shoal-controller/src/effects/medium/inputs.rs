@@ -1,0 +1,105 @@
+//! Everything an attempt's bytes and addresses depend on, decided once.
+
+use ring::digest;
+use shoal_core::{JobId, Time};
+use shoal_media::{Form, Grant, KeyId, Kind, ObjectId};
+use shoal_recipe::Identity;
+use shoal_redfish::{Plan, Scheme, SlotKind};
+use shoal_store::{Frozen, KeyPurpose, MediaKind, Record, ServerRecord};
+
+use super::{BuildError, Mediums};
+
+impl Mediums {
+    /// Decides everything the attempt's bytes and addresses depend on.
+    pub(super) async fn inputs(&self, record: &Record, plan: &Plan) -> Result<Frozen, BuildError> {
+        let (job, attempt) = (record.job.id(), record.job.attempt());
+        let serial = record.job.serial();
+        let server = self
+            .store
+            .server(serial)
+            .await?
+            .ok_or_else(|| BuildError::Address("the server was removed".to_owned()))?;
+        let now = (self.clock)();
+        let budgets = &record.job.plan().budgets;
+        let expires_at = now + budgets.provisioning;
+        let key = self.keyring.current().id();
+        let mut objects = vec![(MediaKind::Boot, object(job, attempt, "boot"))];
+        let boot_url = match &record.boot_url {
+            Some(outside) => outside.clone(),
+            None => self.media_url(&server, plan.boot_scheme, key, &grant(&objects, Form::Iso, expires_at))?,
+        };
+        let mut task_url = None;
+        if let Some(slot) = &plan.media.task_slot {
+            objects.push((MediaKind::Task, object(job, attempt, "task")));
+            let form = if slot.kind == SlotKind::Usb { Form::Img } else { Form::Iso };
+            let scheme = plan.task_scheme.unwrap_or(plan.boot_scheme);
+            task_url = Some(self.media_url(&server, scheme, key, &grant(&objects, form, expires_at))?);
+        }
+        let tokens = self.store.keys(KeyPurpose::WebhookToken).await?;
+        Ok(Frozen {
+            boot_url,
+            task_url,
+            webhook_url: self.addresses.webhook(serial, &server.server.bmc_address),
+            registry_url: None,
+            ca_pem: self.ca_pem.clone(),
+            traceparent: record.traceparent.clone(),
+            media_key: u8::try_from(key.value()).unwrap_or(u8::MAX),
+            token_key: tokens.current.id,
+            registry_key: None,
+            expires_at,
+            report_until: now + budgets.boot + budgets.boot + budgets.poll + budgets.report,
+            objects,
+            identities: identities(&server),
+            boot_medium: self.boot_version.clone(),
+        })
+    }
+
+    fn media_url(
+        &self,
+        server: &ServerRecord,
+        scheme: Scheme,
+        key: KeyId,
+        grant: &Grant,
+    ) -> Result<String, BuildError> {
+        let base = self
+            .addresses
+            .media(scheme == Scheme::Https, server)
+            .map_err(|error| BuildError::Address(error.to_string()))?;
+        let path = self
+            .keyring
+            .sign_with(key, grant)
+            .ok_or_else(|| BuildError::Address("the media key is not known any more".to_owned()))?;
+        Ok(format!("{}{}", base.as_str().trim_end_matches('/'), path.as_str()))
+    }
+}
+
+fn identities(server: &ServerRecord) -> Vec<Identity> {
+    let known = |hardware: &shoal_store::Hardware| Identity {
+        serial: hardware.serial.clone(),
+        uuid: hardware.uuid.clone(),
+        sku: hardware.sku.clone(),
+    };
+    server.hardware.iter().map(known).collect()
+}
+
+/// The grant for the object that was added last.
+fn grant(objects: &[(MediaKind, [u8; 16])], form: Form, expires_at: Time) -> Grant {
+    let (kind, id) = objects.last().copied().unwrap_or((MediaKind::Boot, [0; 16]));
+    let kind = match kind {
+        MediaKind::Boot => Kind::Boot,
+        MediaKind::Task => Kind::Task,
+    };
+    let expires_at = u32::try_from(expires_at.as_secs()).unwrap_or(u32::MAX);
+    Grant { object: ObjectId(id), kind, form, expires_at }
+}
+
+/// Names a medium of one attempt; another attempt of the same job has other names.
+fn object(job: JobId, attempt: u32, slot: &str) -> [u8; 16] {
+    let text = format!("{job}/{attempt}/{slot}");
+    let hash = digest::digest(&digest::SHA256, text.as_bytes());
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    id
+}
