@@ -56,7 +56,6 @@ CREATE TABLE jobs (
     stretch_since INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX jobs_unfinished ON jobs (server_serial) WHERE status <> 'complete';
-CREATE INDEX jobs_queue ON jobs (priority DESC, created_at, id) WHERE status = 'queued';
 CREATE INDEX jobs_by_age ON jobs (created_at DESC, id DESC);
 CREATE INDEX jobs_by_status ON jobs (status, task_target);
 CREATE INDEX jobs_by_server ON jobs (server_serial, created_at DESC);

@@ -94,7 +94,8 @@ impl Store {
     pub async fn unfinished(&self) -> Result<Vec<Record>, Error> {
         self.read(|tx, _| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM jobs WHERE status <> 'complete' ORDER BY created_at, id"
+                "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_unfinished
+                 WHERE status <> 'complete' ORDER BY created_at, id"
             );
             row::all(tx, &sql, [], record)
         })
@@ -225,20 +226,28 @@ impl Store {
 }
 
 fn jobs(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Record>, Error> {
+    // Only a provisioning job can be stuck; which ones are, the job itself knows.
+    let status = filter.stuck_at.map(|_| Status::Provisioning).or(filter.status);
+    if filter.status.is_some_and(|wanted| Some(wanted) != status) {
+        return Ok(Vec::new());
+    }
+    // Left to itself SQLite would walk through all of history in the order of age.
+    let source = match (status, &filter.serial) {
+        (Some(status), _) if status != Status::Complete => {
+            "jobs INDEXED BY jobs_unfinished WHERE status <> 'complete'"
+        }
+        (_, Some(_)) => "jobs INDEXED BY jobs_by_server WHERE server_serial = ?2",
+        (_, None) => "jobs WHERE true",
+    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM jobs
-         WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR server_serial = ?2)
+        "SELECT {COLUMNS} FROM {source}
+             AND (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR server_serial = ?2)
              AND (?3 IS NULL OR task_target = ?3) AND (?4 IS NULL OR created_at >= ?4)
              AND (?5 IS NULL OR (created_at, id) <
                  (SELECT last.created_at, last.id FROM jobs AS last WHERE last.id = ?5))
          ORDER BY created_at DESC, id DESC"
     );
     let mut statement = tx.prepare_cached(&sql)?;
-    // Only a provisioning job can be stuck; which ones are, the job itself knows.
-    let status = filter.stuck_at.map(|_| Status::Provisioning).or(filter.status);
-    if filter.status.is_some_and(|wanted| Some(wanted) != status) {
-        return Ok(Vec::new());
-    }
     let mut rows = statement.query((
         status.map(Status::as_str),
         filter.serial.as_ref().map(ServerSerial::as_str),
