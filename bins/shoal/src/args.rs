@@ -1,5 +1,6 @@
 //! The command line: `shoal [connection] NOUN VERB`. Its help is documentation, so every word here
 //! is written for the operator.
+#![expect(clippy::doc_markdown, reason = "help is printed as it stands, backticks included")]
 
 mod jobs;
 mod servers;
@@ -106,6 +107,12 @@ fn job_id(text: &str) -> Result<String, &'static str> {
         });
     let wrong = "a job id is a UUID such as 0190a5d2-7e1c-7cc3-8000-000000000001";
     if legal { Ok(text.to_ascii_lowercase()) } else { Err(wrong) }
+}
+
+/// A text that a header can carry.
+fn idempotency_key(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if fits { Ok(text.to_owned()) } else { Err("a key has 1 to 255 visible ASCII characters") }
 }
 
 #[cfg(test)]

@@ -36,6 +36,15 @@ pub(crate) struct Write<'a> {
     pub(crate) idempotency_key: Option<&'a str>,
 }
 
+/// A list that comes in pages.
+pub(crate) struct Listing<'a> {
+    pub(crate) path: &'a [&'a str],
+    /// The member of a page that holds its entries.
+    pub(crate) entries: &'a str,
+    /// The parameter that takes the `next` of an earlier page.
+    pub(crate) cursor: &'a str,
+}
+
 /// The first entries of a list.
 #[derive(Debug)]
 pub(crate) struct List {
@@ -112,11 +121,10 @@ impl Client {
         }
     }
 
-    /// Reads a list page by page, at most `most` of its entries. The list and its entries have the
-    /// same name in the path and in the answer.
+    /// Reads a list page by page, at most `most` of its entries.
     pub(crate) async fn pages(
         &self,
-        name: &str,
+        listing: &Listing<'_>,
         query: &[(&str, String)],
         most: usize,
     ) -> Result<List, Error> {
@@ -125,13 +133,16 @@ impl Client {
             let missing = most - list.entries.len();
             let mut query = query.to_vec();
             query.push(("limit", missing.min(PAGE).to_string()));
-            if let Some(cursor) = list.next.as_str() {
-                query.push(("cursor", cursor.to_owned()));
+            match &list.next {
+                Value::Null => {}
+                Value::String(text) => query.push((listing.cursor, text.clone())),
+                other => query.push((listing.cursor, other.to_string())),
             }
-            let mut page = self.get(&[name], &query).await?;
-            let Some(Value::Array(entries)) = page.get_mut(name).map(Value::take) else {
-                let call = call_name(&Method::GET, &[name]);
-                return Err(Error::BadAnswer { call, why: format!("no list of {name}") });
+            let mut page = self.get(listing.path, &query).await?;
+            let Some(Value::Array(entries)) = page.get_mut(listing.entries).map(Value::take) else {
+                let call = call_name(&Method::GET, listing.path);
+                let why = format!("no list of {}", listing.entries);
+                return Err(Error::BadAnswer { call, why });
             };
             // A page without entries would lead to itself for ever.
             let is_last = entries.is_empty();
@@ -161,7 +172,9 @@ impl Client {
             Ok(response) => self.read(&call, again, response).await,
             Err(source) => match failed(self.address(), source) {
                 // Anything but a failure to connect happens with the request on its way.
-                Error::Unreachable { source, .. } if !source.is_connect() && !source.is_builder() => {
+                Error::Unreachable { source, .. }
+                    if !source.is_connect() && !source.is_builder() =>
+                {
                     let source = Transport::Http(source);
                     Err(Error::Unanswered { call, again: again.to_owned(), source })
                 }
@@ -170,19 +183,26 @@ impl Client {
         }
     }
 
-    /// Opens a stream of events, after the last one that was seen.
-    pub(crate) async fn stream(&self, path: &[&str], after: Option<&str>) -> Result<Response, Error> {
+    /// Opens a stream of the events after the one with the id `after`; none when there will be none.
+    pub(crate) async fn stream(
+        &self,
+        path: &[&str],
+        after: i64,
+    ) -> Result<Option<Response>, Error> {
         let call = call_name(&Method::GET, path);
-        let mut request = self.request(Method::GET, path).header(header::ACCEPT, "text/event-stream");
-        if let Some(id) = after {
-            request = request.header("Last-Event-ID", id);
-        }
+        let request = self
+            .request(Method::GET, path)
+            .header(header::ACCEPT, "text/event-stream")
+            .header("Last-Event-ID", after);
         let lost = || Error::StreamLost { url: self.address().to_owned(), times: 1 };
         let sent = tokio::time::timeout(self.pace.call, request.send()).await;
         let response =
             sent.map_err(|_| lost())?.map_err(|source| failed(self.address(), source))?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
         if response.status().is_success() {
-            return streaming(&call, response);
+            return streaming(&call, response).map(Some);
         }
         // A refusal is always an error; should its body get lost, the stream did.
         self.read(&call, "", response).await.and_then(|_| Err(lost()))

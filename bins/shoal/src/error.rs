@@ -104,7 +104,9 @@ impl Error {
         let step = match self {
             Self::File { .. } | Self::BadValue { .. } | Self::Output(_) => return None,
             Self::Configuration { .. } => "docs/cli.md shows what a configuration may contain",
-            Self::SecretFile { .. } => "put the token or password on the first line, and nothing else",
+            Self::SecretFile { .. } => {
+                "put the token or password on the first line, and nothing else"
+            }
             Self::Prompt(_) => "name a file with --token-file or --password-file",
             Self::NoProfile { known, .. } if known.is_empty() => "the file has no profiles",
             Self::NoProfile { known, .. } => {
@@ -122,11 +124,15 @@ impl Error {
             Self::Recipe { .. } => "correct the recipe; nothing was sent",
             Self::Refused { status, refusal, .. } => return refused(*status, refusal),
             Self::ServerExists(_) => "add --replace to write its whole record anew",
-            Self::Unreachable { .. } => "check the address, and whether the controller runs: its \
-                 /livez answers without login",
+            Self::Unreachable { .. } => {
+                "check the address, and whether the controller runs: its \
+                 /livez answers without login"
+            }
             Self::Tls { fault, .. } => return Some(fault.next_step()),
             Self::Unanswered { again, .. } => return Some(again.clone()),
-            Self::StreamLost { .. } => "the job goes on without being watched; run jobs watch again",
+            Self::StreamLost { .. } => {
+                "the job goes on without being watched; run jobs watch again"
+            }
             Self::BadAnswer { .. } => {
                 "check that the address is a controller's and not older than this program"
             }
@@ -142,13 +148,15 @@ fn refused(status: u16, refusal: &Refusal) -> Option<String> {
         }
         (403, _) => "ask for a role that may do this",
         (_, "conflict.active_job") => {
-            "shoal jobs list --server SERIAL shows the unfinished job; watch it, cancel it, or requeue \
-             it with --replace"
+            "shoal jobs list --server SERIAL shows the unfinished job; watch it to its end, or cancel it"
         }
         (422, _) => "use another --idempotency-key for another request",
-        (500.., _) => return refusal.request_id.as_ref().map(|id| {
-            format!("look for request {id} in the controller's log")
-        }),
+        (500.., _) => {
+            return refusal
+                .request_id
+                .as_ref()
+                .map(|id| format!("look for request {id} in the controller's log"));
+        }
         _ => return None,
     };
     Some(step.to_owned())

@@ -53,7 +53,9 @@ impl Exit {
             Self::Refused => "refused by the controller, or by the recipe check before it",
             Self::NotFound => "no such job or server",
             Self::Conflict => "not possible in the present state of the job or server",
-            Self::Unreachable => "controller not reached or not ready, or its certificate not trusted",
+            Self::Unreachable => {
+                "controller not reached or not ready, or its certificate not trusted"
+            }
             Self::Denied => "no valid credentials, or a role that may not do this",
             Self::Internal => "fault of the controller or of this program",
         }

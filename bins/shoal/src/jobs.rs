@@ -76,6 +76,10 @@ async fn tell(what: &str, id: &str, body: &Value, client: &Client) -> Result<Ans
 }
 
 fn acknowledge(answer: &Answer, line: &str, screen: &mut Screen<'_>) -> Result<Exit, Error> {
-    if screen.is_json() { screen.json(&answer.body)? } else { screen.line(line)? }
+    if screen.is_json() {
+        screen.json(&answer.body)?;
+    } else {
+        screen.line(line)?;
+    }
     Ok(Exit::Done)
 }

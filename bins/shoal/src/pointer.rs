@@ -106,9 +106,8 @@ impl Scan<'_> {
                     continue;
                 }
                 '{' | '[' => depth += 1,
-                '}' | ']' if depth == 0 => return,
+                '}' | ']' | ',' if depth == 0 => return,
                 '}' | ']' => depth -= 1,
-                ',' if depth == 0 => return,
                 _ => {}
             }
             self.rest.next();
@@ -158,13 +157,9 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_by_what_encloses_it() {
-        for (pointer, line) in [
-            ("/missing", 1),
-            ("/list/1/missing", 5),
-            ("/list/9", 3),
-            ("/list/x", 3),
-            ("/a/b/c", 2),
-        ] {
+        for (pointer, line) in
+            [("/missing", 1), ("/list/1/missing", 5), ("/list/9", 3), ("/list/x", 3), ("/a/b/c", 2)]
+        {
             assert_eq!(line_of(TEXT, pointer), line, "{pointer}");
         }
         assert_eq!(line_of("", "/a"), 1);

@@ -107,7 +107,9 @@ fn profile(flags: &Connection, environment: &Environment) -> Result<Profile, Err
         return Ok(Profile::default());
     };
     let text = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && explicit.is_none() => String::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && explicit.is_none() => {
+            String::new()
+        }
         other => other.map_err(|source| Error::File { path: path.clone(), source })?,
     };
     let configuration = configuration(&path, &text)?;
@@ -137,7 +139,9 @@ fn configuration(path: &Path, text: &str) -> Result<Configuration, Error> {
 impl Profile {
     fn beside(mut self, configuration: &Path) -> Self {
         let directory = configuration.parent().unwrap_or(Path::new("."));
-        for path in [&mut self.ca, &mut self.token_file, &mut self.password_file].into_iter().flatten() {
+        for path in
+            [&mut self.ca, &mut self.token_file, &mut self.password_file].into_iter().flatten()
+        {
             *path = directory.join(&*path);
         }
         self

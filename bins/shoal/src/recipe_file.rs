@@ -60,13 +60,13 @@ mod tests {
 
     #[test]
     fn problems_carry_the_line_of_the_file() {
-        let recipe = "{\n  \"task_target\": \"install-linux.target\",\n  \"target_disk\": \"sda\"\n}";
+        let recipe =
+            "{\n  \"task_target\": \"install-linux.target\",\n  \"target_disk\": \"sda\"\n}";
 
         let problems = read(Path::new("-"), &mut recipe.as_bytes()).err().unwrap();
 
         let Error::Recipe { file, problems } = problems else { panic!("{problems}") };
-        let told: Vec<_> =
-            problems.iter().map(|it| (it.line, it.problem.path.as_str())).collect();
+        let told: Vec<_> = problems.iter().map(|it| (it.line, it.problem.path.as_str())).collect();
         assert_eq!(file, "the recipe");
         assert_eq!(
             told,
@@ -81,9 +81,6 @@ mod tests {
         };
 
         assert_eq!(problems[0].line, None);
-        assert_eq!(
-            problems[0].problem.message,
-            "the recipe ends too early at line 1, column 1"
-        );
+        assert_eq!(problems[0].problem.message, "the recipe ends too early at line 1, column 1");
     }
 }

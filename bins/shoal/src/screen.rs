@@ -87,10 +87,15 @@ impl<'a> Screen<'a> {
                     None => format!("  {}", it.problem),
                 }));
             }
-            Error::Refused { refusal, .. } => lines.extend(refusal.details.iter().map(|detail| {
-                let path = if detail.path.is_empty() { "/" } else { &detail.path };
-                format!("  {path}: {} ({})", detail.message, detail.code)
-            })),
+            Error::Refused { refusal, .. } => {
+                // The only detail is often the message itself.
+                let news =
+                    refusal.details.iter().filter(|it| !refusal.message.contains(&it.message));
+                lines.extend(news.map(|detail| {
+                    let path = if detail.path.is_empty() { "/" } else { &detail.path };
+                    format!("  {path}: {} ({})", detail.message, detail.code)
+                }));
+            }
             _ => {}
         }
         lines.extend(error.next_step().map(|step| format!("next step: {step}.")));

@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Add, MediaScheme, ServersVerb};
-use crate::client::{Client, Write, view};
+use crate::client::{Client, Listing, Write, view};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::profile::read;
@@ -15,6 +15,8 @@ use crate::span::age;
 use crate::table::{Cell, outline};
 use crate::tls;
 use crate::wire::Server;
+
+const SERVERS: Listing<'_> = Listing { path: &["servers"], entries: "servers", cursor: "cursor" };
 
 /// More servers than one controller is made for; a bound for a list that never ends.
 const MOST: usize = 100_000;
@@ -86,7 +88,8 @@ fn body(add: &Add, password: &Secret) -> Result<Value, Error> {
     let optional = [
         ("vendor_hint", add.vendor_hint.as_ref().map(|it| json!(it))),
         ("media_scheme", add.media_scheme.map(MediaScheme::as_str).map(|it| json!(it))),
-        ("allow_plain_media", add.allow_plain_media.then(|| json!(true))),
+        ("allow_plain_media", add.allow_plain_media.then_some(Value::Bool(true))),
+        ("media_host", add.media_host.as_ref().map(|it| json!(it))),
         ("labels", (!labels.is_empty()).then(|| json!(labels))),
         ("quarantine", add.quarantine.as_ref().map(|it| json!(it))),
     ];
@@ -95,16 +98,14 @@ fn body(add: &Add, password: &Secret) -> Result<Value, Error> {
     let credentials = json!({ "user": add.user, "password": password.reveal() });
     body.insert("credentials".to_owned(), credentials);
     body.insert("tls".to_owned(), tls_policy(add)?);
-    body.extend(
-        optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
-    );
+    body.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Ok(Value::Object(body))
 }
 
 /// How the controller is to recognise the BMC; the command line has exactly one of the three.
 fn tls_policy(add: &Add) -> Result<Value, Error> {
     if let Some(pin) = &add.pin {
-        return Ok(json!({ "policy": "pin", "sha256": pin.to_string() }));
+        return Ok(json!({ "pin": { "sha256": pin.to_string() } }));
     }
     if let Some(path) = &add.ca {
         let pem = read(path)?;
@@ -112,13 +113,13 @@ fn tls_policy(add: &Add) -> Result<Value, Error> {
             what: path.display().to_string(),
             why: "it holds no usable certificate",
         })?;
-        return Ok(json!({ "policy": "ca", "pem": pem }));
+        return Ok(json!({ "ca": { "pem": pem } }));
     }
-    Ok(json!({ "policy": "insecure", "reason": add.reason }))
+    Ok(json!({ "insecure": { "reason": add.reason } }))
 }
 
 async fn list(client: &Client, screen: &mut Screen<'_>) -> Result<Exit, Error> {
-    let page = client.pages("servers", &[], MOST).await?;
+    let page = client.pages(&SERVERS, &[], MOST).await?;
     if screen.is_json() {
         screen.json(&json!({ "servers": page.entries, "next": page.next }))?;
         return Ok(Exit::Done);

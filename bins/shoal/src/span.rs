@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn ages_have_the_two_units_that_matter() {
-        let age = |seconds| age(at(1_000_000 - seconds), at(1_000_000));
+        let age = |seconds: i64| age(at(1_000_000 - seconds), at(1_000_000));
 
         assert_eq!([age(0), age(59), age(61)], ["0s", "59s", "1m01s"]);
         assert_eq!([age(3661), age(90_000), age(-120)], ["1h01m", "1d01h", "in 2m00s"]);

@@ -133,7 +133,10 @@ fn text(scalar: &Value) -> String {
 /// A text without characters that a terminal would obey or that would break a line.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     // Directional marks reorder what is read without being control characters by class.
-    let obeyed = |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }

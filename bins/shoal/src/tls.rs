@@ -150,8 +150,9 @@ impl TlsFault {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotYetValid
             }
-            CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. } => Self::WrongName,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::WrongName
+            }
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::Other(OtherError(inner)) => match inner.downcast_ref::<Self>() {
                 Some(fault) => fault.clone(),

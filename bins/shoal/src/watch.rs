@@ -66,7 +66,7 @@ pub(crate) async fn watch(
             Err(broken) => std::panic::resume_unwind(broken.into_panic()),
         }
     }
-    ended.sort_by(|a, b| a.job_id.cmp(&b.job_id));
+    ended.sort_by(|a, b| a.id.cmp(&b.id));
     show.summary(&ended, screen)?;
     let all_well = ended.iter().all(Job::succeeded);
     Ok(if all_well { Exit::Done } else { Exit::NotSucceeded })

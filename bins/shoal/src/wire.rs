@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 /// A job, in a list or alone.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Job {
-    pub(crate) job_id: String,
+    #[serde(rename = "job_id")]
+    pub(crate) id: String,
     pub(crate) server_serial: String,
     pub(crate) status: String,
     #[serde(default)]
@@ -32,7 +33,9 @@ pub(crate) struct Job {
     #[serde(default)]
     pub(crate) progress: Option<Progress>,
     #[serde(default)]
-    pub(crate) position: Option<u64>,
+    pub(crate) queue: Option<Place>,
+    #[serde(default)]
+    pub(crate) stuck: bool,
     #[serde(default)]
     pub(crate) retry_of: Option<String>,
     #[serde(default)]
@@ -51,6 +54,13 @@ pub(crate) struct Job {
     pub(crate) updated_at: Option<Timestamp>,
     #[serde(default)]
     pub(crate) progressed_at: Option<Timestamp>,
+}
+
+/// Where a queued job stands.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Place {
+    /// 1 is next.
+    pub(crate) position: u64,
 }
 
 /// What the machine last said about its own progress.
@@ -99,9 +109,12 @@ impl Job {
             return self.message.clone().unwrap_or_default();
         }
         let mut parts = Vec::new();
-        if let Some(position) = self.position {
-            parts.push(format!("number {position} in the queue"));
+        if self.stuck {
+            parts.push("stuck".to_owned());
         }
+        parts.extend(
+            self.queue.as_ref().map(|queue| format!("number {} in the queue", queue.position)),
+        );
         parts.extend(self.progress.as_ref().and_then(Progress::text));
         if let Some(waiting) = &self.waiting_for {
             parts.push(format!("waits for {waiting}"));
@@ -115,53 +128,39 @@ impl Progress {
     pub(crate) fn text(&self) -> Option<String> {
         let percent = self.percent.map(|percent| format!("{percent} %"));
         let bytes = self.bytes.map(|bytes| format!("{} MiB", bytes / (1024 * 1024)));
-        let parts: Vec<String> = [self.step.clone(), percent, bytes].into_iter().flatten().collect();
+        let parts: Vec<String> =
+            [self.step.clone(), percent, bytes].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 }
 
-/// One entry of a job's history. Beyond these members its form depends on its kind.
+/// One entry of a job's history.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Event {
     pub(crate) id: i64,
+    pub(crate) job_id: String,
     pub(crate) at: Timestamp,
-    pub(crate) kind: String,
-    #[serde(flatten)]
-    pub(crate) rest: Map<String, Value>,
+    pub(crate) name: String,
+    /// Depends on the name.
+    #[serde(default)]
+    pub(crate) detail: Map<String, Value>,
 }
 
 impl Event {
-    /// Kind and details on one line.
+    /// Name and details on one line.
     pub(crate) fn text(&self) -> String {
-        let mut text = self.kind.clone();
-        let known = ["job_id", "server_serial"];
-        let members = self.rest.iter().filter(|(name, _)| !known.contains(&name.as_str()));
-        for (name, value) in members {
-            match value {
-                Value::Object(inner) => {
-                    inner.iter().for_each(|(name, value)| append(&mut text, name, value));
-                }
-                value => append(&mut text, name, value),
-            }
-        }
-        text
-    }
-}
-
-fn append(text: &mut String, name: &str, value: &Value) {
-    match value {
-        Value::Null => {}
-        Value::String(value) if value.contains(' ') => {
-            text.push_str(&format!(" {name}={value:?}"));
-        }
-        Value::String(value) => text.push_str(&format!(" {name}={value}")),
-        value => text.push_str(&format!(" {name}={value}")),
+        let detail = self.detail.iter().map(|(name, value)| match value {
+            Value::String(plain) if !plain.contains([' ', '"']) => format!("{name}={plain}"),
+            value => format!("{name}={value}"),
+        });
+        std::iter::once(self.name.clone()).chain(detail).collect::<Vec<_>>().join(" ")
     }
 }
 
 /// A server.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Server {
+    #[serde(rename = "server_serial")]
     pub(crate) serial: String,
     #[serde(default)]
     pub(crate) bmc_address: Option<String>,
@@ -261,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_whatever_its_kind_carries() {
-        let event: Event = serde_json::from_value(json!({"id": 7, "job_id": "j", "kind": "phase",
-            "at": "2025-11-05T10:00:00.000Z", "detail": {"from": "queued", "to": "discover"},
-            "note": "two words", "none": null}))
+    fn an_event_is_one_line_whatever_it_carries() {
+        let event: Event = serde_json::from_value(json!({"id": 7, "job_id": "j", "name": "phase",
+            "at": "2025-11-05T10:00:00.000Z", "of_a_later_release": 1,
+            "detail": {"from": "queued", "note": "two words", "tries": 3}}))
         .unwrap();
 
-        assert_eq!(event.text(), "phase from=queued to=discover note=\"two words\"");
+        assert_eq!(event.text(), "phase from=queued note=\"two words\" tries=3");
     }
 
     #[test]

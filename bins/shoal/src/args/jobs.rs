@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{job_id, label, serial};
+use super::{idempotency_key, job_id, label, serial};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsVerb {
@@ -35,10 +35,11 @@ pub(crate) struct Create {
     #[arg(long, value_name = "SERIAL", value_parser = serial)]
     pub(crate) server: String,
     /// The same key never makes a second job; generated and printed when absent
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
     pub(crate) idempotency_key: Option<String>,
-    /// Jobs with a higher number are taken first
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    /// Jobs with a higher number are taken first; from -100 to 100, usually 0
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i32).range(-100..=100))]
     pub(crate) priority: Option<i32>,
     /// A label for finding the job again; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]

@@ -59,6 +59,10 @@ pub(crate) struct Add {
     /// How the BMC fetches media, when it cannot do what the controller would choose
     #[arg(long, value_enum)]
     pub(crate) media_scheme: Option<MediaScheme>,
+    /// The host in media addresses, when the BMC does not reach the controller as the controller would
+    /// choose
+    #[arg(long, value_name = "HOST")]
+    pub(crate) media_host: Option<String>,
     /// Allow the task medium, which carries secrets, to be fetched without TLS
     #[arg(long)]
     pub(crate) allow_plain_media: bool,

@@ -94,9 +94,7 @@ fn body(create: &Create, recipe: Value) -> Value {
     let mut body = Map::new();
     body.insert("server_serial".to_owned(), json!(create.server));
     body.insert("recipe".to_owned(), recipe);
-    body.extend(
-        optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
-    );
+    body.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Value::Object(body)
 }
 
@@ -107,5 +105,5 @@ fn generated_key() -> Result<String, Error> {
         what: "the idempotency key".to_owned(),
         why: "the system gives no randomness; choose a key with --idempotency-key",
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::args::List;
-use crate::client::{Client, view};
+use crate::client::{Client, Listing, view};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::screen::Screen;
@@ -11,13 +11,15 @@ use crate::span::{age, since};
 use crate::table::{Cell, Tone};
 use crate::wire::Job;
 
+const JOBS: Listing<'_> = Listing { path: &["jobs"], entries: "jobs", cursor: "cursor" };
+
 pub(super) async fn list(
     list: &List,
     client: &Client,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Error> {
     let query = query(list, screen)?;
-    let page = client.pages("jobs", &query, list.limit as usize).await?;
+    let page = client.pages(&JOBS, &query, list.limit as usize).await?;
     if screen.is_json() {
         screen.json(&json!({ "jobs": page.entries, "next": page.next }))?;
         return Ok(Exit::Done);
@@ -60,7 +62,7 @@ fn row(job: &Job, screen: &Screen<'_>) -> Vec<Cell> {
     let state = job.state();
     let tone = Tone::of_state(&state);
     vec![
-        Cell::new(&job.job_id),
+        Cell::new(&job.id),
         Cell::new(&job.server_serial),
         Cell::toned(state, tone),
         Cell::new(job.phase.as_deref().unwrap_or_default()),

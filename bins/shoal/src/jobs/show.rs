@@ -1,10 +1,9 @@
 //! One job in full.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::args::Show;
-use crate::client::{Client, view};
+use crate::client::{Client, Listing, view};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::screen::Screen;
@@ -13,13 +12,17 @@ use crate::table::{Cell, Tone, outline};
 use crate::wire::{Event, Job, Progress};
 
 /// Members whose form is the controller's, shown as they are.
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 6] = [
+    ("fault", "LAST FAULT"),
     ("evidence", "EVIDENCE"),
     ("media_plan", "MEDIA PLAN"),
     ("medium", "TASK MEDIUM"),
     ("recipe", "RECIPE"),
     ("budgets", "BUDGETS"),
 ];
+
+/// A bound for a history that never ends; a job's has some hundred entries.
+const MOST_EVENTS: usize = 100_000;
 
 pub(super) async fn show(
     show: &Show,
@@ -43,10 +46,10 @@ pub(super) async fn show(
     }
     if show.events {
         screen.heading("EVENTS")?;
-        events(&value, screen)?;
+        events(&show.id, client, screen).await?;
     }
     if job.is_held() {
-        let id = &job.job_id;
+        let id = &job.id;
         screen.note(&format!("the job is held; answer with shoal jobs decide {id} ANSWER"))?;
     }
     Ok(Exit::Done)
@@ -63,7 +66,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("failed step", job.failed_step.clone()),
         ("message", job.message.clone()),
         ("waits for", job.waiting_for.clone()),
-        ("queue", job.position.map(|position| format!("number {position}"))),
+        ("queue", job.queue.as_ref().map(|queue| format!("number {}", queue.position))),
         ("progress", job.progress.as_ref().and_then(Progress::text)),
         ("target", job.task_target.clone()),
         ("attempt", job.attempt.map(|attempt| attempt.to_string())),
@@ -78,7 +81,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("trace", job.trace_id.clone()),
     ];
     let mut facts = vec![
-        ("job", Cell::new(&job.job_id)),
+        ("job", Cell::new(&job.id)),
         ("server", Cell::new(&job.server_serial)),
         ("status", Cell::toned(state, tone)),
     ];
@@ -93,11 +96,14 @@ fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{told} ({at:.0})")
 }
 
-fn events(job: &Value, screen: &mut Screen<'_>) -> Result<(), Error> {
-    let events = job.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+/// All of them; the job itself carries only the last ones.
+async fn events(id: &str, client: &Client, screen: &mut Screen<'_>) -> Result<(), Error> {
+    let path = ["jobs", id, "events"];
+    let listing = Listing { path: &path, entries: "events", cursor: "after" };
+    let events = client.pages(&listing, &[], MOST_EVENTS).await?;
     let mut rows = Vec::new();
-    for event in events {
-        let event: Event = view("GET /api/v1/jobs/{id}", event)?;
+    for event in &events.entries {
+        let event: Event = view("GET /api/v1/jobs/{id}/events", event)?;
         rows.push(vec![
             Cell::new(event.id.to_string()),
             Cell::new(format!("{:.3}", event.at)),

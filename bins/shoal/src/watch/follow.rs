@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 
 use super::{News, Update};
@@ -20,6 +19,17 @@ pub(crate) struct Follower {
     last: i64,
 }
 
+/// What one stream brought before it ended.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Bytes, if only as a sign of life.
+    anything: bool,
+    /// An event that was not told before.
+    news: bool,
+    /// It was ended by the controller, and not by a lost connection or too long a silence.
+    whole: bool,
+}
+
 impl Follower {
     pub(crate) fn new(
         index: usize,
@@ -30,75 +40,71 @@ impl Follower {
         Self { index, id, client, updates, last: 0 }
     }
 
-    /// The job, once nothing is left to do.
+    /// The job, once nothing is left to do and all of its events were told.
     pub(crate) async fn run(mut self) -> Result<Job, Error> {
         let mut job = self.look().await?;
+        let pace = self.client.pace();
         let mut silent = 0;
-        while !job.is_complete() {
-            let pace = self.client.pace();
-            let (heard, now) = self.listen().await?;
-            if let Some(now) = now {
-                job = now;
-                continue;
+        while silent < pace.silent_streams {
+            let heard = self.listen().await?;
+            job = self.look_again().await?.unwrap_or(job);
+            let ended = job.is_complete() && heard.whole;
+            if ended && !heard.news {
+                return Ok(job);
             }
-            silent = if heard { 0 } else { silent + 1 };
-            if silent >= pace.silent_streams {
-                let url = self.client.address().to_owned();
-                return Err(Error::StreamLost { url, times: silent });
-            }
-            self.tell(News::Lost).await;
-            tokio::time::sleep(pace.pause(silent.saturating_sub(1), None)).await;
-            if let Some(now) = self.look_again().await? {
-                job = now;
+            silent = if heard.anything { 0 } else { silent + 1 };
+            // An ended job's stream ends as well: it is opened once more, to hear that it is over.
+            if !ended {
+                self.tell(News::Lost).await;
+                tokio::time::sleep(pace.pause(silent.saturating_sub(1), None)).await;
             }
         }
-        Ok(job)
+        Err(Error::StreamLost { url: self.client.address().to_owned(), times: silent })
     }
 
-    /// Reads one stream until it ends or the job does. Says whether anything was heard.
-    async fn listen(&mut self) -> Result<(bool, Option<Job>), Error> {
+    /// Reads one stream to its end.
+    async fn listen(&mut self) -> Result<Heard, Error> {
         let path = ["jobs", self.id.as_str(), "events"];
-        let opened = self.client.stream(&path, Some(&self.last.to_string())).await;
-        let mut response = match opened {
-            Err(error) if is_transient(&error) => return Ok((false, None)),
-            other => other?,
+        let mut response = match self.client.stream(&path, self.last).await {
+            Ok(Some(response)) => response,
+            Ok(None) => return Ok(Heard { anything: true, news: false, whole: true }),
+            Err(error) if is_transient(&error) => return Ok(Heard::default()),
+            Err(error) => return Err(error),
         };
         let silence = self.client.pace().silence;
         let mut reader = Reader::default();
-        let mut heard = false;
-        // Too long a silence, a broken connection and the stream's end mean the same: open it again.
-        while let Ok(Ok(Some(bytes))) = tokio::time::timeout(silence, response.chunk()).await {
-            heard = true;
+        let mut heard = Heard::default();
+        while let Ok(Ok(piece)) = tokio::time::timeout(silence, response.chunk()).await {
+            let Some(bytes) = piece else {
+                heard.whole = true;
+                break;
+            };
+            heard.anything = true;
             let messages = reader.feed(&bytes);
-            if messages.is_empty() {
-                continue;
+            let mut news = false;
+            for message in &messages {
+                news |= self.take(message).await;
             }
-            for message in messages {
-                self.take(&message).await;
-            }
-            let job = self.look_again().await?;
-            if job.as_ref().is_some_and(Job::is_complete) {
-                return Ok((heard, job));
+            if news {
+                heard.news = true;
+                self.look_again().await?;
             }
         }
-        Ok((heard, None))
+        Ok(heard)
     }
 
-    async fn take(&mut self, message: &Message) {
-        if let Ok(event) = serde_json::from_str(&message.data) {
-            let told = message.id.as_deref().and_then(|id| id.parse().ok());
-            self.happened(told, event).await;
+    /// Tells an event, and says whether it had not been told before.
+    async fn take(&mut self, message: &Message) -> bool {
+        let id = message.id.as_deref().and_then(|id| id.parse().ok());
+        let Some((id, event)) = id.zip(serde_json::from_str(&message.data).ok()) else {
+            return false;
+        };
+        if id <= self.last {
+            return false;
         }
-    }
-
-    /// Tells an event, unless it was told before.
-    async fn happened(&mut self, id: Option<i64>, event: Value) {
-        let id = id.or_else(|| event.get("id").and_then(Value::as_i64));
-        if id.is_some_and(|id| id <= self.last) {
-            return;
-        }
-        self.last = id.unwrap_or(self.last);
+        self.last = id;
         self.tell(News::Event(event)).await;
+        true
     }
 
     /// Asks for the job; a moment without an answer is nothing to stop for.
@@ -113,13 +119,6 @@ impl Follower {
     async fn look(&mut self) -> Result<Job, Error> {
         let value = self.client.get(&["jobs", &self.id], &[]).await?;
         let job: Job = view("GET /api/v1/jobs/{id}", &value)?;
-        if job.is_complete() {
-            // The stream may not have brought the last events yet, and will not be read again.
-            let events = value.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
-            for event in events {
-                self.happened(None, event).await;
-            }
-        }
         self.tell(News::State(Box::new(job.clone()))).await;
         Ok(job)
     }

@@ -74,10 +74,10 @@ impl Show {
             let painted = Tone::of_state(outcome).paint(&visible(outcome), screen.coloured);
             let about = job.now();
             let about = if about.is_empty() { about } else { format!(": {}", visible(&about)) };
-            let (id, serial) = (visible(&job.job_id), visible(&job.server_serial));
+            let (id, serial) = (visible(&job.id), visible(&job.server_serial));
             screen.line(&format!("job {id} on {serial} {painted}{about}"))?;
             if !job.warnings.is_empty() {
-                screen.note(&format!("warnings of job {}: {}", job.job_id, job.warnings.join(", ")))?;
+                screen.note(&format!("warnings of job {}: {}", job.id, job.warnings.join(", ")))?;
             }
         }
         Ok(())
@@ -105,8 +105,11 @@ impl Show {
             return Ok(());
         }
         let why = job.waiting_for.as_deref().unwrap_or("an operator's decision");
-        let id = &job.job_id;
-        self.remark(&format!("held, waits for {why}; answer with shoal jobs decide {id} ANSWER"), screen)
+        let id = &job.id;
+        self.remark(
+            &format!("held, waits for {why}; answer with shoal jobs decide {id} ANSWER"),
+            screen,
+        )
     }
 
     /// Bars own the terminal's lower lines, so a remark must go through them.
@@ -123,9 +126,8 @@ fn bars(count: usize) -> Manner {
     // The default style stands in for ours only if a release of the library reads it differently.
     let style = ProgressStyle::with_template("{prefix} [{bar:20}] {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bars = (0..count)
-        .map(|_| all.add(ProgressBar::new(100).with_style(style.clone())))
-        .collect();
+    let bars =
+        (0..count).map(|_| all.add(ProgressBar::new(100).with_style(style.clone()))).collect();
     Manner::Bars { all, bars }
 }
 
@@ -152,8 +154,7 @@ fn event_line(event: &Value, several: bool) -> String {
     let Ok(known) = serde_json::from_value::<Event>(event.clone()) else {
         return visible(&event.to_string()).into_owned();
     };
-    let whose = known.rest.get("job_id").and_then(Value::as_str).filter(|_| several);
-    let whose = whose.map(|id| format!("{id}  ")).unwrap_or_default();
+    let whose = if several { format!("{}  ", known.job_id) } else { String::new() };
     let line = format!("{:.0}  {whose}{}", known.at, known.text());
     visible(&line).into_owned()
 }
@@ -165,8 +166,7 @@ mod tests {
     use super::*;
 
     fn job(more: Value) -> Job {
-        let mut value =
-            json!({"job_id": "j", "server_serial": "S", "status": "provisioning"});
+        let mut value = json!({"job_id": "j", "server_serial": "S", "status": "provisioning"});
         value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(value).unwrap()
     }
@@ -183,13 +183,16 @@ mod tests {
             message(&running),
             "provisioning, await_report, workflow.image-linux 40 %; waits for a report"
         );
-        assert_eq!((position(&complete), message(&complete).as_str()), (100, "complete (succeeded)"));
+        assert_eq!(
+            (position(&complete), message(&complete).as_str()),
+            (100, "complete (succeeded)")
+        );
     }
 
     #[test]
     fn an_event_of_unknown_form_is_shown_rather_than_lost() {
         let odd = json!({"of_a_later_release": true});
-        let known = json!({"id": 3, "at": "2025-11-05T10:00:00.123Z", "kind": "claimed",
+        let known = json!({"id": 3, "at": "2025-11-05T10:00:00.123Z", "name": "claimed",
             "job_id": "j"});
 
         assert_eq!(event_line(&odd, false), r#"{"of_a_later_release":true}"#);

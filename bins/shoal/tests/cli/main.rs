@@ -1,0 +1,13 @@
+//! The program as an operator or a script meets it: arguments in; output, exit code and requests
+//! out. The controller is a small HTTP server here, with answers written by hand after the API's
+//! contract.
+
+mod exit_codes;
+mod jobs;
+mod reference;
+mod secrets;
+mod servers;
+mod shell;
+mod stand_in;
+mod tls;
+mod watch;
