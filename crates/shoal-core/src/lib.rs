@@ -49,6 +49,7 @@ mod explore;
 mod fault;
 mod id;
 mod job;
+mod meaning;
 mod next;
 mod outcome;
 mod phase;

@@ -83,6 +83,9 @@ pub struct MediaPlan {
     /// What the operator should know about the choice.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// How the layer that talks to the BMC carries this out; opaque to the engine.
+    #[serde(default)]
+    pub carried_by: String,
 }
 
 /// The shapes of a [`MediaPlan`].

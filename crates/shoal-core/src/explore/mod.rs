@@ -4,92 +4,99 @@
 //! Every interleaving within a budget of mishaps is tried, and after every step the promises of the
 //! crate are checked. Failures print the shortest way to the broken promise.
 
+mod controller;
+mod key;
+mod machine;
+mod moves;
 mod search;
 mod world;
 
-use search::{Report, explore};
-use world::{Mishaps, Setting};
+use moves::Mishaps;
+use search::explore;
+use world::Setting;
 
 use crate::{OnFailure, Workflow, plan::InstallerEnd};
 
-fn run(name: &str, setting: Setting, mishaps: Mishaps) -> Report {
-    let report = explore(setting, mishaps);
+/// Workflows the engine tells apart. Windows and other maintenance targets go the way of Linux.
+const DISTINCT: [Workflow; 3] = [Workflow::Linux, Workflow::Esxi, Workflow::Firmware];
+
+fn run(name: &str, setting: Setting, mishaps: Mishaps) {
+    let name = format!("{:?}, {name}", setting.workflow);
+    let report = match explore(setting, mishaps) {
+        Ok(report) => report,
+        Err(broken) => panic!("{name}: {broken}"),
+    };
     println!(
-        "{name}: {} states, {} complete, {} held",
-        report.states, report.complete, report.held
+        "{name}: {} worlds, {} moves, {} complete, {} held",
+        report.worlds, report.moves, report.complete, report.held
     );
     assert!(report.complete > 0, "{name}: no way to complete was found");
-    report
 }
 
-const WORKFLOWS: [Workflow; 4] =
-    [Workflow::Linux, Workflow::Windows, Workflow::Esxi, Workflow::Firmware];
+fn run_distinct(name: &str, setting: impl Fn(Workflow) -> Setting, mishaps: Mishaps) {
+    for workflow in DISTINCT {
+        run(name, setting(workflow), mishaps);
+    }
+}
 
 #[test]
 fn three_crashes_break_no_promise_in_any_workflow() {
-    for workflow in WORKFLOWS {
+    for workflow in [Workflow::Linux, Workflow::Windows, Workflow::Esxi, Workflow::Firmware] {
         let mishaps = Mishaps { crashes: 3, ..Mishaps::default() };
-        run(&format!("{workflow:?}, three crashes"), Setting::of(workflow), mishaps);
+        run("three crashes", Setting::of(workflow), mishaps);
     }
 }
 
 #[test]
 fn crashes_together_with_lost_answers_break_no_promise() {
-    for workflow in WORKFLOWS {
-        let mishaps = Mishaps { crashes: 2, lost: 2, ..Mishaps::default() };
-        run(&format!("{workflow:?}, crashes and lost answers"), Setting::of(workflow), mishaps);
-    }
+    let mishaps = Mishaps { crashes: 2, lost: 2, ..Mishaps::default() };
+    run_distinct("crashes and lost answers", Setting::of, mishaps);
 }
 
 #[test]
 fn refusals_stops_and_power_losses_break_no_promise() {
-    for workflow in WORKFLOWS {
-        let mishaps = Mishaps {
-            crashes: 1,
-            lost: 1,
-            refusals: 1,
-            stops: 1,
-            power_losses: 1,
-            ..Mishaps::default()
-        };
-        run(&format!("{workflow:?}, everything once"), Setting::of(workflow), mishaps);
-    }
+    let mishaps = Mishaps {
+        crashes: 1,
+        lost: 1,
+        refusals: 1,
+        stops: 1,
+        power_losses: 1,
+        ..Mishaps::default()
+    };
+    run_distinct("everything once", Setting::of, mishaps);
+}
+
+#[test]
+fn two_stops_break_no_promise() {
+    let mishaps = Mishaps { crashes: 1, lost: 1, stops: 2, ..Mishaps::default() };
+    run_distinct("two stops", Setting::of, mishaps);
 }
 
 #[test]
 fn clock_steps_absences_and_doubled_reports_break_no_promise() {
-    for workflow in WORKFLOWS {
-        let mishaps =
-            Mishaps { crashes: 1, lost: 1, clock_steps: 1, reports: 2, ..Mishaps::default() };
-        run(&format!("{workflow:?}, time and reports"), Setting::of(workflow), mishaps);
-    }
+    let mishaps = Mishaps { crashes: 1, lost: 1, clock_steps: 1, reports: 2, ..Mishaps::default() };
+    run_distinct("time and reports", Setting::of, mishaps);
 }
 
 #[test]
 fn a_bmc_that_fetches_media_whole_breaks_no_promise() {
-    for workflow in WORKFLOWS {
-        let setting = Setting { prefetches: true, ..Setting::of(workflow) };
-        let mishaps = Mishaps { crashes: 2, lost: 1, stops: 1, ..Mishaps::default() };
-        run(&format!("{workflow:?}, prefetching"), setting, mishaps);
-    }
+    let setting = |workflow| Setting { prefetches: true, ..Setting::of(workflow) };
+    let mishaps = Mishaps { crashes: 2, lost: 1, stops: 1, ..Mishaps::default() };
+    run_distinct("prefetching", setting, mishaps);
 }
 
 #[test]
 fn a_boot_medium_elsewhere_breaks_no_promise() {
-    for workflow in WORKFLOWS {
-        let setting = Setting { external: true, ..Setting::of(workflow) };
-        let mishaps = Mishaps { crashes: 2, lost: 1, stops: 1, ..Mishaps::default() };
-        run(&format!("{workflow:?}, external boot medium"), setting, mishaps);
-    }
+    let setting = |workflow| Setting { external: true, ..Setting::of(workflow) };
+    let mishaps = Mishaps { crashes: 2, lost: 1, stops: 1, ..Mishaps::default() };
+    run_distinct("external boot medium", setting, mishaps);
 }
 
 #[test]
 fn an_override_that_is_not_consumed_breaks_no_promise() {
-    for workflow in WORKFLOWS {
-        let setting = Setting { sticky_override: true, ..Setting::of(workflow) };
-        let mishaps = Mishaps { crashes: 2, power_losses: 1, ..Mishaps::default() };
-        run(&format!("{workflow:?}, sticky override"), setting, mishaps);
-    }
+    let setting = |workflow| Setting { sticky_override: true, ..Setting::of(workflow) };
+    let mishaps = Mishaps { crashes: 2, power_losses: 1, ..Mishaps::default() };
+    run_distinct("sticky override", setting, mishaps);
 }
 
 #[test]
@@ -97,11 +104,11 @@ fn every_choice_for_failed_jobs_and_foreign_installers_breaks_no_promise() {
     for on_failure in [OnFailure::Reset, OnFailure::Leave] {
         let setting = Setting { on_failure, ..Setting::of(Workflow::Linux) };
         let mishaps = Mishaps { crashes: 2, lost: 1, refusals: 1, ..Mishaps::default() };
-        run(&format!("Linux, {on_failure:?} on failure"), setting, mishaps);
+        run(&format!("{on_failure:?} on failure"), setting, mishaps);
     }
     let setting = Setting { installer_end: InstallerEnd::PowerOff, ..Setting::of(Workflow::Esxi) };
     let mishaps = Mishaps { crashes: 2, lost: 1, ..Mishaps::default() };
-    run("Esxi, switches itself off", setting, mishaps);
+    run("switches itself off", setting, mishaps);
 }
 
 /// The explorer must be able to see harm: a world whose off states lie for longer than the media
@@ -111,6 +118,6 @@ fn a_world_outside_the_assumptions_is_found_out() {
     let setting =
         Setting { lag_beyond_settle: true, external: true, ..Setting::of(Workflow::Linux) };
     let mishaps = Mishaps { crashes: 1, lost: 1, ..Mishaps::default() };
-    let harm = std::panic::catch_unwind(|| explore(setting, mishaps));
-    assert!(harm.is_err(), "the explorer did not notice power cut into a live install");
+    let broken = explore(setting, mishaps).err().unwrap_or_default();
+    assert!(broken.starts_with("power cut into a live install"), "not noticed: {broken}");
 }
