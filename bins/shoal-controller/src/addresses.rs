@@ -94,7 +94,8 @@ fn fallback(scheme: &str) -> Url {
 fn towards(bmc_address: &str) -> Option<IpAddr> {
     let url = Url::parse(bmc_address).ok()?;
     let target = (url.host_str()?, url.port_or_known_default()?).to_socket_addrs().ok()?.next()?;
-    let any: SocketAddr = if target.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
+    let any: SocketAddr =
+        if target.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
     let socket = UdpSocket::bind(any).ok()?;
     socket.connect(target).ok()?;
     Some(socket.local_addr().ok()?.ip())

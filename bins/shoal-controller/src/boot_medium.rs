@@ -38,7 +38,8 @@ pub async fn open(path: PathBuf) -> anyhow::Result<BootMedium> {
         let digest = Digest::of_content(&content)?;
         anyhow::Ok(BootMedium::open(content, digest)?)
     });
-    let medium = opened.await?.with_context(|| format!("failed to open the boot medium {shown}"))?;
+    let medium =
+        opened.await?.with_context(|| format!("failed to open the boot medium {shown}"))?;
     let version = medium.manifest().map_or("unknown", |manifest| manifest.version.as_str());
     tracing::info!(path = shown, version, evidence = medium.gives_evidence(), "boot medium opened");
     Ok(medium)

@@ -29,7 +29,12 @@ pub struct Shelf {
 
 impl Shelf {
     /// A shelf on which only `boot` stands.
-    pub fn new(store: Store, mediums: Arc<Mediums>, boot: Option<BootMedium>, clock: Clock) -> Self {
+    pub fn new(
+        store: Store,
+        mediums: Arc<Mediums>,
+        boot: Option<BootMedium>,
+        clock: Clock,
+    ) -> Self {
         Self { store, mediums, boot, clock, open: Mutex::default() }
     }
 
@@ -43,7 +48,9 @@ impl Shelf {
         let mut retired = Vec::new();
         for attempt in 1..=attempts {
             match self.store.frozen(job, attempt).await {
-                Ok(Some(frozen)) => retired.extend(frozen.objects.iter().map(|(_, id)| ObjectId(*id))),
+                Ok(Some(frozen)) => {
+                    retired.extend(frozen.objects.iter().map(|(_, id)| ObjectId(*id)))
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(job_id = %job, %error, "failed to read an attempt"),
             }
@@ -60,16 +67,24 @@ impl Shelf {
             tracing::error!(op = "media.open", %error, "failed to look a medium up");
             OpenError::Unavailable
         };
-        let found = self.store.object(object.0).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
-        let record = self.store.job(found.job).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
+        let found =
+            self.store.object(object.0).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
+        let record =
+            self.store.job(found.job).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
         if !record.job.media_open() || found.attempt != record.job.attempt() {
             return Err(OpenError::Revoked);
         }
         Ok((found, record))
     }
 
-    async fn medium(&self, object: ObjectId, found: &MediaObject, record: &Record) -> Result<Medium, OpenError> {
-        if let Some(medium) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&object) {
+    async fn medium(
+        &self,
+        object: ObjectId,
+        found: &MediaObject,
+        record: &Record,
+    ) -> Result<Medium, OpenError> {
+        if let Some(medium) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&object)
+        {
             return Ok(medium.clone());
         }
         let combined = record.job.media().is_some_and(|media| media.task_slot.is_none());
@@ -104,8 +119,10 @@ fn open_task(built: &Built) -> io::Result<Medium> {
     let content = Content::file(File::open(&built.path)?)?;
     let digest = Digest::of_content(&content)?;
     let tripwire = built.recipe.and_then(|(offset, len)| Extent::new(offset, len));
-    let tripwires =
-        tripwire.map(|extent| Tripwire { milestone: Milestone::TaskRead, extent }).into_iter().collect();
+    let tripwires = tripwire
+        .map(|extent| Tripwire { milestone: Milestone::TaskRead, extent })
+        .into_iter()
+        .collect();
     Medium::new(content, digest, tripwires).map_err(io::Error::other)
 }
 
@@ -131,7 +148,11 @@ impl Catalog for Shelf {
         Ok(Opened { medium, already })
     }
 
-    async fn commit_milestone(&self, object: ObjectId, milestone: Milestone) -> Result<(), LedgerDown> {
+    async fn commit_milestone(
+        &self,
+        object: ObjectId,
+        milestone: Milestone,
+    ) -> Result<(), LedgerDown> {
         let down = |error: shoal_store::Error| {
             tracing::error!(op = "media.milestone", %error, "failed to store a milestone; nothing is sent");
             LedgerDown

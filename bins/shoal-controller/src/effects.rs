@@ -14,9 +14,10 @@ use shoal_engine::Effects;
 use shoal_redfish::{Bmc, MediaUrl, Plan, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
-pub use bmc::{Bmcs, Reach};
-pub use medium::{BuildError, Built, Mediums};
+pub use bmc::{Bmcs, Offered};
+pub use medium::{Built, Making, Mediums};
 
+use bmc::Reach;
 use fault::{lost_or_refused, store_fault};
 
 /// Performs the engine's commands for real.
@@ -51,12 +52,10 @@ impl Live {
     /// Reads what the BMC is and has, and makes the media plan. Changes nothing.
     async fn read_bmc(&self, record: &Record) -> Performed {
         let serial = record.job.serial();
-        let server = self
-            .store
-            .server(serial)
-            .await
-            .map_err(|error| store_fault(&error))?
-            .ok_or_else(|| Fault::permanent("the server was removed").at(StepKey::ValidationServer))?;
+        let server =
+            self.store.server(serial).await.map_err(|error| store_fault(&error))?.ok_or_else(
+                || Fault::permanent("the server was removed").at(StepKey::ValidationServer),
+            )?;
         let (bmc, discovery) = match self.bmcs.discover(&server).await {
             Ok(found) => found,
             Err(Reach::Fault(fault)) => return Err(fault),
@@ -91,9 +90,9 @@ impl Live {
     async fn build_medium(&self, record: &Record) -> Performed {
         let plan = carried(record)?;
         match self.mediums.build(record, &plan).await {
-            Ok(built) => {
-                Ok(Verdict::Done { seen: Seen::Medium { bytes: built.bytes, sha256: built.sha256 } })
-            }
+            Ok(built) => Ok(Verdict::Done {
+                seen: Seen::Medium { bytes: built.bytes, sha256: built.sha256 },
+            }),
             Err(error) => Err(error.into_fault()),
         }
     }

@@ -5,12 +5,13 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use shoal_core::Time;
-use shoal_store::{Role, Sealing, SealingKey, Store};
+use shoal_store::{Imported, KeyPurpose, Role, Sealing, SealingKey, Secret, Store};
 
 use crate::settings;
 
@@ -57,6 +58,18 @@ fn make_key(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
     secret_file(file, &text)?;
     tracing::info!(path = %file.display(), "made the key that seals secrets; keep a copy of it apart from backups");
     Ok(text)
+}
+
+/// How long the fleet secret before the current one stays accepted.
+const DUAL_ACCEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Takes over the configured fleet secret: a new value becomes current, the one before stays
+/// accepted for a while, and one that was revoked is refused.
+pub async fn fleet_secret(store: &Store, text: &Secret, now: Time) -> anyhow::Result<()> {
+    match store.import_key(KeyPurpose::FleetWebhook, text, now, DUAL_ACCEPT).await? {
+        Imported::Revoked(_) => bail!("WEBHOOK_SECRET was revoked; set another value"),
+        Imported::Current(_) | Imported::Known(_) => Ok(()),
+    }
 }
 
 /// The first administrator's token. Made once; its file may be deleted after it was fetched.

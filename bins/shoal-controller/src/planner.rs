@@ -53,7 +53,11 @@ impl Planner for Rules {
 
 impl Rules {
     /// The outside address of the boot medium; none for our own.
-    fn boot_url(&self, request: &JobRequest, workflow: Workflow) -> Result<Option<String>, Vec<Problem>> {
+    fn boot_url(
+        &self,
+        request: &JobRequest,
+        workflow: Workflow,
+    ) -> Result<Option<String>, Vec<Problem>> {
         if let Some(url) = &request.maintenance_iso_url {
             return Ok(Some(url.as_str().to_owned()));
         }
@@ -71,7 +75,8 @@ impl Rules {
         Err(vec![Problem {
             path: "/maintenance_iso_url".to_owned(),
             code: Code::MissingField,
-            message: "no boot medium is configured; set MAINTENANCE_ISO_URL or name one here".to_owned(),
+            message: "no boot medium is configured; set MAINTENANCE_ISO_URL or name one here"
+                .to_owned(),
         }])
     }
 }

@@ -17,24 +17,25 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Health as of the last look.
-    pub async fn begin(
+    /// Health as of the last look. The first look is made in the background.
+    pub fn begin(
         store: Store,
         directories: Vec<(&'static str, PathBuf)>,
         stop: CancellationToken,
     ) -> Health {
-        let (checks, seen) = watch::channel(Vec::new());
+        let pending = Check { name: "first_look", failing: Some("not made yet".to_owned()) };
+        let (checks, seen) = watch::channel(vec![pending]);
         let pulse = Self { store, directories, checks };
-        pulse.look().await;
         tokio::spawn(pulse.follow(stop));
         Health::new(move || seen.borrow().clone())
     }
 
     async fn follow(self, stop: CancellationToken) {
         loop {
+            self.look().await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(BEAT) => self.look().await,
+                () = tokio::time::sleep(BEAT) => {}
             }
         }
     }

@@ -41,7 +41,10 @@ impl Retire {
                 Ok(_) => {}
                 // What was missed is closed all the same: the shelf asks the store at every open.
                 Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "job ends were missed; their files stay until retention");
+                    tracing::warn!(
+                        missed,
+                        "job ends were missed; their files stay until retention"
+                    );
                 }
                 Err(RecvError::Closed) => return,
             }

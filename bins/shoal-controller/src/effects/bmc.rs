@@ -9,8 +9,8 @@ use std::{
 use shoal_core::{Fault, ServerSerial, StepKey, Time};
 use shoal_engine::Clock;
 use shoal_redfish::{
-    Bmc, Credentials, Discovery, Endpoint, Media, Options, Plan, PlanRequest, Secret,
-    Scheme as RedfishScheme, Tls, profile::Profiles,
+    Bmc, Credentials, Discovery, Endpoint, Media, Options, Plan, PlanRequest,
+    Scheme as RedfishScheme, Secret, Tls, profile::Profiles,
 };
 use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
 
@@ -85,12 +85,10 @@ impl Bmcs {
 
     /// The connection a planned job uses; made from the plan, without asking the BMC again.
     pub async fn resume(&self, serial: &ServerSerial, plan: &Plan) -> Result<Bmc, Fault> {
-        let server = self
-            .store
-            .server(serial)
-            .await
-            .map_err(|error| store_fault(&error))?
-            .ok_or_else(|| Fault::permanent("the server was removed").at(StepKey::ValidationServer))?;
+        let server =
+            self.store.server(serial).await.map_err(|error| store_fault(&error))?.ok_or_else(
+                || Fault::permanent("the server was removed").at(StepKey::ValidationServer),
+            )?;
         if let Some(bmc) = self.kept(&server) {
             return Ok(bmc);
         }
@@ -174,7 +172,8 @@ impl Bmcs {
             .map_err(|error| store_fault(&error))?
             .ok_or_else(|| Fault::operator("the server has no BMC credentials; set them"))?;
         let tls = self.tls(&server.server.tls)?;
-        let account = Credentials::new(account.user, Secret::new(account.password.expose().as_str()));
+        let account =
+            Credentials::new(account.user, Secret::new(account.password.expose().as_str()));
         Endpoint::new(&server.server.bmc_address, tls, account)
             .map_err(|error| Fault::operator(error.to_string()))
     }

@@ -78,7 +78,8 @@ impl Mediums {
         let built = self.freeze_and_build(record, plan).await;
         match &built {
             Ok(built) => {
-                metrics::histogram!("iso_build_duration_seconds").record(started.elapsed().as_secs_f64());
+                metrics::histogram!("iso_build_duration_seconds")
+                    .record(started.elapsed().as_secs_f64());
                 #[expect(clippy::cast_precision_loss, reason = "a medium has at most 10 MiB")]
                 metrics::histogram!("iso_size_bytes").record(built.bytes as f64);
                 tracing::info!(
@@ -91,7 +92,8 @@ impl Mediums {
                 );
             }
             Err(error) => {
-                metrics::counter!("iso_build_failures_total", "reason" => error.reason()).increment(1);
+                metrics::counter!("iso_build_failures_total", "reason" => error.reason())
+                    .increment(1);
             }
         }
         built
@@ -120,16 +122,22 @@ impl Mediums {
         self.write(record, attempt, &frozen).await
     }
 
-    async fn write(&self, record: &Record, attempt: u32, frozen: &Frozen) -> Result<Built, BuildError> {
+    async fn write(
+        &self,
+        record: &Record,
+        attempt: u32,
+        frozen: &Frozen,
+    ) -> Result<Built, BuildError> {
         let job = record.job.id();
         let turn = self.turn(job);
         let _turn = turn.lock().await;
         let files = self.files(record, attempt, frozen).await?;
         let path = self.path(job);
         let label = job.task_label();
-        let built = tokio::task::spawn_blocking(move || file::build_and_store(&label, files, &path))
-            .await
-            .map_err(|join| BuildError::Write(io::Error::other(join)))??;
+        let built =
+            tokio::task::spawn_blocking(move || file::build_and_store(&label, files, &path))
+                .await
+                .map_err(|join| BuildError::Write(io::Error::other(join)))??;
         match self.store.medium_built(job, attempt, built.bytes, &built.sha256).await? {
             MediumCheck::First | MediumCheck::Same => Ok(built),
             MediumCheck::Differs { .. } => Err(BuildError::Differs),
@@ -198,4 +206,3 @@ impl Mediums {
 fn http_url(text: &str) -> Result<HttpUrl, BuildError> {
     text.parse().map_err(|error| BuildError::Address(format!("{text}: {error}")))
 }
-

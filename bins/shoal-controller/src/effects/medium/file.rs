@@ -48,7 +48,8 @@ fn store(path: &Path, image: &Image) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let draft = path.with_extension("new");
-    let file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
+    let file =
+        fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
     image.write_sparse(&file)?;
     file.sync_all()?;
     fs::rename(&draft, path)?;

@@ -26,14 +26,20 @@ impl Mediums {
         let mut objects = vec![(MediaKind::Boot, object(job, attempt, "boot"))];
         let boot_url = match &record.boot_url {
             Some(outside) => outside.clone(),
-            None => self.media_url(&server, plan.boot_scheme, key, &grant(&objects, Form::Iso, expires_at))?,
+            None => self.media_url(
+                &server,
+                plan.boot_scheme,
+                key,
+                &grant(&objects, Form::Iso, expires_at),
+            )?,
         };
         let mut task_url = None;
         if let Some(slot) = &plan.media.task_slot {
             objects.push((MediaKind::Task, object(job, attempt, "task")));
             let form = if slot.kind == SlotKind::Usb { Form::Img } else { Form::Iso };
             let scheme = plan.task_scheme.unwrap_or(plan.boot_scheme);
-            task_url = Some(self.media_url(&server, scheme, key, &grant(&objects, form, expires_at))?);
+            task_url =
+                Some(self.media_url(&server, scheme, key, &grant(&objects, form, expires_at))?);
         }
         let tokens = self.store.keys(KeyPurpose::WebhookToken).await?;
         Ok(Frozen {

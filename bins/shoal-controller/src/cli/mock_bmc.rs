@@ -1,0 +1,90 @@
+//! `mock-bmc`: a simulated BMC with a machine behind it, so that a first look at this product needs
+//! no hardware.
+
+use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use shoal_redfish_mock::{Clock, Config, HostConfig, Mock, Persona, Secret};
+
+use super::{Failure, serve::asked_to_stop};
+use crate::Exit;
+
+#[derive(Debug, Args)]
+pub(super) struct MockBmc {
+    /// Kind of BMC: the name of a built-in persona, or a TOML file.
+    #[arg(long, default_value = "ilo5")]
+    persona: String,
+    /// Serial number of the machine.
+    #[arg(long, default_value = "MOCK-1")]
+    serial: String,
+    /// Address to listen on; port 0 lets the kernel choose.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Name of the one account.
+    #[arg(long, default_value = "admin")]
+    user: String,
+    /// File with its password; it is "password" unless given.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Certificates that media servers are checked against; all are accepted unless given.
+    #[arg(long, value_name = "FILE")]
+    media_ca: Option<PathBuf>,
+    /// Directory for the machine's files.
+    #[arg(long, value_name = "DIRECTORY")]
+    scratch: PathBuf,
+    /// The dispatcher that the machine runs from its task medium.
+    #[arg(long, value_name = "PROGRAM")]
+    dispatcher: Option<PathBuf>,
+    /// The program with which the machine reports.
+    #[arg(long, value_name = "PROGRAM")]
+    reporter: Option<PathBuf>,
+    /// How many of the machine's seconds pass in one.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    speed: u32,
+}
+
+impl MockBmc {
+    pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
+        let config = self.config().map_err(|error| Failure { exit: Exit::Configuration, error })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let stop = asked_to_stop()?;
+            let mock = Mock::start(config).await;
+            let mock = mock.map_err(|error| Failure::new(Exit::Unavailable, error))?;
+            writeln!(out, "{}", mock.url())?;
+            writeln!(out, "certificate SHA-256 {}", mock.cert_sha256())?;
+            out.flush()?;
+            stop.await;
+            mock.shutdown().await;
+            Ok(())
+        })
+    }
+
+    fn config(self) -> anyhow::Result<Config> {
+        let persona = if Persona::names().any(|name| name == self.persona) {
+            Persona::built_in(&self.persona)?
+        } else {
+            let text = fs::read_to_string(&self.persona).with_context(|| {
+                let names: Vec<&str> = Persona::names().collect();
+                format!("{:?} is neither a file nor one of {}", self.persona, names.join(", "))
+            })?;
+            Persona::from_toml(&text)?
+        };
+        let read = |path: &PathBuf| {
+            fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
+        };
+        let mut host = HostConfig::new(self.scratch);
+        host.dispatcher = self.dispatcher;
+        host.reporter = self.reporter;
+        let mut config = Config::new(persona, self.serial, host);
+        config.listen = self.listen;
+        config.user = self.user;
+        config.clock = Clock::scaled(self.speed);
+        config.media_ca = self.media_ca.as_ref().map(read).transpose()?;
+        if let Some(path) = &self.password_file {
+            config.password = Secret::new(read(path)?.trim_end_matches(['\n', '\r']));
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,123 @@
+//! One connection from accept to end: handshake, protocol, requests, and the way it is asked to
+//! finish. The HTTP library limits the head of a request but not the time before it knows which
+//! protocol it speaks, so silence before the first request is watched for here.
+
+use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::Limits;
+
+/// Requests of one HTTP/2 connection at one time.
+const MOST_STREAMS: u32 = 128;
+
+/// Bytes of all headers of one HTTP/2 request; HTTP/1 has its own bound on the whole head.
+const MOST_HEADER_BYTES: u32 = 32 * 1024;
+
+/// Bytes that HTTP/1 buffers, and with them the longest head.
+const MOST_HEAD_BYTES: usize = 64 * 1024;
+
+/// What all connections of one listener share.
+#[derive(Clone)]
+pub(super) struct Connection {
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+    http: auto::Builder<TokioExecutor>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        tls: Option<Arc<ServerConfig>>,
+        router: Router,
+        limits: Limits,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_buf_size(MOST_HEAD_BYTES);
+        // A peer that vanished answers no ping; one that is merely idle does.
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(limits.head)
+            .keep_alive_timeout(limits.head)
+            .max_concurrent_streams(MOST_STREAMS)
+            .max_header_list_size(MOST_HEADER_BYTES);
+        Self { tls: tls.map(TlsAcceptor::from), router, limits, stop, http }
+    }
+
+    pub(super) async fn run(&self, stream: TcpStream, peer: SocketAddr) {
+        // Small answers must not wait for the acknowledgement of the piece before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "could not set TCP_NODELAY");
+        }
+        let Some(tls) = &self.tls else { return self.serve(stream, peer).await };
+        let handshake = timeout(self.limits.handshake, tls.accept(stream));
+        // Nobody has been promised anything yet, so a stop may end a handshake.
+        match self.stop.run_until_cancelled(handshake).await {
+            None => {}
+            Some(Ok(Ok(stream))) => self.serve(stream, peer).await,
+            Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Some(Err(_)) => tracing::debug!(%peer, "TLS handshake took too long"),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let heard = CancellationToken::new();
+        let service = service_fn(|request: Request<Incoming>| {
+            heard.cancel();
+            self.answer(request, peer)
+        });
+        let silence = async {
+            if timeout(self.limits.head, heard.cancelled()).await.is_ok() {
+                pending::<()>().await;
+            }
+        };
+        let mut exchange = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = exchange.as_mut() => ended,
+            () = silence => {
+                tracing::debug!(%peer, "connection sent no request in time");
+                return;
+            }
+            () = self.stop.cancelled() => {
+                exchange.as_mut().graceful_shutdown();
+                exchange.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, error = %error, "connection ended early");
+        }
+    }
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.router.clone().oneshot(request)
+    }
+}

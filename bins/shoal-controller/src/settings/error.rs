@@ -1,0 +1,98 @@
+//! Why a configuration is refused. Every variant names the key and who set it, because that pair is
+//! what an operator has to go and change.
+
+use std::path::PathBuf;
+
+/// A configuration that is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration file cannot be read.
+    #[error("read configuration file {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is not TOML.
+    #[error("parse configuration file {}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// Nobody knows this key.
+    #[error("use {key} from {origin}: no such key")]
+    Unknown {
+        /// The key as given.
+        key: String,
+        /// Who set it.
+        origin: String,
+    },
+    /// The key is known, and this release does not do what it asks for.
+    #[error("use {key} from {origin}: this release does not have what it configures")]
+    NotInThisRelease {
+        /// The key.
+        key: String,
+        /// Who set it.
+        origin: String,
+    },
+    /// One source sets the key twice.
+    #[error("use {key} from {origin}: it is set twice there")]
+    Twice {
+        /// The key.
+        key: String,
+        /// Who set it.
+        origin: String,
+    },
+    /// A secret where everybody can read it.
+    #[error(
+        "use {key} from {origin}: secrets come from the environment or from a file named by {key}_FILE"
+    )]
+    SecretInPlainSight {
+        /// The key.
+        key: String,
+        /// Who set it.
+        origin: String,
+    },
+    /// The value is not what the key takes.
+    #[error("use {key} from {origin}: expected {expected}{}", shown(value.as_ref()))]
+    Invalid {
+        /// The key.
+        key: String,
+        /// Who set it.
+        origin: String,
+        /// What it takes.
+        expected: String,
+        /// The value, unless it is a secret.
+        value: Option<String>,
+    },
+    /// A file or directory the key names cannot be used.
+    #[error("use {key} from {origin}: open {}", path.display())]
+    Missing {
+        /// The key.
+        key: String,
+        /// Who set it.
+        origin: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Two keys, each right on its own, do not go together.
+    #[error("use {key} from {origin}: {reason}")]
+    Contradiction {
+        /// The key.
+        key: String,
+        /// Who set it.
+        origin: String,
+        /// What it does not go together with.
+        reason: String,
+    },
+}
+
+fn shown(value: Option<&String>) -> String {
+    value.map(|value| format!(", found {value:?}")).unwrap_or_default()
+}

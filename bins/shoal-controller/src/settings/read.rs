@@ -1,0 +1,213 @@
+//! From merged text to settings, one function per concern, and the rules that span keys.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use shoal_store::Secret;
+use shoal_telemetry::logs;
+use url::Url;
+
+use super::{
+    Access, Basic, Error, Http, Jobs, Loaded, Media, Network, Redfish, Settings, Sources, Storage,
+    Telemetry, TlsFiles, budget, duration, layer, reader::Reader,
+};
+
+const ADDRESS: &str = "an address with a port, such as 0.0.0.0:8443 or [::]:8443";
+const IMAGE: &str = "an http, https or file URL, or the name of a file under STATIC_DIR";
+
+pub(super) fn load(sources: &Sources) -> Result<Loaded, Error> {
+    let (mut merged, ignored) = layer::merge(sources)?;
+    layer::resolve_secrets(&mut merged)?;
+    let reader = Reader::new(merged);
+    let http = http(&reader)?;
+    let settings = Settings {
+        media: media(&reader, &http)?,
+        http,
+        storage: storage(&reader)?,
+        redfish: redfish(&reader)?,
+        jobs: jobs(&reader)?,
+        access: access(&reader)?,
+        telemetry: telemetry(&reader)?,
+    };
+    Ok(Loaded { settings, given: reader.given(), ignored })
+}
+
+fn http(reader: &Reader) -> Result<Http, Error> {
+    let (api, admin, media) = ("CONTROLLER_HTTP_ADDR", "ADMIN_HTTP_ADDR", "MEDIA_HTTP_ADDR");
+    let api_addr: SocketAddr = reader.value(api, ADDRESS, parsed)?;
+    let admin_addr = reader.value(admin, ADDRESS, parsed)?;
+    let media_addr = reader.optional(media, ADDRESS, parsed)?;
+    if same(api_addr, admin_addr) {
+        return Err(reader.contradiction(admin, &format!("{api} has the same address")));
+    }
+    if media_addr.is_some_and(|addr| same(addr, api_addr) || same(addr, admin_addr)) {
+        return Err(reader.contradiction(media, "another listener has the same address"));
+    }
+    let readable = |path: &Path| fs::File::open(path).map(drop);
+    let tls_files = reader.pair(
+        ("TLS_CERT_FILE", reader.present("TLS_CERT_FILE", readable)?),
+        ("TLS_KEY_FILE", reader.present("TLS_KEY_FILE", readable)?),
+    )?;
+    let proxies = reader.optional(
+        "TRUSTED_PROXIES",
+        "addresses or networks such as 10.0.0.0/8, separated by commas",
+        networks,
+    )?;
+    Ok(Http {
+        api_addr,
+        admin_addr,
+        media_addr,
+        public_url: reader.optional("PUBLIC_URL", "an http or https URL", |text| {
+            base(text, &["http", "https"])
+        })?,
+        tls_files: tls_files.map(|(cert, key)| TlsFiles { cert, key }),
+        trusted_proxies: proxies.unwrap_or_default(),
+    })
+}
+
+fn storage(reader: &Reader) -> Result<Storage, Error> {
+    let root = reader.value("STORAGE_ROOT", "a path", |text| Some(PathBuf::from(text)))?;
+    let under = |key, rest| Ok::<_, Error>(reader.path(key)?.unwrap_or_else(|| root.join(rest)));
+    // A named key that is gone must not be replaced by a new one: nothing could be unsealed.
+    let seal_key = reader.present("SEAL_KEY_FILE", |path| fs::File::open(path).map(drop))?;
+    Ok(Storage {
+        db_path: under("DB_PATH", "db/provisioner.db")?,
+        task_iso_dir: under("TASK_ISO_DIR", "tasks")?,
+        static_dir: under("STATIC_DIR", "static/isos")?,
+        seal_key_file: seal_key.unwrap_or_else(|| root.join("secrets/seal.key")),
+        root,
+    })
+}
+
+fn media(reader: &Reader, http: &Http) -> Result<Media, Error> {
+    let url_https =
+        reader.optional("MEDIA_URL_HTTPS", "an https URL", |text| base(text, &["https"]))?;
+    let url_http =
+        reader.optional("MEDIA_URL_HTTP", "an http URL", |text| base(text, &["http"]))?;
+    if url_http.is_some() && http.media_addr.is_none() {
+        return Err(reader.contradiction("MEDIA_URL_HTTP", "it needs MEDIA_HTTP_ADDR"));
+    }
+    let public = http.public_url.clone().filter(|url| url.scheme() == "https");
+    Ok(Media {
+        url_https: url_https.or(public),
+        url_http,
+        maintenance_iso: reader.optional("MAINTENANCE_ISO_URL", IMAGE, image)?,
+        esxi_installer: reader.optional("ESXI_INSTALLER_URL", IMAGE, image)?,
+    })
+}
+
+fn redfish(reader: &Reader) -> Result<Redfish, Error> {
+    let listed = |path: &Path| fs::read_dir(path).map(drop);
+    Ok(Redfish {
+        timeout: positive(reader, "REDFISH_TIMEOUT")?,
+        retries: reader
+            .value("REDFISH_RETRIES", "a number from 0 to 20", |text| within(text, 0, 20))?,
+        insecure: reader.value("REDFISH_INSECURE", "true or false", parsed)?,
+        profile_dir: reader.present("REDFISH_PROFILE_DIR", listed)?,
+    })
+}
+
+fn jobs(reader: &Reader) -> Result<Jobs, Error> {
+    let stuck_timeout = positive(reader, "JOB_STUCK_TIMEOUT")?;
+    let days =
+        |key| reader.value(key, "a number of days from 1 to 36500", |text| within(text, 1, 36_500));
+    let count = |key, expected, least| {
+        reader.value(key, expected, |text| within(text, least, 100_000).map(|it| it as usize))
+    };
+    Ok(Jobs {
+        workers: count("WORKER_CONCURRENCY", "a number from 0 to 100000", 0)?,
+        max_active: count("MAX_ACTIVE_JOBS", "a number from 1 to 100000", 1)?,
+        stuck_timeout,
+        budgets: budget::read(reader, stuck_timeout)?,
+        retention_days: days("JOB_RETENTION_DAYS")?,
+        history_days: days("JOB_HISTORY_DAYS")?,
+    })
+}
+
+fn access(reader: &Reader) -> Result<Access, Error> {
+    let name = |text: &str| (!text.contains([':', '\0'])).then(|| text.to_owned());
+    let secret = |text: &str| Some(Secret::new(text.to_owned()));
+    let basic = reader.pair(
+        ("BASIC_USER", reader.optional("BASIC_USER", "a name without a colon", name)?),
+        (
+            "BASIC_PASS_HASH",
+            reader.optional("BASIC_PASS_HASH", "an argon2id or bcrypt hash", hash)?,
+        ),
+    )?;
+    Ok(Access {
+        basic: basic.map(|(user, pass_hash)| Basic { user, pass_hash }),
+        webhook_secret: reader.optional("WEBHOOK_SECRET", "text", secret)?,
+    })
+}
+
+fn telemetry(reader: &Reader) -> Result<Telemetry, Error> {
+    let level = |text: &str| text.parse::<logs::Level>().is_ok().then(|| text.to_owned());
+    let format = |text: &str| match text {
+        "auto" => Some(logs::Format::Auto),
+        "json" => Some(logs::Format::Json),
+        "human" => Some(logs::Format::Human),
+        _ => None,
+    };
+    let endpoint = |text: &str| base(text, &["http", "https"]).map(|_| text.to_owned());
+    Ok(Telemetry {
+        log_level: reader.value("LOG_LEVEL", "a level such as info,shoal_redfish=debug", level)?,
+        log_format: reader.value("LOG_FORMAT", "auto, json or human", format)?,
+        otlp_endpoint: reader.optional(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "an http or https URL",
+            endpoint,
+        )?,
+    })
+}
+
+fn parsed<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn within(text: &str, least: u32, most: u32) -> Option<u32> {
+    parsed(text).filter(|number| (least..=most).contains(number))
+}
+
+/// The kernel gives every listener on port 0 a port of its own.
+fn same(one: SocketAddr, other: SocketAddr) -> bool {
+    one == other && one.port() != 0
+}
+
+fn positive(reader: &Reader, key: &str) -> Result<Duration, Error> {
+    let some = |text: &str| duration::parse(text).filter(|it| !it.is_zero());
+    reader.value(key, duration::EXPECTED, some)
+}
+
+fn networks(text: &str) -> Option<Vec<Network>> {
+    text.split(',').map(|part| part.trim().parse().ok()).collect()
+}
+
+/// The base of URLs: nothing but scheme, host, port and perhaps a path.
+fn base(text: &str, schemes: &[&str]) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    (schemes.contains(&url.scheme()) && url.has_host() && bare).then_some(url)
+}
+
+fn image(text: &str) -> Option<String> {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    let fits = match scheme {
+        Some("http" | "https") => base(text, &["http", "https"]).is_some(),
+        Some("file") => Url::parse(text).is_ok_and(|url| url.to_file_path().is_ok()),
+        Some(_) => false,
+        None => true,
+    };
+    fits.then(|| text.to_owned())
+}
+
+fn hash(text: &str) -> Option<Secret> {
+    let known = ["$argon2id$", "$2a$", "$2b$", "$2y$"];
+    known.iter().any(|prefix| text.starts_with(prefix)).then(|| Secret::new(text.to_owned()))
+}

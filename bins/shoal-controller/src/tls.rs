@@ -1,0 +1,236 @@
+//! The certificate this controller shows, and the trust others need for it. Machines and BMCs come
+//! without our certificates, so a long-lived local authority is what an operator installs once; the
+//! leaf behind it changes as often as it must.
+
+mod authority;
+mod leaf;
+mod names;
+mod store;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, ring as provider},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::settings::{Settings, TlsFiles};
+use authority::Authority;
+pub use names::Names;
+
+/// Why there is no certificate to show.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A file does not hold what its name says.
+    #[error("find a {what} in {}", path.display())]
+    Pem {
+        /// What was looked for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rustls_pki_types::pem::Error,
+    },
+    /// Certificate and key do not go together, or the key is of a kind we cannot use.
+    #[error("use certificate {} with its key", path.display())]
+    Pair {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: rustls::Error,
+    },
+    /// The authority's certificate is there and its key is not, so nothing can be issued under the
+    /// name that others trust already.
+    #[error("find the local authority's key {}: restore it, or remove its certificate to begin anew", path.display())]
+    AuthorityKey {
+        /// Where the key should be.
+        path: PathBuf,
+    },
+    /// The authority's certificate is none, or belongs to another key.
+    #[error("use the local authority's certificate {}: it does not belong to its key", path.display())]
+    AuthorityCertificate {
+        /// The certificate's file.
+        path: PathBuf,
+    },
+    /// A certificate could not be made.
+    #[error("issue a certificate")]
+    Issue(#[from] rcgen::Error),
+    /// The TLS library refused our parameters.
+    #[error("set up TLS")]
+    Config(#[source] rustls::Error),
+}
+
+/// What others need to trust this controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// A file with it.
+    pub file: PathBuf,
+    /// Its content: one or more certificates in PEM.
+    pub pem: String,
+    /// SHA-256 of its last certificate, the authority, in lower-case hexadecimal.
+    pub sha256: String,
+    /// Whether the authority was made just now, so that its fingerprint is worth telling.
+    pub created: bool,
+}
+
+/// The certificate in use, which can be exchanged while connections go on.
+pub struct Tls {
+    origin: Origin,
+    current: Arc<Current>,
+    config: Arc<ServerConfig>,
+    trust: Trust,
+}
+
+enum Origin {
+    Files(TlsFiles),
+    Local { authority: Box<Authority>, names: Names },
+}
+
+/// What new handshakes get. Connections under way keep what they were given.
+struct Current(ArcSwap<CertifiedKey>);
+
+impl Tls {
+    /// Loads the operator's certificate, or one of the local authority under the storage root, which
+    /// is made at the first start.
+    pub fn open(settings: &Settings, now: SystemTime) -> Result<Self, Error> {
+        let (origin, trust) = match &settings.http.tls_files {
+            Some(files) => (Origin::Files(files.clone()), trust_in(files)?),
+            None => {
+                let authority = Authority::open(&settings.storage.root.join("tls"), now)?;
+                let trust = authority.trust();
+                (
+                    Origin::Local { authority: Box::new(authority), names: Names::of(settings) },
+                    trust,
+                )
+            }
+        };
+        let current = Arc::new(Current(ArcSwap::new(Arc::new(origin.load(now)?))));
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(Error::Config)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { origin, current, config: Arc::new(config), trust })
+    }
+
+    /// For the listener; it follows every exchange of the certificate.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// What others need to trust this controller.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// SHA-256 of the leaf in use, in lower-case hexadecimal.
+    pub fn leaf_sha256(&self) -> String {
+        self.current.0.load().cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default()
+    }
+
+    /// Reads the operator's files again, or issues a new leaf if the present one is near its end.
+    /// Answers whether the certificate changed; after an error the old one stays in use.
+    pub fn refresh(&self, now: SystemTime) -> Result<bool, Error> {
+        let fresh = self.origin.load(now)?;
+        if fresh.cert == self.current.0.load().cert {
+            return Ok(false);
+        }
+        self.current.0.store(Arc::new(fresh));
+        Ok(true)
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("trust", &self.trust).finish_non_exhaustive()
+    }
+}
+
+impl Origin {
+    fn load(&self, now: SystemTime) -> Result<CertifiedKey, Error> {
+        match self {
+            Self::Files(files) => certified(&files.cert, &files.key),
+            Self::Local { authority, names } => leaf::open(authority, names, now),
+        }
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Current")
+    }
+}
+
+/// SHA-256 of a certificate, lower-case hexadecimal.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+    data_encoding::HEXLOWER.encode(digest.as_ref())
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(provider::default_provider())
+}
+
+/// A chain and its key, found to belong together.
+fn certified(cert: &Path, key: &Path) -> Result<CertifiedKey, Error> {
+    let chain = chain(cert)?;
+    let text = store::read(key)?;
+    let pem = |source| Error::Pem { what: "private key", path: key.to_owned(), source };
+    let private = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(pem)?;
+    let pair = |source| Error::Pair { path: cert.to_owned(), source };
+    CertifiedKey::from_der(chain, private, &provider()).map_err(pair)
+}
+
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let text = store::read(path)?;
+    let pem = |source| Error::Pem { what: "certificate", path: path.to_owned(), source };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let chain = chain.map_err(pem)?;
+    if chain.is_empty() {
+        return Err(pem(rustls_pki_types::pem::Error::NoItemsFound));
+    }
+    Ok(chain)
+}
+
+/// What the operator's chain asks others to trust: everything behind the leaf, or the leaf itself
+/// when it stands alone.
+fn trust_in(files: &TlsFiles) -> Result<Trust, Error> {
+    let chain = chain(&files.cert)?;
+    let behind = chain.get(1..).filter(|rest| !rest.is_empty()).unwrap_or(&chain);
+    Ok(Trust {
+        file: files.cert.clone(),
+        pem: behind.iter().map(|certificate| store::to_pem(certificate)).collect(),
+        sha256: behind.last().map(|certificate| fingerprint(certificate)).unwrap_or_default(),
+        created: false,
+    })
+}
+
+#[cfg(test)]
+mod tests;
