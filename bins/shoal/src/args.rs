@@ -29,7 +29,8 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Print tables for people, or the controller's JSON for programs
-    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table,
+          value_name = "FORM", help_heading = "Options")]
     pub(crate) output: Format,
     #[command(subcommand)]
     pub(crate) noun: Noun,

@@ -80,7 +80,8 @@ impl Client {
             None if access.base.scheme() == "http" => builder.tls_certs_only([]),
             None => builder,
         };
-        let http = builder.build().map_err(|source| failed(&url, source))?;
+        // All that can fail here is to load what the operating system trusts.
+        let http = builder.build().map_err(|_| tls_error(TlsFault::NoSystem))?;
         Ok(Self { http, access, pace })
     }
 

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::run::Context;
 use crate::screen::Screen;
+use crate::table::visible;
 use crate::watch::watch;
 
 pub(crate) async fn run(
@@ -79,7 +80,7 @@ fn acknowledge(answer: &Answer, line: &str, screen: &mut Screen<'_>) -> Result<E
     if screen.is_json() {
         screen.json(&answer.body)?;
     } else {
-        screen.line(line)?;
+        screen.line(&visible(line))?;
     }
     Ok(Exit::Done)
 }

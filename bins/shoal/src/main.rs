@@ -1,5 +1,7 @@
 //! Thin shell around the library: this process's surroundings in, exit code out.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -14,7 +16,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .context("failed to start the runtime")?;
     let (mut stdin, mut stdout, mut stderr) = (io::stdin(), io::stdout(), io::stderr());
     let mut surroundings = Surroundings {
-        environment: std::env::vars().collect(),
+        environment: environment(),
         stdout_is_terminal: stdout.is_terminal(),
         stderr_is_terminal: stderr.is_terminal(),
         stdin: &mut stdin,
@@ -28,6 +30,14 @@ fn main() -> anyhow::Result<ExitCode> {
     // A read from standard input may still block a thread; nothing waits for it.
     runtime.shutdown_background();
     Ok(exit.into())
+}
+
+/// What is no text cannot be a value of ours, and must not stop the program.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Asks on the terminal, without echo.

@@ -98,8 +98,10 @@ pub(crate) enum TlsFault {
     Expired,
     #[error("its certificate is not valid yet")]
     NotYetValid,
-    #[error("the --ca file holds no usable certificate")]
+    #[error("the file of the authority holds no usable certificate")]
     BadCa,
+    #[error("the operating system has no usable authorities")]
+    NoSystem,
     #[error("the handshake failed: {0}")]
     Handshake(String),
 }
@@ -107,7 +109,7 @@ pub(crate) enum TlsFault {
 impl TlsFault {
     pub(crate) fn next_step(&self) -> String {
         let step = match self {
-            Self::UnknownIssuer => {
+            Self::UnknownIssuer | Self::NoSystem => {
                 "pass the authority the controller made at its first start with --ca FILE, or pin its \
                  certificate with --pin SHA256"
             }
@@ -153,7 +155,9 @@ impl TlsFault {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::WrongName
             }
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            // A bad signature is what an authority of the same name but another key looks like, such as
+            // that of a controller that was set up anew.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             CertificateError::Other(OtherError(inner)) => match inner.downcast_ref::<Self>() {
                 Some(fault) => fault.clone(),
                 // The system verifier's own words for an authority that it does not know.

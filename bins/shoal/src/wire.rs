@@ -229,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    fn job(more: Value) -> Job {
+    fn job(more: &Value) -> Job {
         let mut value = json!({"job_id": "j", "server_serial": "S", "status": "provisioning"});
         let more = more.as_object().unwrap().clone();
         value.as_object_mut().unwrap().extend(more);
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_job_needs_three_members_and_tolerates_unknown_ones() {
-        let job = job(json!({"of_a_later_release": {"x": [1]}, "phase": null}));
+        let job = job(&json!({"of_a_later_release": {"x": [1]}, "phase": null}));
 
         assert_eq!(job.state(), "provisioning");
         assert_eq!(job.now(), "");
@@ -246,9 +246,9 @@ mod tests {
 
     #[test]
     fn the_line_about_a_job_prefers_its_failure_then_its_progress_then_what_it_waits_for() {
-        let failed = job(json!({"outcome": "failed", "failed_step": "workflow.partition",
+        let failed = job(&json!({"outcome": "failed", "failed_step": "workflow.partition",
             "message": "no such disk", "waiting_for": "x"}));
-        let running = job(json!({"waiting_for": "the maintenance OS to report",
+        let running = job(&json!({"waiting_for": "the maintenance OS to report",
             "progress": {"step": "workflow.image-linux", "percent": 40, "bytes": 3_145_728}}));
 
         assert_eq!(failed.state(), "provisioning (failed)");

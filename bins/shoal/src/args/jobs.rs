@@ -45,7 +45,7 @@ pub(crate) struct Create {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
     /// What becomes of the server when the job fails: it stays off, boots its disk, or is left alone
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) on_failure: Option<OnFailure>,
     /// Boot medium to use instead of the controller's own; its reads cannot be observed
     #[arg(long, value_name = "URL")]

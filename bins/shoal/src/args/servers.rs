@@ -11,7 +11,7 @@ use crate::tls::Pin;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServersVerb {
     /// Make a server known, with the way to its BMC
-    Add(Add),
+    Add(Box<Add>),
     /// List servers
     List,
     /// Show one server

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::recipe_file::{self, Checked};
 use crate::run::Context;
 use crate::screen::Screen;
-use crate::table::outline;
+use crate::table::{outline, visible};
 use crate::watch::watch;
 
 pub(super) async fn create(
@@ -58,7 +58,7 @@ pub(super) async fn create(
         screen.json(&answer.body)?;
     } else if !screen.is_json() {
         let Accepted { job_id, status, server_serial } = &job;
-        screen.line(&format!("job {job_id} on {server_serial}: {status}"))?;
+        screen.line(&visible(&format!("job {job_id} on {server_serial}: {status}")))?;
     }
     if create.watch {
         return watch(client, &[job.job_id], screen).await;

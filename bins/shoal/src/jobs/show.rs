@@ -75,7 +75,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("repeats job", job.retry_of.clone()),
         ("warnings", (!job.warnings.is_empty()).then(|| job.warnings.join(", "))),
         ("created", moment(job.created_at)),
-        ("got on", moment(job.progressed_at)),
+        ("progressed", moment(job.progressed_at)),
         ("changed", moment(job.updated_at)),
         ("deadline", moment(job.deadline)),
         ("trace", job.trace_id.clone()),

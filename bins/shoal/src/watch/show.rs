@@ -13,7 +13,7 @@ pub(crate) struct Show {
     manner: Manner,
     /// Which jobs were last told to be held.
     held: Vec<bool>,
-    /// Which jobs were last told to be without a stream.
+    /// Which jobs' streams were told to be lost, with no event since.
     lost: Vec<bool>,
     several: bool,
 }
@@ -40,9 +40,6 @@ impl Show {
     pub(crate) fn update(&mut self, update: &Update, screen: &mut Screen<'_>) -> Result<(), Error> {
         match &update.news {
             News::State(job) => {
-                if let Some(lost) = self.lost.get_mut(update.index) {
-                    *lost = false;
-                }
                 if let Manner::Bars { bars, .. } = &self.manner
                     && let Some(bar) = bars.get(update.index)
                 {
@@ -50,7 +47,12 @@ impl Show {
                 }
                 self.mention_hold(update.index, job, screen)
             }
-            News::Event(event) => self.event(event, screen),
+            News::Event(event) => {
+                if let Some(lost) = self.lost.get_mut(update.index) {
+                    *lost = false;
+                }
+                self.event(event, screen)
+            }
             News::Lost => match self.lost.get_mut(update.index) {
                 Some(lost) if !*lost => {
                     *lost = true;
@@ -165,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn job(more: Value) -> Job {
+    fn job(more: &Value) -> Job {
         let mut value = json!({"job_id": "j", "server_serial": "S", "status": "provisioning"});
         value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(value).unwrap()
@@ -173,9 +175,9 @@ mod tests {
 
     #[test]
     fn a_bar_shows_the_step_the_machine_is_in_and_is_full_at_the_end() {
-        let running = job(json!({"phase": "await_report", "waiting_for": "a report",
+        let running = job(&json!({"phase": "await_report", "waiting_for": "a report",
             "progress": {"step": "workflow.image-linux", "percent": 40}}));
-        let complete = job(json!({"status": "complete", "phase": "complete",
+        let complete = job(&json!({"status": "complete", "phase": "complete",
             "outcome": "succeeded"}));
 
         assert_eq!(position(&running), 40);

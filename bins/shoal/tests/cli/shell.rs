@@ -89,7 +89,7 @@ impl Shell {
             stdout: &mut out,
             stderr: &mut err,
             stdout_is_terminal: self.terminal,
-            stderr_is_terminal: false,
+            stderr_is_terminal: self.terminal,
             prompt: &|_| Ok(PASSWORD.to_owned()),
             now: "2025-11-05T12:00:00Z".parse().unwrap(),
             pace: Pace {

@@ -56,18 +56,20 @@ impl Reply {
 
     /// A stream of events that the controller ends.
     pub(crate) fn events(events: &[Value]) -> Self {
-        let text: String =
-            events.iter().map(|event| format!("id: {}\ndata: {event}\n\n", event["id"])).collect();
-        Self::text(200, "text/event-stream", &format!(": keep-alive\n\n{text}"))
+        let start = ": keep-alive\n\n".to_owned();
+        let body = events
+            .iter()
+            .fold(start, |body, event| format!("{body}id: {}\ndata: {event}\n\n", event["id"]));
+        Self::text(200, "text/event-stream", &body)
     }
 
     pub(crate) fn empty(status: u16) -> Self {
         Self { status, headers: String::new(), body: String::new(), lost: false, cut: false }
     }
 
-    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push_str(&format!("{name}: {value}\r\n"));
-        self
+    pub(crate) fn with_header(self, name: &str, value: &str) -> Self {
+        let headers = format!("{}{name}: {value}\r\n", self.headers);
+        Self { headers, ..self }
     }
 
     pub(crate) fn lost() -> Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
@@ -20,15 +20,20 @@ struct Tls {
 
 /// An authority and a leaf of it for `name`.
 fn tls(name: &str) -> Tls {
+    tls_of("Shoal CA", name)
+}
+
+fn tls_of(authority: &str, name: &str) -> Tls {
     let ca_key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, authority);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = params.self_signed(&ca_key).unwrap();
     let issuer = Issuer::new(params, ca_key);
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, leaf.der());
-    let pin = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let pin = digest.as_ref().iter().fold(String::new(), |pin, byte| format!("{pin}{byte:02x}"));
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -65,14 +70,16 @@ fn the_right_authority_and_the_right_pin_are_trusted() {
 
 #[test]
 fn an_unknown_authority_is_refused_with_the_way_to_trust_it() {
-    let (here, elsewhere) = (tls("127.0.0.1"), tls("127.0.0.1"));
-    let stand_in = stand_in(&here);
+    let stand_in = stand_in(&tls("127.0.0.1"));
     let shell = Shell::at(&stand_in);
-    let wrong = shell.file("ca.pem", &elsewhere.ca_pem);
+    // The first has the right name: a controller that was set up anew.
+    let runs = [tls("x"), tls_of("Other CA", "x")].map(|elsewhere| {
+        let wrong = shell.file("ca.pem", &elsewhere.ca_pem);
+        shell.run(&format!("--ca {} servers list", text(&wrong))).shown()
+    });
 
-    let ran = shell.run(&format!("--ca {} servers list", text(&wrong)));
-
-    insta::assert_snapshot!(ran.shown());
+    assert_eq!(runs[0], runs[1]);
+    insta::assert_snapshot!(runs[0]);
     assert!(stand_in.requests().is_empty());
 }
 
@@ -83,6 +90,7 @@ fn the_systems_authorities_do_not_know_the_controllers_own() {
     let ran = Shell::at(&stand_in).run("servers list");
 
     assert_eq!((ran.exit, stand_in.requests().len()), (Exit::Unreachable, 0), "{}", ran.err);
+    assert!(ran.err.contains("next step: pass the authority"), "{}", ran.err);
 }
 
 #[test]

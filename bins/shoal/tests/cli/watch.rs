@@ -128,6 +128,20 @@ fn a_held_job_is_mentioned_once_with_how_to_answer() {
 }
 
 #[test]
+fn on_a_terminal_only_the_end_stays_on_the_screen() {
+    let stand_in = StandIn::new([
+        (JOB_ROUTE, vec![running(), complete("succeeded")]),
+        (EVENTS_ROUTE, vec![Reply::events(&[event(1, "claimed")]), Reply::empty(204)]),
+    ]);
+    let shell = Shell { terminal: true, ..Shell::at(&stand_in) };
+
+    let ran = shell.run(&format!("jobs watch {JOB}"));
+
+    assert_eq!(ran.out, format!("job {JOB} on SRV-1 \u{1b}[32msucceeded\u{1b}[0m\n"));
+    assert_eq!((ran.exit, ran.err.as_str()), (Exit::Done, ""));
+}
+
+#[test]
 fn a_stream_that_stays_silent_is_given_up() {
     let stand_in =
         StandIn::new([(JOB_ROUTE, vec![running()]), (EVENTS_ROUTE, vec![Reply::lost()])]);
