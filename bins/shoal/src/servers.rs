@@ -105,7 +105,7 @@ fn body(add: &Add, password: &Secret) -> Result<Value, Error> {
 /// How the controller is to recognise the BMC; the command line has exactly one of the three.
 fn tls_policy(add: &Add) -> Result<Value, Error> {
     if let Some(pin) = &add.pin {
-        return Ok(json!({ "pin": { "sha256": pin.to_string() } }));
+        return Ok(json!({ "policy": "pin", "sha256": pin.to_string() }));
     }
     if let Some(path) = &add.ca {
         let pem = read(path)?;
@@ -113,9 +113,9 @@ fn tls_policy(add: &Add) -> Result<Value, Error> {
             what: path.display().to_string(),
             why: "it holds no usable certificate",
         })?;
-        return Ok(json!({ "ca": { "pem": pem } }));
+        return Ok(json!({ "policy": "ca", "pem": pem }));
     }
-    Ok(json!({ "insecure": { "reason": add.reason } }))
+    Ok(json!({ "policy": "insecure", "reason": add.reason }))
 }
 
 async fn list(client: &Client, screen: &mut Screen<'_>) -> Result<Exit, Error> {

@@ -33,7 +33,7 @@ pub(crate) struct Job {
     #[serde(default)]
     pub(crate) progress: Option<Progress>,
     #[serde(default)]
-    pub(crate) queue: Option<Place>,
+    pub(crate) position: Option<u64>,
     #[serde(default)]
     pub(crate) stuck: bool,
     #[serde(default)]
@@ -54,13 +54,6 @@ pub(crate) struct Job {
     pub(crate) updated_at: Option<Timestamp>,
     #[serde(default)]
     pub(crate) progressed_at: Option<Timestamp>,
-}
-
-/// Where a queued job stands.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Place {
-    /// 1 is next.
-    pub(crate) position: u64,
 }
 
 /// What the machine last said about its own progress.
@@ -112,9 +105,7 @@ impl Job {
         if self.stuck {
             parts.push("stuck".to_owned());
         }
-        parts.extend(
-            self.queue.as_ref().map(|queue| format!("number {} in the queue", queue.position)),
-        );
+        parts.extend(self.position.map(|position| format!("number {position} in the queue")));
         parts.extend(self.progress.as_ref().and_then(Progress::text));
         if let Some(waiting) = &self.waiting_for {
             parts.push(format!("waits for {waiting}"));
@@ -140,27 +131,26 @@ pub(crate) struct Event {
     pub(crate) id: i64,
     pub(crate) job_id: String,
     pub(crate) at: Timestamp,
-    pub(crate) name: String,
-    /// Depends on the name.
+    pub(crate) kind: String,
+    /// Depends on the kind.
     #[serde(default)]
     pub(crate) detail: Map<String, Value>,
 }
 
 impl Event {
-    /// Name and details on one line.
+    /// Kind and details on one line.
     pub(crate) fn text(&self) -> String {
         let detail = self.detail.iter().map(|(name, value)| match value {
             Value::String(plain) if !plain.contains([' ', '"']) => format!("{name}={plain}"),
             value => format!("{name}={value}"),
         });
-        std::iter::once(self.name.clone()).chain(detail).collect::<Vec<_>>().join(" ")
+        std::iter::once(self.kind.clone()).chain(detail).collect::<Vec<_>>().join(" ")
     }
 }
 
 /// A server.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Server {
-    #[serde(rename = "server_serial")]
     pub(crate) serial: String,
     #[serde(default)]
     pub(crate) bmc_address: Option<String>,
@@ -246,11 +236,14 @@ mod tests {
 
     #[test]
     fn the_line_about_a_job_prefers_its_failure_then_its_progress_then_what_it_waits_for() {
+        let queued = job(&json!({"status": "queued", "position": 3, "stuck": false,
+            "waiting_for": "a free worker"}));
         let failed = job(&json!({"outcome": "failed", "failed_step": "workflow.partition",
             "message": "no such disk", "waiting_for": "x"}));
         let running = job(&json!({"waiting_for": "the maintenance OS to report",
             "progress": {"step": "workflow.image-linux", "percent": 40, "bytes": 3_145_728}}));
 
+        assert_eq!(queued.now(), "number 3 in the queue; waits for a free worker");
         assert_eq!(failed.state(), "provisioning (failed)");
         assert_eq!(failed.now(), "workflow.partition: no such disk");
         assert_eq!(
@@ -261,7 +254,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_whatever_it_carries() {
-        let event: Event = serde_json::from_value(json!({"id": 7, "job_id": "j", "name": "phase",
+        let event: Event = serde_json::from_value(json!({"id": 7, "job_id": "j", "kind": "phase",
             "at": "2025-11-05T10:00:00.000Z", "of_a_later_release": 1,
             "detail": {"from": "queued", "note": "two words", "tries": 3}}))
         .unwrap();

@@ -66,7 +66,7 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("failed step", job.failed_step.clone()),
         ("message", job.message.clone()),
         ("waits for", job.waiting_for.clone()),
-        ("queue", job.queue.as_ref().map(|queue| format!("number {}", queue.position))),
+        ("queue", job.position.map(|position| format!("number {position}"))),
         ("progress", job.progress.as_ref().and_then(Progress::text)),
         ("target", job.task_target.clone()),
         ("attempt", job.attempt.map(|attempt| attempt.to_string())),

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn an_event_of_unknown_form_is_shown_rather_than_lost() {
         let odd = json!({"of_a_later_release": true});
-        let known = json!({"id": 3, "at": "2025-11-05T10:00:00.123Z", "name": "claimed",
+        let known = json!({"id": 3, "at": "2025-11-05T10:00:00.123Z", "kind": "claimed",
             "job_id": "j"});
 
         assert_eq!(event_line(&odd, false), r#"{"of_a_later_release":true}"#);

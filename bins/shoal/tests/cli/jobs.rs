@@ -186,10 +186,10 @@ fn show_tells_where_a_job_is_and_lists_all_of_its_events() {
         "evidence": {"counts": true, "milestones": {"opened": "2025-11-05T11:02:00.000Z"}},
         "media_plan": {"class": "two_cd", "boot_slot": "CD1", "task_slot": "CD2"},
         "medium": {"bytes": 4_718_592, "sha256": "ab"}, "fault": null, "warnings": ["media_left"],
-        "trace_id": "0af7651916cd43dd8448eb211c80319c", "queue": null,
+        "trace_id": "0af7651916cd43dd8448eb211c80319c", "position": null,
         "recipe": {"task_target": "install-linux.target", "user_data": {"bytes": 16, "sha256": "cd"}}}));
-    let event = |id: i64, name: &str, detail: Value| {
-        json!({"id": id, "job_id": JOB, "at": "2025-11-05T11:00:00.5Z", "name": name,
+    let event = |id: i64, kind: &str, detail: Value| {
+        json!({"id": id, "job_id": JOB, "at": "2025-11-05T11:00:00.5Z", "kind": kind,
             "detail": detail})
     };
     let first = json!({"events": [event(3, "claimed", json!({}))], "next": 3});

@@ -7,7 +7,7 @@ use crate::shell::{PASSWORD, Shell, text};
 use crate::stand_in::{Reply, StandIn};
 
 fn server(more: &Value) -> Value {
-    let mut server = json!({"server_serial": "SRV-1", "bmc_address": "https://10.0.0.7",
+    let mut server = json!({"serial": "SRV-1", "bmc_address": "https://10.0.0.7",
         "labels": {"rack": "7"}, "quarantine": null,
         "hardware": {"vendor": "Example", "model": "X1", "serial": "S1"},
         "created_at": "2025-11-01T12:00:00.000Z", "updated_at": "2025-11-05T11:00:00.000Z"});
@@ -44,7 +44,7 @@ fn add_sends_the_whole_record_with_the_password_from_a_file() {
         stand_in.requests()[1].json(),
         json!({"bmc_address": "https://10.0.0.7",
             "credentials": {"user": "root", "password": PASSWORD},
-            "tls": {"pin": {"sha256": "ab".repeat(32)}}, "labels": {"rack": "7"},
+            "tls": {"policy": "pin", "sha256": "ab".repeat(32)}, "labels": {"rack": "7"},
             "media_scheme": "http", "media_host": "10.0.0.1", "allow_plain_media": true,
             "vendor_hint": "idrac", "quarantine": "burn-in"})
     );
@@ -60,7 +60,7 @@ fn add_asks_for_the_password_and_takes_insecurity_only_with_a_reason() {
 
     assert_eq!(ran.exit, Exit::Done);
     let body = stand_in.requests()[1].json();
-    assert_eq!(body["tls"], json!({"insecure": {"reason": "lab"}}));
+    assert_eq!(body["tls"], json!({"policy": "insecure", "reason": "lab"}));
     assert_eq!(body["credentials"]["password"], PASSWORD);
     for incomplete in ["", " --insecure", " --reason lab", " --insecure --reason x --pin ab"] {
         assert_eq!(shell.run(&format!("{line}{incomplete}")).exit, Exit::Usage, "{incomplete}");
@@ -98,10 +98,10 @@ fn a_ca_file_without_a_certificate_is_refused_before_anything_is_sent() {
 
 #[test]
 fn list_and_show_print_what_the_controller_knows() {
-    let second = server(&json!({"server_serial": "SRV-22", "hardware": null, "labels": {},
+    let second = server(&json!({"serial": "SRV-22", "hardware": null, "labels": {},
         "quarantine": "fan\u{1b}[31m broken"}));
     let page = json!({"servers": [server(&json!({})), second], "next": null});
-    let one = server(&json!({"has_credentials": true, "tls": {"pin": {"sha256": "ab"}},
+    let one = server(&json!({"has_credentials": true, "tls": {"policy": "pin", "sha256": "ab"},
         "residue": ["CD1"], "active_job": null}));
     let stand_in = StandIn::new([
         ("GET /api/v1/servers", vec![Reply::json(200, &page)]),

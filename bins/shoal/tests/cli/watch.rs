@@ -26,8 +26,8 @@ fn complete(outcome: &str) -> Reply {
     job(JOB, "complete", Some(outcome))
 }
 
-fn event(id: i64, name: &str) -> Value {
-    json!({"id": id, "job_id": JOB, "at": "2025-11-05T11:00:00.000Z", "name": name, "detail": {}})
+fn event(id: i64, kind: &str) -> Value {
+    json!({"id": id, "job_id": JOB, "at": "2025-11-05T11:00:00.000Z", "kind": kind, "detail": {}})
 }
 
 fn resumed_after(stand_in: &StandIn) -> Vec<String> {
