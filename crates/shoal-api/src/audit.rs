@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{MatchedPath, RawPathParams, Request, State},
+    extract::{MatchedPath, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     middleware::Next,
     response::Response,
 };
@@ -26,7 +26,7 @@ pub(crate) struct Kept;
 
 pub(crate) async fn keep(
     State(shared): State<Arc<Shared>>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -37,7 +37,9 @@ pub(crate) async fn keep(
     let action = format!("{} {route}", request.method());
     let actor = request.extensions().get::<Caller>().map(|caller| caller.name.clone());
     // The path is a stranger's text until a handler has parsed it.
-    let target = params.iter().next().map(|(_, value)| value.chars().take(64).collect::<String>());
+    let target =
+        params.as_ref().map_or(Some("?"), |params| params.iter().next().map(|(_, text)| text));
+    let target = target.unwrap_or_default().chars().take(64).collect();
     let response = next.run(request).await;
     if response.extensions().get::<Kept>().is_some() {
         return response;
@@ -49,7 +51,7 @@ pub(crate) async fn keep(
     let entry = AuditEntry {
         actor: actor.unwrap_or_default(),
         action,
-        target: target.unwrap_or_default(),
+        target,
         detail: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
         ok: status.is_success(),
     };

@@ -48,6 +48,7 @@ mod health;
 mod job;
 mod media;
 mod observe;
+mod param;
 mod planner;
 mod query;
 mod server;

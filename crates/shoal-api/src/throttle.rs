@@ -66,7 +66,7 @@ mod tests {
 
     fn throttle(burst: u32) -> Throttle<u32> {
         let burst = NonZeroU32::new(burst).unwrap();
-        Throttle::new(Rate { burst, every: Duration::from_secs(3600) })
+        Throttle::new(Rate { burst, every: Duration::from_hours(1) })
     }
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
         let throttle = throttle(2);
         assert_eq!(throttle.check(&1), Ok(()));
         assert_eq!(throttle.check(&1), Ok(()));
-        assert!(throttle.check(&1).unwrap_err() > Duration::from_secs(60));
+        assert!(throttle.check(&1).unwrap_err() > Duration::from_mins(1));
         assert_eq!(throttle.check(&2), Ok(()));
     }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{Extensions, HeaderMap, HeaderValue};
@@ -22,11 +22,12 @@ use crate::{
     auth,
     body::{self, Bounds},
     error::{Code, Detail, Error},
+    param::Named,
 };
 
 pub(crate) async fn receive(
     State(shared): State<Arc<Shared>>,
-    Path(serial): Path<String>,
+    Named(serial): Named,
     extensions: Extensions,
     headers: HeaderMap,
     body: Body,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri, header};
@@ -20,6 +20,7 @@ use crate::{
     api::Shared,
     error::{Detail, Error},
     job,
+    param::Named,
     query::Query,
     timestamp::At,
 };
@@ -32,14 +33,15 @@ pub(crate) struct EventView {
     id: i64,
     job_id: JobId,
     at: At,
-    name: String,
+    /// What happened.
+    kind: String,
     detail: BTreeMap<String, String>,
 }
 
 impl From<StoredEvent> for EventView {
     fn from(event: StoredEvent) -> Self {
         let StoredEvent { id, job, at, name, detail, .. } = event;
-        Self { id, job_id: job, at: At(at), name, detail }
+        Self { id, job_id: job, at: At(at), kind: name, detail }
     }
 }
 
@@ -58,7 +60,7 @@ pub(crate) async fn last(shared: &Shared, job: JobId, limit: u32) -> Result<Vec<
 
 pub(crate) async fn of_job(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
@@ -19,12 +19,13 @@ use crate::{
     body::{self, Bounds},
     document::Document,
     error::{Code, Error},
+    param::Named,
     planner::JobRequest,
 };
 
 pub(crate) async fn cancel(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
@@ -33,7 +34,7 @@ pub(crate) async fn cancel(
 
 pub(crate) async fn fail(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
@@ -42,7 +43,7 @@ pub(crate) async fn fail(
 
 pub(crate) async fn decide(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    Named(id): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
@@ -57,7 +58,7 @@ pub(crate) async fn decide(
 pub(crate) async fn requeue(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Named(id): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {

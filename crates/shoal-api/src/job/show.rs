@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use data_encoding::HEXLOWER;
@@ -14,13 +14,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shoal_core::{JobId, Status};
 use shoal_recipe::Recipe;
-use shoal_store::Record;
+use shoal_store::{Place, Record};
 
 use super::{find, view::Full};
 use crate::{
     api::Shared,
     error::{Code, Error},
     event::{self, EventView},
+    param::Named,
 };
 
 /// Events shown with the job; the rest are a call of their own.
@@ -30,8 +31,10 @@ const EVENTS_SHOWN: u32 = 50;
 struct Shown<'a> {
     #[serde(flatten)]
     job: Full<'a>,
-    /// Where a queued job stands.
-    queue: Option<QueueView>,
+    /// Where a queued job stands; 1 is next.
+    position: Option<u64>,
+    /// Jobs that hold a worker's place while it is queued.
+    ahead_active: Option<u64>,
     recipe: Value,
     recipe_bytes: u64,
     recipe_sha256: &'a str,
@@ -39,22 +42,16 @@ struct Shown<'a> {
     events: Vec<EventView>,
 }
 
-#[derive(Serialize)]
-struct QueueView {
-    /// 1 is next.
-    position: u64,
-    /// Jobs that hold a worker's place now.
-    ahead_active: u64,
-}
-
 pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Error> {
     let record = find(&shared, &id).await?;
     let id = record.job.id();
+    let place = place(&shared, &record).await?;
     let shown = Shown {
-        queue: queue(&shared, &record).await?,
+        position: place.map(|place| place.position),
+        ahead_active: place.map(|place| place.ahead_active),
         recipe: without_secrets(&recipe(&shared, id).await?),
         recipe_bytes: record.recipe_bytes,
         recipe_sha256: &record.recipe_sha256,
@@ -64,12 +61,11 @@ pub(crate) async fn show(
     Ok(Json(shown).into_response())
 }
 
-async fn queue(shared: &Shared, record: &Record) -> Result<Option<QueueView>, Error> {
+async fn place(shared: &Shared, record: &Record) -> Result<Option<Place>, Error> {
     if record.job.status() != Status::Queued {
         return Ok(None);
     }
-    let place = shared.store().queue(record.job.id()).await.map_err(Error::store)?;
-    Ok(place.map(|place| QueueView { position: place.position, ahead_active: place.ahead_active }))
+    shared.store().queue(record.job.id()).await.map_err(Error::store)
 }
 
 /// The recipe as it was admitted.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shoal_core::{
-    Budgets, Fault, InstallerEnd, Job, JobId, MediaPlan, OnFailure, Phase, Plan, ServerSerial,
-    Status, StepKey, Time, Workflow,
+    Budgets, Fault, InstallerEnd, Job, JobId, MediaClass, MediaPlan, OnFailure, Phase, Plan,
+    ServerSerial, Status, StepKey, Time, Workflow,
 };
 use shoal_store::{Record, ServerRecord};
 
@@ -43,7 +43,7 @@ pub(super) struct Preview<'a> {
     plan: PlanView<'a>,
     budgets: &'a Budgets,
     /// Not known before the BMC is looked at.
-    media_plan: Option<&'a MediaPlan>,
+    media_plan: Option<MediaView<'a>>,
     notes: Vec<String>,
     warnings: &'a [Warning],
 }
@@ -62,6 +62,28 @@ impl<'a> Preview<'a> {
             media_plan: None,
             notes,
             warnings: &planned.warnings,
+        }
+    }
+}
+
+/// How both media get into the BMC.
+#[derive(Serialize)]
+struct MediaView<'a> {
+    class: MediaClass,
+    boot_slot: &'a str,
+    task_slot: Option<&'a str>,
+    prefetches: bool,
+    notes: &'a [String],
+}
+
+impl<'a> MediaView<'a> {
+    fn of(plan: &'a MediaPlan) -> Self {
+        Self {
+            class: plan.class,
+            boot_slot: &plan.boot_slot,
+            task_slot: plan.task_slot.as_deref(),
+            prefetches: plan.prefetches,
+            notes: &plan.notes,
         }
     }
 }
@@ -159,7 +181,7 @@ pub(super) struct Full<'a> {
     progress: ProgressView<'a>,
     plan: PlanView<'a>,
     budgets: &'a Budgets,
-    media_plan: Option<&'a MediaPlan>,
+    media_plan: Option<MediaView<'a>>,
     medium: Option<MediumView<'a>>,
     lineage: JobId,
     trace_id: Option<&'a str>,
@@ -215,7 +237,7 @@ impl<'a> Full<'a> {
             progress: ProgressView::of(job),
             plan: PlanView::of(job.plan(), record.boot_url.as_deref()),
             budgets: &job.plan().budgets,
-            media_plan: job.media(),
+            media_plan: job.media().map(MediaView::of),
             medium: job.medium().map(|(bytes, sha256)| MediumView { bytes, sha256 }),
             lineage: record.lineage,
             trace_id: record.traceparent.as_deref().and_then(|text| text.split('-').nth(1)),

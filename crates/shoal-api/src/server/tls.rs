@@ -1,0 +1,58 @@
+//! How a BMC proves who it is, as callers write it: one object whose `policy` says which of the three.
+
+use serde::{Deserialize, Serialize};
+use shoal_store::TlsPolicy;
+
+/// The wire form of [`TlsPolicy`].
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Tls {
+    Ca { pem: String },
+    Pin { sha256: String },
+    Insecure { reason: String },
+}
+
+/// Longest reason.
+const REASON_MAX: usize = 1024;
+
+impl Tls {
+    /// What is wrong with it, if anything; completes "tls ...".
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        let (fine, problem) = match self {
+            Self::Ca { pem } => {
+                (pem.contains("-----BEGIN CERTIFICATE-----"), "must hold certificates in PEM")
+            }
+            Self::Pin { sha256 } => (
+                sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit()),
+                "must be the certificate's SHA-256 in 64 hex digits",
+            ),
+            Self::Insecure { reason } => (
+                !reason.trim().is_empty()
+                    && reason.len() <= REASON_MAX
+                    && !reason.chars().any(char::is_control),
+                "must say in at most 1024 bytes why the BMC's identity need not be checked",
+            ),
+        };
+        (!fine).then_some(problem)
+    }
+}
+
+impl From<TlsPolicy> for Tls {
+    fn from(policy: TlsPolicy) -> Self {
+        match policy {
+            TlsPolicy::Ca { pem } => Self::Ca { pem },
+            TlsPolicy::Pin { sha256 } => Self::Pin { sha256 },
+            TlsPolicy::Insecure { reason } => Self::Insecure { reason },
+        }
+    }
+}
+
+impl From<Tls> for TlsPolicy {
+    fn from(tls: Tls) -> Self {
+        match tls {
+            Tls::Ca { pem } => Self::Ca { pem },
+            Tls::Pin { sha256 } => Self::Pin { sha256: sha256.to_ascii_lowercase() },
+            Tls::Insecure { reason } => Self::Insecure { reason },
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Servers as callers see them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shoal_core::{JobId, ServerSerial};
+use shoal_store::{Hardware, Scheme, ServerRecord};
+
+use super::tls::Tls;
+use crate::timestamp::At;
+
+/// One server alone.
+#[derive(Serialize)]
+pub(super) struct View<'a> {
+    serial: &'a ServerSerial,
+    bmc_address: &'a str,
+    /// Whether credentials are stored; they never come back.
+    has_credentials: bool,
+    vendor_hint: Option<&'a str>,
+    tls: Tls,
+    media_scheme: Option<Scheme>,
+    allow_plain_media: bool,
+    media_host: Option<&'a str>,
+    labels: &'a BTreeMap<String, String>,
+    quarantine: Option<&'a str>,
+    hardware: Option<&'a Hardware>,
+    hands_off_until: Option<At>,
+    residue: &'a [String],
+    active_job: Option<JobId>,
+    created_at: At,
+    updated_at: At,
+}
+
+/// One server in a list.
+#[derive(Serialize)]
+pub(super) struct Listed<'a> {
+    serial: &'a ServerSerial,
+    bmc_address: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    quarantine: Option<&'a str>,
+    hardware: Option<&'a Hardware>,
+    created_at: At,
+    updated_at: At,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(
+        record: &'a ServerRecord,
+        has_credentials: bool,
+        active_job: Option<JobId>,
+    ) -> Self {
+        let server = &record.server;
+        Self {
+            serial: &server.serial,
+            bmc_address: &server.bmc_address,
+            has_credentials,
+            vendor_hint: server.vendor_hint.as_deref(),
+            tls: server.tls.clone().into(),
+            media_scheme: server.media_scheme,
+            allow_plain_media: server.allow_plain_media,
+            media_host: server.media_host.as_deref(),
+            labels: &server.labels,
+            quarantine: server.quarantine.as_deref(),
+            hardware: record.hardware.as_ref(),
+            hands_off_until: record.hands_off_until.map(At),
+            residue: &record.residue,
+            active_job,
+            created_at: At(record.created_at),
+            updated_at: At(record.updated_at),
+        }
+    }
+}
+
+impl<'a> Listed<'a> {
+    pub(super) fn of(record: &'a ServerRecord) -> Self {
+        Self {
+            serial: &record.server.serial,
+            bmc_address: &record.server.bmc_address,
+            labels: &record.server.labels,
+            quarantine: record.server.quarantine.as_deref(),
+            hardware: record.hardware.as_ref(),
+            created_at: At(record.created_at),
+            updated_at: At(record.updated_at),
+        }
+    }
+}

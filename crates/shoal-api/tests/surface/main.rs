@@ -1,0 +1,17 @@
+//! The routers driven in process on a real store: what callers see, row by row.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod auth;
+mod events;
+mod harness;
+mod health;
+mod input;
+mod jobs;
+mod operate;
+mod servers;
+mod webhook;
