@@ -94,9 +94,13 @@ impl Error {
             | Self::Tls { .. }
             | Self::Unanswered { .. }
             | Self::StreamLost { .. } => Exit::Unreachable,
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
             Self::BadAnswer { .. } | Self::Output(_) => Exit::Internal,
         }
+    }
+
+    /// Whether whoever read the output has gone, as `head` does; nobody wants to be told.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// What the operator can do next, as one sentence without full stop.
@@ -160,4 +164,18 @@ fn refused(status: u16, refusal: &Refusal) -> Option<String> {
         _ => return None,
     };
     Some(step.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_left_is_no_success_and_is_not_lamented() {
+        let closed = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        let full = Error::from(io::Error::from(io::ErrorKind::StorageFull));
+
+        assert_eq!((closed.exit(), closed.is_closed_pipe()), (Exit::Internal, true));
+        assert_eq!((full.exit(), full.is_closed_pipe()), (Exit::Internal, false));
+    }
 }

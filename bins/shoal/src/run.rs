@@ -85,11 +85,10 @@ pub async fn run(
         Noun::Version => version(&mut screen),
     };
     done.unwrap_or_else(|error| {
-        let exit = error.exit();
-        if exit != Exit::Done {
+        if !error.is_closed_pipe() {
             screen.error(&error);
         }
-        exit
+        error.exit()
     })
 }
 
