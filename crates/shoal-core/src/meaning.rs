@@ -20,7 +20,7 @@ impl Phase {
             }
             Self::PowerOff => "The machine is switched off, and off is read back.",
             Self::ClearMedia => {
-                "Both slots are emptied, and so is every slot an earlier job left filled."
+                "The slots are emptied, and so is every slot an earlier job left filled."
             }
             Self::InsertTask => {
                 "The task medium goes into its slot. Left out where one slot carries both media."
@@ -46,13 +46,13 @@ impl Phase {
                 "The machine reported how its install ended. It gets a moment to finish writing before power is cut."
             }
             Self::CleanPower => "The machine is switched off at the end.",
-            Self::CleanMedia => "Both slots are emptied, and empty is read back.",
+            Self::CleanMedia => "The slots are emptied, and empty is read back.",
             Self::CleanOverride => "A one-time boot setting that is still armed is taken back.",
             Self::Deliver { .. } => {
                 "The machine is switched on from its own disk. The intent is stored before the command is sent, as at the start."
             }
             Self::Held { .. } => {
-                "The job waits for an operator to decide: go on, failed or succeeded. Power is left as it is."
+                "The job waits for an operator to decide: go on, failed or succeeded. Power is left as it is; a machine that boots the installer again and again loses its media."
             }
             Self::Complete => {
                 "Nothing is left to do. What cleanup could not finish is listed in the job's warnings."

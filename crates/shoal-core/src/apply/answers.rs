@@ -50,10 +50,12 @@ impl Draft {
         let step = fault.step.unwrap_or_else(|| command.step());
         let fault = fault.clone().at(step);
         let cleaning = self.job.outcome.is_some();
+        let held = matches!(self.job.position, Phase::Held { .. });
         match fault.class {
             FaultClass::Transient { .. } => self.retry(&fault),
             // An operator may mend it while cleanup still has time; the deadline ends the wait.
-            FaultClass::Operator if cleaning => self.retry(&fault),
+            // A held job waits for an operator as it is.
+            FaultClass::Operator if cleaning || held => self.retry(&fault),
             FaultClass::Operator => {
                 self.job.fault = Some(fault);
                 self.hold(Hold::OperatorNeeded);
@@ -62,7 +64,7 @@ impl Draft {
                 self.retry(&fault);
                 self.give_up_stage();
             }
-            FaultClass::Permanent if matches!(self.job.position, Phase::Held { .. }) => {
+            FaultClass::Permanent if held => {
                 self.retry(&fault);
                 self.stop_ejecting();
             }

@@ -85,7 +85,10 @@ impl Draft {
             Phase::PowerOn { intent: None } => {
                 self.job.position = Phase::PowerOn { intent };
                 self.job.powered = true;
-                self.deadline_in(self.job.plan.budgets.poll);
+                // Being refused again and again must not buy time.
+                if self.job.tries == 0 {
+                    self.deadline_in(self.job.plan.budgets.poll);
+                }
             }
             Phase::Deliver { intent: None } => self.job.position = Phase::Deliver { intent },
             Phase::Queued

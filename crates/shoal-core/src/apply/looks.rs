@@ -141,6 +141,8 @@ impl Draft {
         let Some(watch) = self.watch_mut() else { return };
         watch.looked_at = Some(now);
         let Some(sight) = sight else {
+            // Nobody knows whether it stayed off meanwhile.
+            watch.off_since = None;
             self.settled();
             return;
         };

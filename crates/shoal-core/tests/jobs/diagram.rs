@@ -236,7 +236,7 @@ impl Svg {
         if from_held(&CLEAN) {
             let turn = CLEAN.x + BOX.0 / 2;
             self.arrow(&[(x + BOX.0, y + 22), (turn, y + 22), (turn, CLEAN.bottom())]);
-            self.label((x + BOX.0 + 12, y + 16), "decided: failed or succeeded; stopped");
+            self.label((x + BOX.0 + 12, y + 16), "decided, stopped or reported");
         }
         assert!(!to_held(&CLEAN), "a job was held although it has an outcome");
         assert!(!from_held(&WAIT), "a held job went on waiting without a new attempt");
@@ -256,10 +256,7 @@ impl Svg {
         let top = TOP - 40;
         let (from, to) = (PREPARE.x + BOX.0 / 2, CLEAN.x + BOX.0 / 2);
         self.arrow(&[(from, top), (from, top - 36), (to, top - 36), (to, top)]);
-        self.label(
-            (from + 12, top - 44),
-            "outcome (failed or cancelled): to the first stage needed",
-        );
+        self.label((from + 12, top - 44), "outcome: to the first stage that is needed");
         let y = middle(1) + 36;
         self.arrow(&[(WAIT.right(), y), (CLEAN.left(), y)]);
         self.label((WAIT.right() + 16, y - 8), "outcome");

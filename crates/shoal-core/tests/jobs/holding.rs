@@ -75,6 +75,18 @@ fn a_machine_that_boots_the_installer_again_loses_its_media_and_is_held() {
 }
 
 #[test]
+fn a_machine_in_a_reinstall_loop_is_rid_of_its_media_as_soon_as_a_person_mended_the_bmc() {
+    let mut run = Run::of(Workflow::Linux).booted();
+    run.read(Milestone::BootAgain);
+    run.answer(refused(Fault::operator("the password was changed")));
+    assert_eq!(reason(&run), Hold::ReinstallLoop);
+    run.fold(&Event::ServerChanged);
+    run.work();
+    assert_eq!(run.commands.last().unwrap(), "ensure_ejected(before)");
+    assert_eq!(reason(&run), Hold::ReinstallLoop);
+}
+
+#[test]
 fn an_installer_that_read_everything_and_was_not_seen_to_restart_is_never_a_success() {
     let mut run = Run::of(Workflow::Esxi).booted();
     run.read(Milestone::TaskRead);

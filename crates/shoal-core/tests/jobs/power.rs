@@ -179,6 +179,25 @@ fn a_refused_power_on_was_certainly_not_sent_and_may_be_sent_again() {
 }
 
 #[test]
+fn refusing_the_power_on_for_now_again_and_again_does_not_buy_time() {
+    let mut run = Run::of(Workflow::Linux).until("power_on");
+    let since = run.now;
+    for _ in 0..100 {
+        match run.next() {
+            Next::Do(_) => _ = run.answer(refused(Fault::transient("the BMC is busy"))),
+            Next::Record(event) => run.fold(&event),
+            Next::Wait { .. } => _ = run.wait(),
+            Next::Done => break,
+        }
+        if run.job.outcome().is_some() {
+            break;
+        }
+    }
+    assert_eq!(run.job.outcome().unwrap().failed_step, Some(StepKey::RedfishReset));
+    assert_eq!(run.now.since(since), run.job.plan().budgets.poll);
+}
+
+#[test]
 fn a_delivery_to_a_machine_that_stays_off_is_sent_three_times_and_then_left() {
     let mut run = Run::of(Workflow::Linux).booted();
     run.report(Report::Success);
@@ -209,6 +228,22 @@ fn a_machine_that_goes_off_before_reporting_fails_the_job_after_a_minute() {
     assert_eq!(run.wait(), Duration::from_mins(1));
     run.look(Power::Off);
     assert_eq!(run.job.outcome().unwrap().failed_step, Some(StepKey::WebhookWait));
+}
+
+#[test]
+fn a_machine_that_was_not_seen_off_at_every_look_is_not_believed_to_be_off() {
+    let mut run = Run::of(Workflow::Firmware).booted();
+    run.work();
+    run.wait();
+    run.look(Power::Off);
+    run.wait();
+    run.answer(lost());
+    run.wait();
+    run.look(Power::Off);
+    assert_eq!(run.at(), "await_flash");
+    run.wait();
+    run.look(Power::Off);
+    assert_eq!(run.at(), "held");
 }
 
 #[test]
