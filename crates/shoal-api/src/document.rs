@@ -123,8 +123,22 @@ impl<'a> Document<'a> {
 
     /// Refuses the body if anything was wrong or is left over.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        let problems = self.ended();
-        if problems.is_empty() { Ok(()) } else { Err(Error::invalid(problems)) }
+        self.finish_with(Some(()))
+    }
+
+    /// As [`Document::finish`], with the required members of a body that is right.
+    pub(crate) fn finish_with<T>(self, required: Option<T>) -> Result<T, Error> {
+        let mut problems = self.ended();
+        match required {
+            Some(value) if problems.is_empty() => Ok(value),
+            Some(_) => Err(Error::invalid(problems)),
+            None => {
+                if problems.is_empty() {
+                    problems.push(Detail::new("", "missing_field", "is incomplete"));
+                }
+                Err(Error::invalid(problems))
+            }
+        }
     }
 
     fn ended(mut self) -> Vec<Detail> {

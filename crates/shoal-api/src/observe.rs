@@ -48,6 +48,9 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     if let Ok(value) = HeaderValue::try_from(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     count(&route, &response, started);
     log(
         &Line { id: &id, method: &method, route: &route, error: error.as_ref(), started },
@@ -91,7 +94,6 @@ fn written(error: &Error, response: Response, id: &str) -> Response {
     let (mut parts, _) = response.into_parts();
     let json = HeaderValue::from_static("application/json");
     parts.headers.insert(header::CONTENT_TYPE, json);
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(error.body(id)))
 }

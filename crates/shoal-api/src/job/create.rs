@@ -49,7 +49,9 @@ pub(crate) async fn create(
     let server = server(&shared, &request).await?;
     let planned = plan(&shared, &request, &server)?;
     if dry_run {
-        return Ok(Json(Preview::of(&request, &server, &planned)).into_response());
+        let active = shared.store().active_on(&request.serial).await.map_err(Error::store)?;
+        let active = active.map(|record| record.job.id());
+        return Ok(Json(Preview::of(&request, &server, &planned, active)).into_response());
     }
     let idempotency = key.map(|key| Idempotency { key, request_sha256: fingerprint(&request) });
     let new = NewRecord {

@@ -50,8 +50,7 @@ pub(crate) async fn decide(
     let body = small(&shared, &headers, body).await?;
     let mut document = Document::read(&body)?;
     let decision: Option<Decision> = document.required("decision", "retry, failed or succeeded");
-    document.finish()?;
-    let Some(decision) = decision else { return Err(Error::invalid(Vec::new())) };
+    let decision = document.finish_with(decision)?;
     tell(&shared, &id, Event::Decided { decision }).await
 }
 

@@ -7,11 +7,7 @@ use serde::Serialize;
 use shoal_core::{OnFailure, ServerSerial};
 use shoal_recipe::{HttpUrl, Parsed, Recipe};
 
-use crate::{
-    document::Document,
-    error::{Detail, Error},
-    planner::JobRequest,
-};
+use crate::{document::Document, error::Error, planner::JobRequest};
 
 /// Longest body, in bytes: a recipe of the largest size and its envelope.
 pub(super) const BODY_MAX: usize = 8 * 1024 * 1024;
@@ -41,11 +37,7 @@ pub(super) fn parse(body: &[u8]) -> Result<JobRequest, Error> {
     }
     let labels = labels(&mut document);
     let on_failure: Option<OnFailure> = document.optional("on_failure", "off, reset or leave");
-    document.finish()?;
-    // Whatever is missing here has been refused by `finish`.
-    let (Some(serial), Some(recipe)) = (serial, recipe) else {
-        return Err(Error::invalid(vec![Detail::new("", "missing_field", "is incomplete")]));
-    };
+    let (serial, recipe) = document.finish_with(serial.zip(recipe))?;
     let on_failure = on_failure.unwrap_or_default();
     Ok(JobRequest { serial, recipe, maintenance_iso_url, priority, labels, on_failure })
 }

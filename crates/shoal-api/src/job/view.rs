@@ -49,10 +49,18 @@ pub(super) struct Preview<'a> {
 }
 
 impl<'a> Preview<'a> {
-    pub(super) fn of(request: &'a JobRequest, server: &ServerRecord, planned: &'a Planned) -> Self {
+    pub(super) fn of(
+        request: &'a JobRequest,
+        server: &ServerRecord,
+        planned: &'a Planned,
+        active: Option<JobId>,
+    ) -> Self {
         let mut notes = vec!["the media plan is made when the job looks at the BMC".to_owned()];
         if let Some(reason) = &server.server.quarantine {
             notes.push(format!("the server takes no jobs: {reason}"));
+        }
+        if let Some(job) = active {
+            notes.push(format!("the server has the unfinished job {job}"));
         }
         Self {
             dry_run: true,

@@ -18,22 +18,24 @@ pub(super) fn parse(
     known: bool,
 ) -> Result<(Server, Option<Credentials>), Error> {
     let mut document = Document::read(body)?;
-    let bmc_address = address(&mut document);
-    let tls = tls(&mut document);
+    let required = address(&mut document).zip(tls(&mut document));
     let credentials = credentials(&mut document, known);
+    let vendor_hint = text(&mut document, "vendor_hint");
+    let media_scheme = document.optional("media_scheme", "https or http");
+    let allow_plain_media = document.optional("allow_plain_media", "true or false");
+    let media_host = text(&mut document, "media_host");
+    let labels = job::labels(&mut document);
+    let quarantine = text(&mut document, "quarantine");
+    let (bmc_address, tls) = document.finish_with(required)?;
     let server = Server {
-        serial: serial.clone(),
-        bmc_address: bmc_address.unwrap_or_default(),
-        vendor_hint: text(&mut document, "vendor_hint"),
-        tls: tls.unwrap_or(TlsPolicy::Ca { pem: String::new() }),
-        media_scheme: document.optional("media_scheme", "https or http"),
-        allow_plain_media: document.optional("allow_plain_media", "true or false").unwrap_or(false),
-        media_host: text(&mut document, "media_host"),
-        labels: job::labels(&mut document),
-        quarantine: text(&mut document, "quarantine"),
+        vendor_hint,
+        media_scheme,
+        allow_plain_media: allow_plain_media.unwrap_or(false),
+        media_host,
+        labels,
+        quarantine,
+        ..Server::new(serial.clone(), bmc_address, tls)
     };
-    // Stand-ins above are never stored: whatever they stand for has been refused here.
-    document.finish()?;
     Ok((server, credentials))
 }
 

@@ -5,7 +5,11 @@ use serde_json::json;
 use shoal_api::ClientAddr;
 use shoal_store::Role;
 
-use crate::harness::{App, Metrics, SERIAL, Setup, linux};
+use crate::{
+    call::Metrics,
+    harness::{App, SERIAL, Setup},
+    sample::linux,
+};
 
 const NO_JOB: &str = "/api/v1/jobs/0190a5d2-7e1c-7cc3-8000-000000000001";
 
@@ -48,8 +52,10 @@ async fn readers_read_operators_write_and_strangers_do_neither() {
 #[tokio::test]
 async fn head_is_a_read() {
     let app = App::new().await;
-    let answer = app.role(Role::Reader, Method::HEAD, "/api/v1/jobs").send().await;
-    assert_eq!(answer.status, StatusCode::OK);
+    for (path, status) in [("/api/v1/jobs", StatusCode::OK), (NO_JOB, StatusCode::NOT_FOUND)] {
+        let answer = app.role(Role::Reader, Method::HEAD, path).send().await;
+        assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use shoal_api::Limits;
 use shoal_core::{JobId, Milestone};
 
-use crate::harness::{App, SERIAL, Setup, linux};
+use crate::{
+    harness::{App, SERIAL, Setup},
+    sample::linux,
+};
 
 /// A stream of Server-Sent Events as a client reads it.
 struct Live {

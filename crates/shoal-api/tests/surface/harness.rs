@@ -6,30 +6,20 @@ use std::sync::{
 };
 use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
-use http::{HeaderMap, Method, Response, StatusCode};
-use http_body_util::BodyExt;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use serde_json::{Value, json};
-use shoal_api::{
-    Api, Auth, Check, Clock, Health, JobRequest, Limits, LoginLimits, Planned, Planner, Rate, User,
-    Warning, router,
-};
-use shoal_core::{
-    Command, Event, JobId, MediaPlan, Milestone, Next, OnFailure, Plan, Power, Seen, Sight, Time,
-    Verdict,
-};
-use shoal_media::{
-    Catalog, Content, Digest, Key, KeyId, Keyring, Kind, LedgerDown, MediaServer, Medium,
-    Milestones, ObjectId, OpenError, Opened, ReadSpan, SystemClock,
-};
-use shoal_recipe::{Code, Problem};
+use axum::Router;
+use http::{Method, StatusCode};
+use serde_json::Value;
+use shoal_api::{Api, Auth, Check, Clock, Health, Limits, LoginLimits, Rate, User, router};
+use shoal_core::{Command, Event, JobId, Milestone, Next, Power, Seen, Sight, Time, Verdict};
 use shoal_store::{
-    Credentials, KeyPurpose, Lease, Record, Role, Secret, Server, ServerRecord, Store, TlsPolicy,
-    token,
+    Credentials, KeyPurpose, Lease, Record, Role, Secret, Server, Store, TlsPolicy, token,
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+
+use crate::{
+    call::Call,
+    sample::{TestPlanner, media, media_plan},
+};
 
 pub(crate) const SERIAL: &str = "SRV-1";
 pub(crate) const FLEET: &str = "the-fleet-secret-of-old";
@@ -141,11 +131,7 @@ impl App {
     }
 
     pub(crate) fn anonymous(&self, method: Method, path: &str) -> Call<'_> {
-        Call {
-            app: self,
-            request: Request::builder().method(method).uri(path),
-            body: Body::empty(),
-        }
+        Call::new(&self.router, method, path)
     }
 
     /// A report with this secret.
@@ -238,232 +224,4 @@ pub(crate) fn auth(store: &Store, burst: u32) -> Auth {
     let burst = NonZeroU32::new(burst).unwrap();
     let attempts = Rate { burst, every: Duration::from_hours(24) };
     Auth::new(users, store.clone(), LoginLimits { attempts, checks: 2 })
-}
-
-pub(crate) struct Call<'a> {
-    app: &'a App,
-    request: http::request::Builder,
-    body: Body,
-}
-
-impl Call<'_> {
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        self.request = self.request.header(name, value);
-        self
-    }
-
-    pub(crate) fn bearer(self, token: &str) -> Self {
-        self.header("authorization", &format!("Bearer {token}"))
-    }
-
-    pub(crate) fn basic(self, user: &str, password: &str) -> Self {
-        let pair = data_encoding::BASE64.encode(format!("{user}:{password}").as_bytes());
-        self.header("authorization", &format!("Basic {pair}"))
-    }
-
-    pub(crate) fn extension<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.request = self.request.extension(value);
-        self
-    }
-
-    pub(crate) fn json(self, body: &Value) -> Self {
-        self.header("content-type", "application/json").body(body.to_string())
-    }
-
-    pub(crate) fn body(mut self, body: impl Into<Body>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    pub(crate) async fn open(self) -> Response<Body> {
-        let request = self.request.body(self.body).unwrap();
-        self.app.router.clone().oneshot(request).await.unwrap()
-    }
-
-    pub(crate) async fn send(self) -> Answer {
-        Answer::of(self.open().await).await
-    }
-}
-
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) async fn of(response: Response<Body>) -> Self {
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        Self { status: parts.status, headers: parts.headers, body }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// Status and code, for tables.
-    pub(crate) fn refusal(&self) -> (u16, String) {
-        let code = self.json()["error"].as_str().unwrap_or_default().to_owned();
-        (self.status.as_u16(), code)
-    }
-
-    /// Status and what an arrived report did.
-    pub(crate) fn effect(&self) -> (u16, String) {
-        let effect = self.json()["result"].as_str().unwrap_or_default().to_owned();
-        (self.status.as_u16(), effect)
-    }
-
-    /// Path and code of every detail.
-    pub(crate) fn details(&self) -> Vec<String> {
-        let json = self.json();
-        let details = json["details"].as_array().cloned().unwrap_or_default();
-        let text = |detail: &Value, name: &str| detail[name].as_str().unwrap().to_owned();
-        details.iter().map(|d| format!("{} {}", text(d, "path"), text(d, "code"))).collect()
-    }
-
-    /// The body with what differs from run to run replaced.
-    pub(crate) fn stable(&self) -> Value {
-        stable(self.json())
-    }
-}
-
-fn stable(value: Value) -> Value {
-    match value {
-        Value::String(text) if text.parse::<JobId>().is_ok() => json!("<uuid>"),
-        Value::Array(entries) => entries.into_iter().map(stable).collect(),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(name, value)| match name.as_str() {
-                "trace_id" | "version" => (name, json!("<varies>")),
-                _ => (name, stable(value)),
-            })
-            .collect(),
-        other => other,
-    }
-}
-
-/// Resolves like the product does by default; two labels make it refuse or break.
-struct TestPlanner;
-
-impl Planner for TestPlanner {
-    fn plan(&self, request: &JobRequest, _: &ServerRecord) -> Result<Planned, Vec<Problem>> {
-        assert!(!request.labels.contains_key("panic"), "a planner that breaks");
-        if request.labels.contains_key("refuse") {
-            let message = "no boot medium offers this target".to_owned();
-            let path = "/recipe/task_target".to_owned();
-            return Err(vec![Problem { path, code: Code::UnsupportedValue, message }]);
-        }
-        let recipe = &request.recipe.recipe;
-        let mut plan = Plan::for_workflow(recipe.workflow(), recipe.task_target.as_str());
-        plan.on_failure = request.on_failure;
-        plan.boot_evidence = request.maintenance_iso_url.is_none();
-        Ok(Planned {
-            plan,
-            boot_url: request.maintenance_iso_url.as_ref().map(|url| url.as_str().to_owned()),
-            warnings: request.recipe.lints.iter().map(Warning::from).collect(),
-        })
-    }
-}
-
-struct OneMedium;
-
-impl Catalog for OneMedium {
-    async fn open(&self, _: ObjectId, _: Kind) -> Result<Opened, OpenError> {
-        let medium = Medium::new(Content::memory("task".into()), Digest::of(b"task"), vec![]);
-        Ok(Opened { medium: medium.unwrap(), already: Milestones::default() })
-    }
-
-    async fn commit_milestone(
-        &self,
-        _: ObjectId,
-        _: shoal_media::Milestone,
-    ) -> Result<(), LedgerDown> {
-        Ok(())
-    }
-
-    fn observe(&self, _: ObjectId, _: ReadSpan) {}
-}
-
-pub(crate) fn media() -> Arc<MediaServer<impl Catalog>> {
-    let key = Key::new(KeyId::new(1).unwrap(), vec![7; 32]).unwrap();
-    let keyring = Keyring::new(key, vec![]).unwrap();
-    Arc::new(MediaServer::new(Arc::new(OneMedium), keyring, SystemClock::default()))
-}
-
-pub(crate) fn media_path() -> String {
-    let key = Key::new(KeyId::new(1).unwrap(), vec![7; 32]).unwrap();
-    let grant = shoal_media::Grant {
-        object: ObjectId([1; 16]),
-        kind: Kind::Task,
-        form: shoal_media::Form::Iso,
-        expires_at: u32::MAX,
-    };
-    Keyring::new(key, vec![]).unwrap().sign(&grant).as_str().to_owned()
-}
-
-fn media_plan() -> MediaPlan {
-    let plan = json!({
-        "class": "two_cd", "boot_slot": "CD1", "task_slot": "CD2",
-        "prefetches": false, "settle_ms": 10_000
-    });
-    serde_json::from_value(plan).unwrap()
-}
-
-/// A request for a Linux install.
-pub(crate) fn linux() -> Value {
-    json!({
-        "server_serial": SERIAL,
-        "recipe": {
-            "task_target": "install-linux.target",
-            "target_disk": "/dev/nvme0n1",
-            "oci_url": "registry.example/os-images/debian:13",
-            "partition_layout": [
-                {"size": "512M", "type_guid": "ef00", "format": "vfat"},
-                {"size": "100%", "type_guid": "8304", "format": "ext4", "label": "root"}
-            ],
-            "user_data": "#cloud-config\npassword: canary-of-user-data\n"
-        }
-    })
-}
-
-/// A request whose workflow is a firmware update.
-pub(crate) fn firmware() -> Value {
-    json!({
-        "server_serial": SERIAL,
-        "recipe": {
-            "task_target": "supermicro-update.target",
-            "firmware_url": "https://files.example/bios.bin",
-            "firmware_sha256": "ab".repeat(32)
-        },
-        "on_failure": OnFailure::Leave
-    })
-}
-
-/// Metrics of this thread, where every handler of a test runs.
-pub(crate) struct Metrics {
-    handle: PrometheusHandle,
-    _recorder: &'static PrometheusRecorder,
-    _guard: metrics::LocalRecorderGuard<'static>,
-}
-
-impl Metrics {
-    pub(crate) fn record() -> Self {
-        let recorder: &'static PrometheusRecorder =
-            Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
-        let handle = recorder.handle();
-        let guard = metrics::set_default_local_recorder(recorder);
-        Self { handle, _recorder: recorder, _guard: guard }
-    }
-
-    /// The value of a series, 0 if it does not exist.
-    pub(crate) fn value(&self, series: &str) -> u64 {
-        let text = self.handle.render();
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().unwrap())
-    }
 }

@@ -5,7 +5,11 @@ use http::{Method, StatusCode};
 use shoal_api::{Check, Health, admin_router, media_router};
 use tower::ServiceExt;
 
-use crate::harness::{Answer, App, Metrics, media, media_path};
+use crate::{
+    call::{Answer, Metrics},
+    harness::App,
+    sample::{media, media_path},
+};
 
 async fn get(router: &Router, path: &str) -> Answer {
     let request = Request::builder().uri(path).body(Body::empty()).unwrap();

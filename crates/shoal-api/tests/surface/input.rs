@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::json;
 use shoal_store::Filter;
 
-use crate::harness::{App, Metrics, linux};
+use crate::{call::Metrics, harness::App, sample::linux};
 
 async fn post(app: &App, body: impl Into<axum::body::Body>) -> (u16, String) {
     let call = app.request(Method::POST, "/api/v1/jobs").header("content-type", "application/json");

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use shoal_core::{Milestone, Status};
 use shoal_store::{Filter, Role};
 
-use crate::harness::{App, SERIAL, firmware, linux};
+use crate::{
+    harness::{App, SERIAL},
+    sample::{firmware, linux},
+};
 
 async fn stored(app: &App) -> usize {
     app.store.jobs(Filter::default()).await.unwrap().len()
@@ -170,6 +173,10 @@ async fn a_dry_run_tells_the_plan_and_stores_nothing() {
     insta::assert_json_snapshot!("dry_run", answer.stable());
     assert_eq!(stored(&app).await, 0);
     assert!(!answer.text().contains("canary"));
+    let active = app.created(&linux()).await;
+    let busy = app.post("/api/v1/jobs?dry_run=true", &linux()).send().await;
+    assert_eq!(busy.status, StatusCode::OK);
+    assert!(busy.json()["notes"][1].as_str().unwrap().contains(&active.to_string()));
 }
 
 #[tokio::test]
@@ -290,10 +297,8 @@ async fn the_list_pages_through_the_newest_first_and_filters() {
     assert_eq!(ids(&list("status=complete").await).len(), 0);
     assert_eq!(ids(&list("status=queued&stuck=false").await), made);
     assert_eq!(ids(&list("stuck=true").await).len(), 0);
-    insta::assert_json_snapshot!("listed", {
-        let answer = app.get("/api/v1/jobs?limit=1").send().await;
-        answer.stable()
-    });
+    let newest = app.get("/api/v1/jobs?limit=1").send().await;
+    insta::assert_json_snapshot!("listed", newest.stable());
 }
 
 #[tokio::test]

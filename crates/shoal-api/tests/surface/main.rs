@@ -7,11 +7,13 @@
 )]
 
 mod auth;
+mod call;
 mod events;
 mod harness;
 mod health;
 mod input;
 mod jobs;
 mod operate;
+mod sample;
 mod servers;
 mod webhook;

@@ -4,7 +4,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use shoal_core::{Event, JobId, Milestone, OutcomeKind, Status};
 
-use crate::harness::{Answer, App, SERIAL, firmware, linux};
+use crate::{
+    call::Answer,
+    harness::{App, SERIAL},
+    sample::{firmware, linux},
+};
 
 async fn say(app: &App, id: JobId, verb: &str, body: &Value) -> Answer {
     app.post(&format!("/api/v1/jobs/{id}/{verb}"), body).send().await

@@ -3,7 +3,10 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, SERIAL};
+use crate::{
+    call::Answer,
+    harness::{App, SERIAL},
+};
 
 fn server() -> Value {
     json!({

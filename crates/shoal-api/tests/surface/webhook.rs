@@ -8,7 +8,11 @@ use shoal_api::{ClientAddr, Limits, Rate};
 use shoal_core::{JobId, Milestone, OutcomeKind, StepKey};
 use shoal_store::EventFilter;
 
-use crate::harness::{App, FLEET, Metrics, SERIAL, Setup, linux};
+use crate::{
+    call::Metrics,
+    harness::{App, FLEET, SERIAL, Setup},
+    sample::linux,
+};
 
 fn success() -> Value {
     json!({"status": "success", "delivery_id": "d-1"})
