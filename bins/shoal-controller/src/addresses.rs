@@ -11,23 +11,23 @@ use url::Url;
 
 /// The controller's own addresses.
 #[derive(Clone, Debug)]
-pub struct Addresses {
+pub(crate) struct Addresses {
     /// `PUBLIC_URL`.
-    pub public: Option<Url>,
+    pub(crate) public: Option<Url>,
     /// `MEDIA_URL_HTTPS`.
-    pub media_https: Option<Url>,
+    pub(crate) media_https: Option<Url>,
     /// `MEDIA_URL_HTTP`.
-    pub media_http: Option<Url>,
+    pub(crate) media_http: Option<Url>,
     /// Where the TLS listener is bound.
-    pub api: SocketAddr,
+    pub(crate) api: SocketAddr,
     /// Where the plain media listener is bound.
-    pub plain: Option<SocketAddr>,
+    pub(crate) plain: Option<SocketAddr>,
 }
 
 /// Why there is no address.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoAddress {
+pub(crate) enum NoAddress {
     /// Plain media are not offered.
     #[error("the BMC takes media over http only; set MEDIA_HTTP_ADDR and MEDIA_URL_HTTP")]
     NoPlainListener,
@@ -38,7 +38,7 @@ pub enum NoAddress {
 
 impl Addresses {
     /// Base address of media for a server's BMC.
-    pub fn media(&self, https: bool, server: &ServerRecord) -> Result<Url, NoAddress> {
+    pub(crate) fn media(&self, https: bool, server: &ServerRecord) -> Result<Url, NoAddress> {
         let configured = if https {
             self.media_https.as_ref().or(self.public.as_ref())
         } else {
@@ -46,8 +46,8 @@ impl Addresses {
         };
         let mut base = match (configured, https, self.plain) {
             (Some(url), ..) => url.clone(),
-            (None, true, _) => self.bound(self.api, "https", &server.server.bmc_address),
-            (None, false, Some(plain)) => self.bound(plain, "http", &server.server.bmc_address),
+            (None, true, _) => bound(self.api, "https", &server.server.bmc_address),
+            (None, false, Some(plain)) => bound(plain, "http", &server.server.bmc_address),
             (None, false, None) => return Err(NoAddress::NoPlainListener),
         };
         if let Some(host) = &server.server.media_host {
@@ -57,32 +57,32 @@ impl Addresses {
     }
 
     /// Where the maintenance OS posts its reports.
-    pub fn webhook(&self, serial: &ServerSerial, bmc_address: &str) -> String {
+    pub(crate) fn webhook(&self, serial: &ServerSerial, bmc_address: &str) -> String {
         let base = match &self.public {
             Some(url) => url.clone(),
-            None => self.bound(self.api, "https", bmc_address),
+            None => bound(self.api, "https", bmc_address),
         };
         format!("{}/api/v1/status-webhook/{serial}", base.as_str().trim_end_matches('/'))
     }
 
     /// Address prefixes of media that are ours, to tell stale images of ours from other people's.
-    pub fn ours(&self) -> Vec<String> {
+    pub(crate) fn ours(&self) -> Vec<String> {
         [&self.media_https, &self.public, &self.media_http]
             .into_iter()
             .flatten()
             .map(|url| format!("{}/media/", url.as_str().trim_end_matches('/')))
             .collect()
     }
+}
 
-    fn bound(&self, at: SocketAddr, scheme: &str, bmc_address: &str) -> Url {
-        let ip = if at.ip().is_unspecified() {
-            towards(bmc_address).unwrap_or(IpAddr::from([127, 0, 0, 1]))
-        } else {
-            at.ip()
-        };
-        let address = SocketAddr::new(ip, at.port());
-        Url::parse(&format!("{scheme}://{address}/")).unwrap_or_else(|_| fallback(scheme))
-    }
+fn bound(at: SocketAddr, scheme: &str, bmc_address: &str) -> Url {
+    let ip = if at.ip().is_unspecified() {
+        towards(bmc_address).unwrap_or(IpAddr::from([127, 0, 0, 1]))
+    } else {
+        at.ip()
+    };
+    let address = SocketAddr::new(ip, at.port());
+    Url::parse(&format!("{scheme}://{address}/")).unwrap_or_else(|_| fallback(scheme))
 }
 
 fn fallback(scheme: &str) -> Url {

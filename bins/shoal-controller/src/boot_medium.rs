@@ -11,7 +11,7 @@ use shoal_media::{BootMedium, Content, Digest};
 
 /// Where `MAINTENANCE_ISO_URL` points.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A file we serve.
     File(PathBuf),
     /// An address we know nothing about.
@@ -21,7 +21,7 @@ pub enum Source {
 impl Source {
     /// Reads a configured value: an http(s) address, a `file:` address, a path, or the name of a
     /// file in `STATIC_DIR`.
-    pub fn parse(value: &str, static_dir: &Path) -> Self {
+    pub(crate) fn parse(value: &str, static_dir: &Path) -> Self {
         if value.starts_with("http://") || value.starts_with("https://") {
             return Self::Outside(value.to_owned());
         }
@@ -31,7 +31,7 @@ impl Source {
 }
 
 /// Opens and identifies a boot medium. Reads the whole file once.
-pub async fn open(path: PathBuf) -> anyhow::Result<BootMedium> {
+pub(crate) async fn open(path: PathBuf) -> anyhow::Result<BootMedium> {
     let shown = path.display().to_string();
     let opened = tokio::task::spawn_blocking(move || {
         let content = Content::file(File::open(&path)?)?;

@@ -19,7 +19,7 @@ use shoal_store::{MediaKind, MediaObject, Record, Store};
 use crate::effects::{Built, Mediums};
 
 /// The catalog of one controller.
-pub struct Shelf {
+pub(crate) struct Shelf {
     store: Store,
     mediums: Arc<Mediums>,
     boot: Option<BootMedium>,
@@ -29,7 +29,7 @@ pub struct Shelf {
 
 impl Shelf {
     /// A shelf on which only `boot` stands.
-    pub fn new(
+    pub(crate) fn new(
         store: Store,
         mediums: Arc<Mediums>,
         boot: Option<BootMedium>,
@@ -39,17 +39,17 @@ impl Shelf {
     }
 
     /// Whether reads of the boot medium prove anything.
-    pub fn gives_evidence(&self) -> bool {
+    pub(crate) fn gives_evidence(&self) -> bool {
         self.boot.as_ref().is_some_and(BootMedium::gives_evidence)
     }
 
     /// Forgets a finished job's media and says which they were.
-    pub async fn retire(&self, job: JobId, attempts: u32) -> Vec<ObjectId> {
+    pub(crate) async fn retire(&self, job: JobId, attempts: u32) -> Vec<ObjectId> {
         let mut retired = Vec::new();
         for attempt in 1..=attempts {
             match self.store.frozen(job, attempt).await {
                 Ok(Some(frozen)) => {
-                    retired.extend(frozen.objects.iter().map(|(_, id)| ObjectId(*id)))
+                    retired.extend(frozen.objects.iter().map(|(_, id)| ObjectId(*id)));
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(job_id = %job, %error, "failed to read an attempt"),

@@ -20,7 +20,7 @@ use crate::settings::Network;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Tells the router's handlers who calls, and when the call arrived.
-pub fn known(router: Router, proxies: Vec<Network>) -> Router {
+pub(crate) fn known(router: Router, proxies: Vec<Network>) -> Router {
     let proxies: Arc<[Network]> = proxies.into();
     router.layer(from_fn(move |mut request: Request, next: Next| {
         let proxies = Arc::clone(&proxies);

@@ -14,14 +14,14 @@ use shoal_engine::Effects;
 use shoal_redfish::{Bmc, MediaUrl, Plan, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
-pub use bmc::{Bmcs, Offered};
-pub use medium::{Built, Making, Mediums};
+pub(crate) use bmc::{Bmcs, Offered};
+pub(crate) use medium::{Built, Making, Mediums};
 
 use bmc::Reach;
 use fault::{lost_or_refused, store_fault};
 
 /// Performs the engine's commands for real.
-pub struct Live {
+pub(crate) struct Live {
     pub(crate) store: Store,
     pub(crate) bmcs: Arc<Bmcs>,
     pub(crate) mediums: Arc<Mediums>,
@@ -195,7 +195,7 @@ fn media_plan(plan: &Plan) -> Result<MediaPlan, Fault> {
         class: match plan.media.class {
             shoal_redfish::MediaClass::TwoCd => MediaClass::TwoCd,
             shoal_redfish::MediaClass::CdPlusUsb => MediaClass::CdPlusUsb,
-            _ => MediaClass::SingleCombined,
+            shoal_redfish::MediaClass::SingleCombined => MediaClass::SingleCombined,
         },
         boot_slot: name(&plan.media.boot_slot.path),
         task_slot: plan.media.task_slot.as_ref().map(|slot| name(&slot.path)),

@@ -16,7 +16,7 @@ use shoal_store::{Imported, KeyPurpose, Role, Sealing, SealingKey, Secret, Store
 use crate::settings;
 
 /// Makes the directories that are missing, readable by nobody else.
-pub fn directories(storage: &settings::Storage) -> anyhow::Result<()> {
+pub(crate) fn directories(storage: &settings::Storage) -> anyhow::Result<()> {
     let secrets = storage.root.join("secrets");
     let database = storage.db_path.parent().unwrap_or(&storage.root);
     for path in [&storage.root, &secrets, &storage.task_iso_dir, &storage.static_dir] {
@@ -34,7 +34,7 @@ fn private(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The key that seals secrets in the database, from its file; made when there is none.
-pub fn sealing(file: &Path) -> anyhow::Result<Sealing> {
+pub(crate) fn sealing(file: &Path) -> anyhow::Result<Sealing> {
     let text = match fs::read_to_string(file) {
         Ok(text) => zeroize::Zeroizing::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(file)?,
@@ -65,7 +65,7 @@ const DUAL_ACCEPT: Duration = Duration::from_hours(7 * 24);
 
 /// Takes over the configured fleet secret: a new value becomes current, the one before stays
 /// accepted for a while, and one that was revoked is refused.
-pub async fn fleet_secret(store: &Store, text: &Secret, now: Time) -> anyhow::Result<()> {
+pub(crate) async fn fleet_secret(store: &Store, text: &Secret, now: Time) -> anyhow::Result<()> {
     match store.import_key(KeyPurpose::FleetWebhook, text, now, DUAL_ACCEPT).await? {
         Imported::Revoked(_) => bail!("WEBHOOK_SECRET was revoked; set another value"),
         Imported::Current(_) | Imported::Known(_) => Ok(()),
@@ -73,7 +73,7 @@ pub async fn fleet_secret(store: &Store, text: &Secret, now: Time) -> anyhow::Re
 }
 
 /// The first administrator's token. Made once; its file may be deleted after it was fetched.
-pub async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow::Result<()> {
+pub(crate) async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow::Result<()> {
     let known = store.api_tokens().await?.iter().any(|caller| caller.role == Role::Admin);
     if known {
         return Ok(());

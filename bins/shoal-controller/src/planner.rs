@@ -9,17 +9,17 @@ use shoal_store::ServerRecord;
 
 /// The configuration's say in a plan.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Budgets of workflows the operator changed; the product's defaults else.
-    pub budgets: BTreeMap<Workflow, Budgets>,
+    pub(crate) budgets: BTreeMap<Workflow, Budgets>,
     /// The maintenance medium at an outside address, where it is not ours.
-    pub outside_boot_medium: Option<String>,
+    pub(crate) outside_boot_medium: Option<String>,
     /// A boot medium of our own is served.
-    pub own_boot_medium: bool,
+    pub(crate) own_boot_medium: bool,
     /// Reads of our own boot medium prove something.
-    pub boot_evidence: bool,
+    pub(crate) boot_evidence: bool,
     /// The ESXi installer's address.
-    pub esxi_installer: Option<String>,
+    pub(crate) esxi_installer: Option<String>,
 }
 
 impl Planner for Rules {

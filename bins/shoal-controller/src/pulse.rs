@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 const BEAT: Duration = Duration::from_secs(5);
 
 /// Looks at the database and the directories we write to.
-pub struct Pulse {
+pub(crate) struct Pulse {
     store: Store,
     directories: Vec<(&'static str, PathBuf)>,
     checks: watch::Sender<Vec<Check>>,
@@ -18,7 +18,7 @@ pub struct Pulse {
 
 impl Pulse {
     /// Health as of the last look. The first look is made in the background.
-    pub fn begin(
+    pub(crate) fn begin(
         store: Store,
         directories: Vec<(&'static str, PathBuf)>,
         stop: CancellationToken,

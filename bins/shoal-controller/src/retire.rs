@@ -15,22 +15,22 @@ use crate::{
 };
 
 /// Everything that has to hear of a job's end.
-pub struct Retire {
+pub(crate) struct Retire {
     /// The jobs.
-    pub store: Store,
+    pub(crate) store: Store,
     /// The media they had.
-    pub shelf: Arc<Shelf>,
+    pub(crate) shelf: Arc<Shelf>,
     /// Who serves them.
-    pub server: Arc<MediaServer<Shelf>>,
+    pub(crate) server: Arc<MediaServer<Shelf>>,
     /// Their files.
-    pub mediums: Arc<Mediums>,
+    pub(crate) mediums: Arc<Mediums>,
     /// Their BMC sessions.
-    pub bmcs: Arc<Bmcs>,
+    pub(crate) bmcs: Arc<Bmcs>,
 }
 
 impl Retire {
     /// Follows the store until it closes or `stop` is cancelled.
-    pub async fn follow(self, mut changes: Receiver<Change>, stop: CancellationToken) {
+    pub(crate) async fn follow(self, mut changes: Receiver<Change>, stop: CancellationToken) {
         loop {
             let change = tokio::select! {
                 () = stop.cancelled() => return,

@@ -4,7 +4,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Returns when SIGTERM or SIGINT arrives. A second one ends the process at once.
-pub async fn stop_requested() -> anyhow::Result<()> {
+pub(crate) async fn stop_requested() -> anyhow::Result<()> {
     let listen = |kind| signal(kind).context("failed to listen for signals");
     let (mut terminate, mut interrupt) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);

@@ -20,7 +20,8 @@ pub(crate) fn tend<E: Effects>(
     worker: Option<OwnedSemaphorePermit>,
 ) {
     let Some(wake) = shared.begin(job) else { return };
-    let tender = tend::Tender { shared: shared.clone(), effects: effects.clone(), job, wake, worker };
+    let tender =
+        tend::Tender { shared: shared.clone(), effects: effects.clone(), job, wake, worker };
     let span = tracing::info_span!("job", job_id = %job, server_serial = tracing::field::Empty);
     shared.tasks.spawn(tender.run().instrument(span));
 }

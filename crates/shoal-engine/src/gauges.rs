@@ -30,10 +30,12 @@ async fn once(shared: &Shared) -> Result<(), shoal_store::Error> {
     let now = shared.now();
     let mut stuck: BTreeMap<&str, u64> = BTreeMap::new();
     for record in &unfinished {
-        *stuck.entry(&record.job.plan().task_target).or_default() += u64::from(record.job.is_stuck(now));
+        *stuck.entry(&record.job.plan().task_target).or_default() +=
+            u64::from(record.job.is_stuck(now));
     }
     for (target, count) in stuck {
-        metrics::gauge!("jobs_provisioning_stuck", "task_target" => target.to_owned()).set(as_f64(count));
+        metrics::gauge!("jobs_provisioning_stuck", "task_target" => target.to_owned())
+            .set(as_f64(count));
     }
     for status in Status::ALL.into_iter().filter(|status| *status != Status::Complete) {
         let age = oldest(&unfinished, status).map_or(0, |created| now.since(created).as_secs());

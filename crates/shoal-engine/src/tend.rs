@@ -130,7 +130,8 @@ impl<E: Effects> Tender<E> {
     async fn store(&self, event: Event, leased: bool) -> Result<Recorded, End> {
         loop {
             let lease = leased.then(|| self.shared.lease.clone());
-            match self.shared.store.record(self.job, event.clone(), self.shared.now(), lease).await {
+            match self.shared.store.record(self.job, event.clone(), self.shared.now(), lease).await
+            {
                 Ok(recorded) => return Ok(recorded),
                 Err(Error::LeaseLost) => return Err(End::NotOurs),
                 Err(error) => self.store_failed(event.name(), &error).await?,

@@ -1,5 +1,5 @@
 //! The runner against a real store and a small world in memory.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     sync::{Arc, Mutex},
@@ -91,7 +91,9 @@ impl Bench {
 
     async fn start(&self, workers: usize) -> Engine {
         let settings = Settings { workers, ..Settings::default() };
-        Engine::start(self.store.clone(), self.world.clone(), system_clock(), settings).await.unwrap()
+        Engine::start(self.store.clone(), self.world.clone(), system_clock(), settings)
+            .await
+            .unwrap()
     }
 
     async fn job(&self, number: u32) -> JobId {
@@ -146,7 +148,7 @@ impl Bench {
                 _ = changes.recv().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("the job got there")
+        tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap()
     }
 
     async fn tell(&self, job: JobId, event: Event) {

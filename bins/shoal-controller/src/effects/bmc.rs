@@ -21,7 +21,7 @@ use crate::settings;
 pub(super) const POWER_LAG: Duration = Duration::from_secs(30);
 
 /// Why a BMC could not be read.
-pub enum Reach {
+pub(crate) enum Reach {
     /// Nothing was sent.
     Fault(Fault),
     /// The BMC was asked.
@@ -29,7 +29,7 @@ pub enum Reach {
 }
 
 /// All connections to BMCs.
-pub struct Bmcs {
+pub(crate) struct Bmcs {
     store: Store,
     options: Options,
     insecure_allowed: bool,
@@ -40,18 +40,18 @@ pub struct Bmcs {
 
 /// In which ways media can be served.
 #[derive(Clone, Debug)]
-pub struct Offered {
+pub(crate) struct Offered {
     /// There is a plain listener for media.
-    pub http: bool,
+    pub(crate) http: bool,
     /// The boot medium has room for the task files.
-    pub overlay: bool,
+    pub(crate) overlay: bool,
     /// Address prefixes of media that are ours.
-    pub ours: Vec<String>,
+    pub(crate) ours: Vec<String>,
 }
 
 impl Bmcs {
     /// No connection is made yet.
-    pub fn new(
+    pub(crate) fn new(
         store: Store,
         settings: &settings::Redfish,
         profiles: Arc<Profiles>,
@@ -69,12 +69,12 @@ impl Bmcs {
     }
 
     /// Wall time.
-    pub fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         (self.clock)()
     }
 
     /// Connects anew and reads all there is to know.
-    pub async fn discover(&self, server: &ServerRecord) -> Result<(Bmc, Discovery), Reach> {
+    pub(crate) async fn discover(&self, server: &ServerRecord) -> Result<(Bmc, Discovery), Reach> {
         let endpoint = self.endpoint(server).await.map_err(Reach::Fault)?;
         self.close(&server.server.serial).await;
         let bmc = Bmc::connect(endpoint, self.options.clone()).await.map_err(Reach::Bmc)?;
@@ -84,7 +84,7 @@ impl Bmcs {
     }
 
     /// The connection a planned job uses; made from the plan, without asking the BMC again.
-    pub async fn resume(&self, serial: &ServerSerial, plan: &Plan) -> Result<Bmc, Fault> {
+    pub(crate) async fn resume(&self, serial: &ServerSerial, plan: &Plan) -> Result<Bmc, Fault> {
         let server =
             self.store.server(serial).await.map_err(|error| store_fault(&error))?.ok_or_else(
                 || Fault::permanent("the server was removed").at(StepKey::ValidationServer),
@@ -100,7 +100,7 @@ impl Bmcs {
     }
 
     /// Ends the session with a BMC. Sessions are few on most BMCs, so idle ones are given back.
-    pub async fn close(&self, serial: &ServerSerial) {
+    pub(crate) async fn close(&self, serial: &ServerSerial) {
         let kept = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(serial);
         if let Some((_, bmc)) = kept
             && let Err(error) = bmc.close().await
@@ -110,7 +110,7 @@ impl Bmcs {
     }
 
     /// Ends all sessions.
-    pub async fn close_all(&self) {
+    pub(crate) async fn close_all(&self) {
         let serials: Vec<ServerSerial> =
             self.open.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         for serial in serials {
@@ -119,7 +119,7 @@ impl Bmcs {
     }
 
     /// What a server's media plan has to respect.
-    pub fn plan_request(&self, server: &ServerRecord, record: &Record) -> PlanRequest {
+    pub(crate) fn plan_request(&self, server: &ServerRecord, record: &Record) -> PlanRequest {
         let server = &server.server;
         let mut boot_schemes = vec![RedfishScheme::Https];
         if self.offered.http {

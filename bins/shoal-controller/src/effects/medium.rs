@@ -23,23 +23,23 @@ use shoal_redfish::Plan;
 use shoal_store::{Frozen, KeyPurpose, MediumCheck, Record, Store, token};
 
 use crate::addresses::Addresses;
-pub use error::BuildError;
+pub(crate) use error::BuildError;
 
 /// A task medium on disk.
 #[derive(Clone, Debug)]
-pub struct Built {
+pub(crate) struct Built {
     /// Where.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its size.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Its SHA-256, lower-case hex.
     pub sha256: String,
     /// Where the files that prove an installer's or dispatcher's progress lie: offset and length.
-    pub recipe: Option<(u64, u64)>,
+    pub(crate) recipe: Option<(u64, u64)>,
 }
 
 /// Builds and finds task media.
-pub struct Mediums {
+pub(crate) struct Mediums {
     store: Store,
     directory: PathBuf,
     addresses: Addresses,
@@ -51,29 +51,29 @@ pub struct Mediums {
 }
 
 /// What media are made with.
-pub struct Making {
+pub(crate) struct Making {
     /// `TASK_ISO_DIR`.
-    pub directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Where BMCs and hosts reach us.
-    pub addresses: Addresses,
+    pub(crate) addresses: Addresses,
     /// Keys of media paths.
-    pub keyring: Keyring,
+    pub(crate) keyring: Keyring,
     /// What the maintenance OS has to trust.
-    pub ca_pem: String,
+    pub(crate) ca_pem: String,
     /// The boot medium's version, for the record.
-    pub boot_version: Option<String>,
+    pub(crate) boot_version: Option<String>,
 }
 
 impl Mediums {
     /// Nothing is built yet.
-    pub fn new(store: Store, making: Making, clock: Clock) -> Self {
+    pub(crate) fn new(store: Store, making: Making, clock: Clock) -> Self {
         let Making { directory, addresses, keyring, ca_pem, boot_version } = making;
         let turns = Mutex::default();
         Self { store, directory, addresses, keyring, ca_pem, boot_version, clock, turns }
     }
 
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.
-    pub async fn build(&self, record: &Record, plan: &Plan) -> Result<Built, BuildError> {
+    pub(crate) async fn build(&self, record: &Record, plan: &Plan) -> Result<Built, BuildError> {
         let started = Instant::now();
         let built = self.freeze_and_build(record, plan).await;
         match &built {
@@ -112,7 +112,7 @@ impl Mediums {
     }
 
     /// The medium of an attempt, from disk; rebuilt if it is missing or damaged.
-    pub async fn find(&self, record: &Record, attempt: u32) -> Result<Built, BuildError> {
+    pub(crate) async fn find(&self, record: &Record, attempt: u32) -> Result<Built, BuildError> {
         let job = record.job.id();
         let frozen = self
             .store
@@ -145,7 +145,7 @@ impl Mediums {
     }
 
     /// Deletes a finished job's medium: it holds the recipe's secrets.
-    pub async fn remove(&self, job: JobId) {
+    pub(crate) async fn remove(&self, job: JobId) {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
         let directory = self.directory.join(job.to_string());
         let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(directory)).await;

@@ -9,7 +9,7 @@ use crate::effects::fault::chain;
 /// Why a task medium could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BuildError {
+pub(crate) enum BuildError {
     /// The store failed.
     #[error("failed to read or store the attempt's inputs")]
     Store(#[from] shoal_store::Error),
@@ -43,7 +43,7 @@ impl BuildError {
     }
 
     /// In the engine's words: disks may be emptied, inputs do not change by waiting.
-    pub fn into_fault(self) -> Fault {
+    pub(crate) fn into_fault(self) -> Fault {
         let detail = chain(&self);
         let summary = match &self {
             Self::Write(error) if error.kind() == io::ErrorKind::StorageFull => {
