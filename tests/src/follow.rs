@@ -1,9 +1,13 @@
 //! One job's history as it happens, through restarts of the controller: a stream that ends is
 //! opened again behind the last event seen, so nothing is missed and nothing comes twice.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use tokio::{sync::watch, task::JoinHandle, time};
 
@@ -14,8 +18,8 @@ pub const PATIENCE: Duration = Duration::from_secs(100);
 
 /// Between two attempts at opening a stream that was refused.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often in a row a stream may be refused, and how often it may end, before we give up.
-const REFUSALS: u32 = 100;
+/// How often a stream may be refused or end early before we give up.
+const BREAKS: u32 = 100;
 
 /// One entry of a job's history.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,7 +29,7 @@ pub struct Event {
     /// When, RFC 3339.
     pub at: String,
     /// What happened.
-    pub name: String,
+    pub kind: String,
     /// The particulars.
     #[serde(default)]
     pub detail: BTreeMap<String, String>,
@@ -34,7 +38,7 @@ pub struct Event {
 impl Event {
     /// Whether the job entered this phase.
     pub fn enters(&self, phase: &str) -> bool {
-        self.name == "phase" && self.detail.get("to").is_some_and(|to| to == phase)
+        self.kind == "phase" && self.detail.get("to").is_some_and(|to| to == phase)
     }
 
     /// One particular.
@@ -47,6 +51,7 @@ impl Event {
 #[derive(Debug)]
 pub struct Follow {
     seen: watch::Receiver<Vec<Event>>,
+    gave_up: Arc<OnceLock<String>>,
     task: JoinHandle<()>,
 }
 
@@ -55,8 +60,20 @@ impl Follow {
     pub fn start(api: &Api, job: &str) -> Self {
         let (sender, seen) = watch::channel(Vec::new());
         let (api, job) = (api.clone(), job.to_owned());
-        let task = tokio::spawn(async move { read(&api, &job, &sender).await });
-        Self { seen, task }
+        let gave_up = Arc::new(OnceLock::new());
+        let reason = Arc::clone(&gave_up);
+        let task = tokio::spawn(async move {
+            if let Err(error) = read(&api, &job, &sender).await {
+                // Set once, by this task alone; it ends with this.
+                let _ = reason.set(format!("{error:#}"));
+            }
+        });
+        Self { seen, gave_up, task }
+    }
+
+    /// Why following ended before the job did.
+    pub fn gave_up(&self) -> Option<&str> {
+        self.gave_up.get().map(String::as_str)
     }
 
     /// Every event so far.
@@ -81,7 +98,7 @@ impl Follow {
             found.iter().find(|event| wanted(event)).cloned().context("an event vanished")
         };
         match time::timeout(PATIENCE, search).await {
-            Ok(found) => found,
+            Ok(found) => found.with_context(|| self.gave_up().unwrap_or_default().to_owned()),
             Err(_) => bail!(
                 "the expected event did not come within {} s; the last was {:?}",
                 PATIENCE.as_secs(),
@@ -109,26 +126,29 @@ impl Drop for Follow {
 }
 
 /// Reads until the job is complete.
-async fn read(api: &Api, job: &str, events: &watch::Sender<Vec<Event>>) {
-    for _ in 0..REFUSALS {
+async fn read(api: &Api, job: &str, events: &watch::Sender<Vec<Event>>) -> Result<()> {
+    let mut refused = None;
+    for _ in 0..BREAKS {
         let after = events.borrow().last().map_or(0, |event| event.id);
-        if let Ok(response) = api.stream(job, after).await {
-            // How a stream ends says nothing: the controller may just have been killed.
-            let _ = read_stream(response, events).await;
+        match api.stream(job, after).await {
+            Ok(response) => read_stream(response, events).await?,
+            Err(error) => refused = Some(error),
         }
         if events.borrow().iter().any(|event| event.enters("complete")) {
-            return;
+            return Ok(());
         }
         time::sleep(PAUSE).await;
     }
+    Err(refused.unwrap_or_else(|| anyhow!("the stream kept ending before the job did")))
 }
 
+/// Reads what one stream tells. How it ends says nothing: the controller may have been killed.
 async fn read_stream(
     mut response: reqwest::Response,
     events: &watch::Sender<Vec<Event>>,
 ) -> Result<()> {
     let mut pending = Vec::new();
-    while let Some(piece) = response.chunk().await? {
+    while let Ok(Some(piece)) = response.chunk().await {
         pending.extend_from_slice(&piece);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = pending.drain(..=end).collect();

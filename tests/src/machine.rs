@@ -50,7 +50,7 @@ impl Machine {
         json!({
             "bmc_address": self.mock.url(),
             "credentials": {"user": USER, "password": self.password},
-            "tls": {"pin": {"sha256": sha256}},
+            "tls": {"policy": "pin", "sha256": sha256},
         })
     }
 

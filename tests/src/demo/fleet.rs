@@ -47,7 +47,9 @@ pub(crate) async fn install(
         }
         match timeout(PATIENCE, events.changed()).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => bail!("the history of job {id} broke off"),
+            Ok(Err(_)) => {
+                bail!("job {id} cannot be followed: {}", follow.gave_up().unwrap_or_default())
+            }
             Err(_) => bail!("nothing happens in job {id}: {}", api.job(&id).await?.story()),
         }
     }

@@ -67,7 +67,7 @@ impl Line {
             println!("{:>6.1} s  {} {text}", self.begun.elapsed().as_secs_f64(), self.name);
             return;
         };
-        let phase = event.get("to").filter(|_| event.name == "phase");
+        let phase = event.get("to").filter(|_| event.kind == "phase");
         if let Some(position) = PHASES.iter().position(|known| Some(*known) == phase) {
             bar.set_position(position as u64);
         }
@@ -86,7 +86,7 @@ impl Line {
 
 /// What is worth a line.
 fn told(event: &Event) -> Option<String> {
-    match event.name.as_str() {
+    match event.kind.as_str() {
         "phase" => event.get("to").map(|phase| phase.replace('_', " ")),
         "media_read" => event.get("milestone").map(|it| format!("read: {}", it.replace('_', " "))),
         "progressed" => event.get("step").map(|step| format!("machine: {step}")),

@@ -118,7 +118,7 @@ async fn kill(place: Place, persona: &'static str, edge: Edge) -> Result<()> {
     installed_once(&stage, &job, &machine, &follow).await?;
     let after = stage.api.events(&job).await?;
     ensure!(after.starts_with(&before), "events that were told are gone");
-    let resumed = after.iter().any(|event| event.name == "resumed");
+    let resumed = after.iter().any(|event| event.kind == "resumed");
     ensure!(resumed, "the job did not notice that the controller was away");
     stage.strike([machine]).await
 }

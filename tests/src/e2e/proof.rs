@@ -43,7 +43,7 @@ pub(crate) async fn history(api: &Api, job: &str, follow: &Follow) -> Result<()>
     ensure!(told_end == kept_end, "the stream lost events: {told_end:?} of {kept_end:?}");
     ensure!(kept.is_sorted_by(|one, next| one.id < next.id), "the history is out of order");
     let mut position = "queued".to_owned();
-    for event in kept.iter().filter(|event| event.name == "phase") {
+    for event in kept.iter().filter(|event| event.kind == "phase") {
         ensure!(event.get("from") == Some(&position), "{event:?} does not follow {position}");
         event.get("to").context("a phase without a name")?.clone_into(&mut position);
     }

@@ -118,7 +118,7 @@ async fn repeated_reports(place: Place, persona: &'static str) -> Result<()> {
     ensure!(wrong.status == 403, "a wrong token was answered {}", wrong.status);
     proof::installed(&stage.api, &job, &machine, &follow).await?;
     let events = stage.api.events(&job).await?;
-    let outcomes = events.iter().filter(|event| event.name == "outcome").count();
+    let outcomes = events.iter().filter(|event| event.kind == "outcome").count();
     ensure!(outcomes == 1, "{outcomes} outcomes were recorded");
     stage.strike([machine]).await
 }

@@ -98,7 +98,7 @@ impl Emulator {
         json!({
             "bmc_address": self.url,
             "credentials": {"user": USER, "password": PASSWORD},
-            "tls": {"pin": {"sha256": self.sha256}},
+            "tls": {"policy": "pin", "sha256": self.sha256},
         })
     }
 

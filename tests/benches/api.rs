@@ -1,0 +1,181 @@
+//! What the API costs beside the store it writes to, measured from outside: durable `POST /jobs` with
+//! bearer tokens and eight clients against the store's own single-row commits, and reports from a
+//! maintenance OS at a steady rate. Run with `cargo xtask bench api`.
+#![expect(clippy::print_stdout, reason = "a bench prints its result")]
+
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use shoal_redfish_mock::{Ending, Event, HostScript, Step};
+use shoal_sqlite::{Config as DatabaseConfig, Database, Migration};
+use shoal_tests::{
+    Api, BootMedium, Config, Controller, Follow, Programs, Rack, install_crypto, linux_job,
+};
+use tokio::task::JoinSet;
+
+const CLIENTS: u32 = 8;
+/// Jobs per client; each needs a server of its own, since a server has one unfinished job.
+const JOBS: u32 = 150;
+const ROWS_MEASURED: Duration = Duration::from_secs(3);
+const REPORTS_PER_SECOND: u64 = 200;
+const REPORTS: u64 = 2_000;
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    name: "rows",
+    sql: "CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;",
+}];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    install_crypto();
+    let programs = built()?;
+    let scratch = tempfile::tempdir()?;
+    BootMedium::make(&scratch.path().join("static"))?;
+    let commits = single_rows(&scratch.path().join("rows")).await?;
+    println!("{commits:>8.0} acknowledged single-row commits/s, {CLIENTS} writers");
+    let jobs = jobs_per_second(&programs, scratch.path()).await?;
+    println!(
+        "{jobs:>8.0} durable POST /jobs per second, {CLIENTS} clients: {:.2} of the commits \
+         (target 0.20 and 500/s)",
+        jobs / commits
+    );
+    let p95 = report_latency(&programs, scratch.path()).await?;
+    println!(
+        "{:>8.1} ms P95 from sending a report to its answer after commit, {REPORTS_PER_SECOND}/s \
+         (target 50 ms)",
+        p95.as_secs_f64() * 1e3
+    );
+    Ok(())
+}
+
+/// The programs of the release profile, built now: a benchmark builds itself only.
+fn built() -> Result<Programs> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--offline", "--bins"]);
+    for package in ["shoal-controller", "shoal-dispatcher", "shoal-tool", "shoal"] {
+        build.args(["--package", package]);
+    }
+    ensure!(build.status().context("start cargo")?.success(), "the programs do not build");
+    Programs::find()
+}
+
+/// What the database under the store can do with the smallest write, as many at a time.
+async fn single_rows(directory: &Path) -> Result<f64> {
+    std::fs::create_dir_all(directory)?;
+    let path = directory.join("rows.db");
+    let database = Database::open(DatabaseConfig::new(path, 1, MIGRATIONS))?;
+    let (begun, mut writers) = (Instant::now(), JoinSet::new());
+    for _ in 0..CLIENTS {
+        let database = database.clone();
+        writers.spawn(async move {
+            let mut commits = 0_u32;
+            while begun.elapsed() < ROWS_MEASURED {
+                database
+                    .write(|tx| -> Result<_, shoal_sqlite::Error> {
+                        tx.prepare_cached("INSERT INTO rows (body) VALUES ('x')")?.execute([])?;
+                        Ok(())
+                    })
+                    .await?;
+                commits += 1;
+            }
+            anyhow::Ok(commits)
+        });
+    }
+    let commits = writers.join_all().await.into_iter().sum::<Result<u32>>()?;
+    let rate = f64::from(commits) / begun.elapsed().as_secs_f64();
+    database.close().await?;
+    Ok(rate)
+}
+
+/// Jobs are accepted and stay queued: without workers nothing else writes.
+async fn jobs_per_second(programs: &Programs, scratch: &Path) -> Result<f64> {
+    let mut config = Config::new(scratch.join("jobs"), scratch.join("static"));
+    config.workers = 0;
+    let controller = Controller::start(programs, config).await?;
+    let api = controller.api()?;
+    every_client(&api, async |api, serial| {
+        let record = json!({
+            "bmc_address": "https://127.0.0.1:1",
+            "credentials": {"user": "nobody", "password": "nothing"},
+            "tls": {"policy": "pin", "sha256": "0".repeat(64)},
+        });
+        api.put_server(&serial, &record).await?.wants(201)?;
+        Ok(())
+    })
+    .await?;
+    let begun = Instant::now();
+    every_client(&api, async |api, serial| {
+        api.create_job(&linux_job(&serial)?).await?;
+        Ok(())
+    })
+    .await?;
+    let rate = f64::from(CLIENTS * JOBS) / begun.elapsed().as_secs_f64();
+    controller.stop().await?;
+    Ok(rate)
+}
+
+/// Does something once for every server, all clients at a time.
+async fn every_client<F>(
+    api: &Api,
+    call: impl Fn(Api, String) -> F + Clone + Send + 'static,
+) -> Result<()>
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    let mut clients = JoinSet::new();
+    for client in 0..CLIENTS {
+        let (api, call) = (api.clone(), call.clone());
+        clients.spawn(async move {
+            for job in 0..JOBS {
+                call(api.clone(), format!("SN-{client}-{job}")).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    clients.join_all().await.into_iter().collect()
+}
+
+/// Progress of one job, each report with more bytes than the last, so that each is a commit.
+async fn report_latency(programs: &Programs, scratch: &Path) -> Result<Duration> {
+    let config = Config::new(scratch.join("reports"), scratch.join("static"));
+    let controller = Controller::start(programs, config).await?;
+    let api = controller.api()?;
+    let rack = Rack::new(programs, scratch.join("rack"), controller.ca()?);
+    let script = HostScript::ending(Ending::HangAt(Step::Partition));
+    let machine = rack.add("idrac9-6x", "SN-REPORTS", script).await?;
+    api.enrol(&machine).await?;
+    let job = api.create_job(&linux_job(machine.serial())?).await?;
+    let follow = Follow::start(&api, &job);
+    follow.phase("await_report").await?;
+    machine.wait_for(|event| *event == Event::StepStarted(Step::Partition)).await?;
+    let token = machine.maintenance_root().await?.join("run/provision/webhook-token");
+    let token = std::fs::read_to_string(token).context("read the job's token")?;
+
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / 200);
+    let mut reports = JoinSet::new();
+    for bytes in 1..=REPORTS {
+        tick.tick().await;
+        let (api, token) = (api.clone(), token.clone());
+        reports.spawn(async move {
+            let report =
+                json!({"status": "progress", "step": "workflow.partition", "bytes": bytes});
+            let sent = Instant::now();
+            api.report("SN-REPORTS", &token, &report).await?.wants(200)?;
+            anyhow::Ok(sent.elapsed())
+        });
+    }
+    let taken: Result<Vec<Duration>> = reports.join_all().await.into_iter().collect();
+    let mut taken = taken?;
+    taken.sort_unstable();
+    let p95 = taken.get(taken.len() * 95 / 100).copied().context("nothing was reported")?;
+    drop(follow);
+    controller.stop().await?;
+    machine.shutdown().await;
+    Ok(p95)
+}
