@@ -56,7 +56,7 @@ impl Live {
             self.store.server(serial).await.map_err(|error| store_fault(&error))?.ok_or_else(
                 || Fault::permanent("the server was removed").at(StepKey::ValidationServer),
             )?;
-        let (bmc, discovery) = match self.bmcs.discover(&server).await {
+        let discovery = match self.bmcs.discover(&server).await {
             Ok(found) => found,
             Err(Reach::Fault(fault)) => return Err(fault),
             Err(Reach::Bmc(error)) => return Ok(lost_or_refused(&error)),
@@ -80,10 +80,6 @@ impl Live {
             profile = plan.profile.name,
             "the BMC was read"
         );
-        metrics::counter!("redfish_profile_selected_total",
-            "vendor" => plan.vendor.label(), "profile" => plan.profile.name.clone())
-        .increment(1);
-        drop(bmc);
         Ok(Verdict::Done { seen: Seen::Bmc { media: media_plan(&plan)? } })
     }
 

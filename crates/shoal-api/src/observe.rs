@@ -100,12 +100,14 @@ fn written(error: &Error, response: Response, id: &str) -> Response {
 
 fn count(route: &str, response: &Response, started: Instant) {
     let code = response.status().as_str().to_owned();
-    let labels = [("route", route.to_owned()), ("code", code)];
-    metrics::counter!("http_requests_total", &labels).increment(1);
+    let route = route.to_owned();
+    metrics::counter!("http_requests_total", "route" => route.clone(), "code" => code.clone())
+        .increment(1);
     // Transfers of media last as long as a BMC takes to read and would drown everything else.
     if !route.starts_with("/media/") {
         let seconds = started.elapsed().as_secs_f64();
-        metrics::histogram!("http_request_duration_seconds", &labels).record(seconds);
+        metrics::histogram!("http_request_duration_seconds", "route" => route, "code" => code)
+            .record(seconds);
     }
 }
 

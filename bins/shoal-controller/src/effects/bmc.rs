@@ -74,13 +74,13 @@ impl Bmcs {
     }
 
     /// Connects anew and reads all there is to know.
-    pub(crate) async fn discover(&self, server: &ServerRecord) -> Result<(Bmc, Discovery), Reach> {
+    pub(crate) async fn discover(&self, server: &ServerRecord) -> Result<Discovery, Reach> {
         let endpoint = self.endpoint(server).await.map_err(Reach::Fault)?;
         self.close(&server.server.serial).await;
         let bmc = Bmc::connect(endpoint, self.options.clone()).await.map_err(Reach::Bmc)?;
         let discovery = bmc.discover().await.map_err(Reach::Bmc)?;
         self.keep(server, &bmc);
-        Ok((bmc, discovery))
+        Ok(discovery)
     }
 
     /// The connection a planned job uses; made from the plan, without asking the BMC again.
