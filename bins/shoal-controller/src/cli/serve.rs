@@ -1,11 +1,10 @@
 //! `serve`: settings, telemetry, runtime, and then the serving part. The order is the point: what
 //! must exist before the runtime is made before it and ended after it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use shoal_telemetry::{Guard, Telemetry, traces};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Configuration, Failure};
 use crate::{
@@ -82,16 +81,4 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "shoal".to_owned() } else { name.to_owned() }
-}
-
-/// Resolves when the process is asked to stop, by a service manager or from a terminal.
-pub(crate) fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -59,16 +59,17 @@ pub(super) fn merge(sources: &Sources) -> Result<(Layer, Vec<&'static str>), Err
     Ok((merged, ignored))
 }
 
-/// A secret and the file that holds it are two spellings of one setting.
+/// A secret and the file that holds it are two spellings of one setting: whichever a later layer
+/// uses, it overrides both.
 fn override_with(merged: &mut Layer, later: Layer) {
-    for (name, entry) in later {
-        match name.strip_suffix("_FILE").filter(|secret| is_secret(secret)) {
-            Some(secret) => merged.remove(secret),
-            None if is_secret(&name) => merged.remove(&format!("{name}_FILE")),
-            None => None,
-        };
-        merged.insert(name, entry);
+    for name in later.keys() {
+        let secret = name.strip_suffix("_FILE").unwrap_or(name);
+        if is_secret(secret) {
+            merged.remove(secret);
+            merged.remove(&format!("{secret}_FILE"));
+        }
     }
+    merged.extend(later);
 }
 
 fn file(path: &Path) -> Result<Layer, Error> {
@@ -207,6 +208,7 @@ pub(super) fn resolve_secrets(layer: &mut Layer) -> Result<(), Error> {
             return Err(Error::Contradiction { key: name, origin, reason });
         }
         let path = PathBuf::from(text.as_str());
+        let resolved = format!("file {} named by {origin}", path.display());
         let mut content = Zeroizing::new(String::new());
         std::fs::File::open(&path)
             .and_then(|file| file.take(MAX_SECRET_BYTES).read_to_string(&mut content))
@@ -222,7 +224,7 @@ pub(super) fn resolve_secrets(layer: &mut Layer) -> Result<(), Error> {
             return Err(Error::Invalid { key: name, origin, expected, value: None });
         }
         let text = Zeroizing::new(line.to_owned());
-        layer.insert(key.name.to_owned(), Entry { text, origin: format!("{origin} ({name})") });
+        layer.insert(key.name.to_owned(), Entry { text, origin: resolved });
     }
     Ok(())
 }
