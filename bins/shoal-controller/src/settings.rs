@@ -1,8 +1,8 @@
 //! What an operator decides, as plain structs, one per concern. Everything is read once, before a
 //! socket is bound or a file is written, so that a wrong configuration changes nothing.
 //!
-//! Order: defaults, then the file, then the environment, then `--set`. The table of keys in
-//! [`key`] is the one place that knows names, defaults and meanings.
+//! Order: defaults, then the file, then the environment, then `--set`. The table of keys in the
+//! module `key` is the one place that knows names, defaults and meanings.
 
 mod budget;
 mod duration;
