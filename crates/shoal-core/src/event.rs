@@ -40,6 +40,11 @@ pub enum Event {
         /// What it said.
         report: Report,
     },
+    /// A report came with a secret that every machine has, and nothing shows that this one booted.
+    Unproven {
+        /// The attempt it would have counted for.
+        attempt: u32,
+    },
     /// The machine reported that it is getting on, or media bytes were served.
     Progressed {
         /// The attempt the token belongs to.
@@ -93,6 +98,7 @@ impl Event {
             Self::Answered { .. } => "answered",
             Self::MediaRead { .. } => "media_read",
             Self::Reported { .. } => "reported",
+            Self::Unproven { .. } => "unproven",
             Self::Progressed { .. } => "progressed",
             Self::DeadlinePassed { .. } => "deadline_passed",
             Self::Elapsed { .. } => "elapsed",

@@ -247,7 +247,9 @@ fn told_by(event: &Event, entry: Entry) -> Entry {
                 }
             }
         }
-        Event::Progressed { attempt, .. } => entry.with("attempt", attempt),
+        Event::Progressed { attempt, .. } | Event::Unproven { attempt } => {
+            entry.with("attempt", attempt)
+        }
         Event::MediaRead { attempt, milestone } => {
             entry.with("attempt", attempt).with("milestone", milestone.as_str())
         }

@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Extensions, HeaderMap};
-use shoal_core::Ignored;
+use shoal_core::{Event, Ignored};
 use shoal_store::ReportOutcome;
 use shoal_webhook::{Answer, Effect, Name, REPORT_MAX, Report};
 
@@ -65,10 +65,12 @@ enum Arrival {
 }
 
 async fn effect(shared: &Shared, sender: &Sender, report: &Report) -> Result<Arrival, Error> {
+    let job = sender.record.job.id();
     if sender.fleet && !sender.booted() {
+        let event = Event::Unproven { attempt: sender.attempt };
+        shared.store().record(job, event, shared.now(), None).await.map_err(Error::store)?;
         return Ok(Arrival::Ignored(Ignored::Unexpected));
     }
-    let job = sender.record.job.id();
     let identity = report.identity(sender.attempt).to_string();
     let event = event(report, sender.attempt);
     let outcome = shared.store().report(job, sender.attempt, identity, event, shared.now());

@@ -23,6 +23,8 @@ async fn the_fleet_secret_needs_a_boot_that_was_seen() {
     let unseen = app.report(SERIAL, FLEET, &success()).send().await;
     assert_eq!(unseen.refusal(), refused(409, "webhook.unexpected"));
     assert!(app.job(id).await.job.outcome().is_none());
+    let last = app.store.last_events(id, 1).await.unwrap();
+    assert_eq!(last[0].name, "unexpected", "the history keeps that it came");
 
     app.read(id, Milestone::BootImageRead).await;
     let seen = app.report(SERIAL, FLEET, &success()).send().await;

@@ -112,6 +112,7 @@ impl Job {
             Event::Answered { seq, command, verdict } => draft.answered(*seq, *command, verdict),
             Event::MediaRead { attempt, milestone } => draft.media_read(*attempt, *milestone),
             Event::Reported { attempt, report } => draft.reported(*attempt, report),
+            Event::Unproven { .. } => Err(Ignored::Unexpected),
             Event::Progressed { attempt, activity } => draft.progressed(*attempt, activity),
             Event::DeadlinePassed { seq } => draft.deadline_passed(*seq),
             Event::Elapsed { seq } => draft.elapsed(*seq),

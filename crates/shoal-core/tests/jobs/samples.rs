@@ -115,6 +115,7 @@ fn tidings(run: &Run) -> Vec<Sample> {
     samples.push(sample("reported: failed", run, reported(attempt, failure())));
     let late = reported(finished, Report::Success);
     samples.push(sample("reported in a finished attempt", run, late));
+    samples.push(sample("reported without proof", run, Event::Unproven { attempt }));
     let activity =
         Activity { step: Some("partition".to_owned()), percent: Some(10), bytes: Some(1) };
     samples.push(sample("progressed", run, Event::Progressed { attempt, activity }));
