@@ -1,6 +1,9 @@
 //! Serving, from settings to a clean stop: what is built from what, and in which order it ends.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Context;
 use shoal_api::{Api, Auth, Limits as ApiLimits, LoginLimits, User};
@@ -24,12 +27,13 @@ use crate::{
     ready::{self, Ready},
     retire::Retire,
     settings::Settings,
-    signal,
+    signal::Stop,
     tls::Tls,
 };
 
 /// Serves until the process is asked to stop.
 pub async fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()> {
+    let stop = Stop::listen().context(NotStarted)?;
     let clock = system_clock();
     let foundation = lay(&settings, &options, &clock).await.context(NotStarted)?;
     let sockets = Sockets::open(&settings.http, options.activated).context(NotStarted)?;
@@ -40,7 +44,7 @@ pub async fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()
         .announce(options.ready_file.as_deref())
         .context("failed to say that we are ready")?;
     tracing::info!(api = serving.ready.api, admin = serving.ready.admin, "ready");
-    signal::stop_requested().await?;
+    stop.requested().await;
     ready::stopping();
     serving.end().await;
     foundation.store.close().await.context("failed to close the database")?;
@@ -51,7 +55,7 @@ pub async fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()
 /// What must exist before anything can be served.
 struct Foundation {
     store: Store,
-    tls: Tls,
+    tls: Arc<Tls>,
     boot: Option<BootMedium>,
     boot_source: Option<Source>,
 }
@@ -67,7 +71,7 @@ async fn lay(
     let instance = options.instance.clone();
     let open = move || Store::open(Options { path, instance, sealing });
     let store = tokio::task::spawn_blocking(open).await?.context("failed to open the database")?;
-    let tls = Tls::open(settings, SystemTime::now())?;
+    let tls = Arc::new(Tls::open(settings, SystemTime::now())?);
     let trust = tls.trust();
     if trust.created {
         tracing::info!(file = %trust.file.display(), sha256 = trust.sha256, "made a local certificate authority");
@@ -226,6 +230,7 @@ impl Serving {
         };
         let changes = foundation.store.subscribe();
         tasks.spawn(retire.follow(changes, stop.clone()));
+        tasks.spawn(renew(foundation.tls.clone(), stop.clone()));
         Ok(Self { controller, ready, stop, close, tasks })
     }
 
@@ -238,6 +243,20 @@ impl Serving {
         self.tasks.close();
         self.tasks.wait().await;
         self.controller.bmcs.close_all().await;
+    }
+}
+
+/// Renews the local certificate long before it ends; connections under way keep the one they have.
+async fn renew(tls: Arc<Tls>, stop: CancellationToken) {
+    let mut daily = tokio::time::interval(Duration::from_hours(24));
+    while stop.run_until_cancelled(daily.tick()).await.is_some() {
+        let tls = tls.clone();
+        match tokio::task::spawn_blocking(move || tls.refresh(SystemTime::now())).await {
+            Ok(Ok(true)) => tracing::info!("the certificate was renewed"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "failed to renew the certificate"),
+            Err(error) => tracing::error!(%error, "failed to look at the certificate"),
+        }
     }
 }
 

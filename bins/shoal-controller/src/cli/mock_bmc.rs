@@ -1,14 +1,14 @@
 //! `mock-bmc`: a simulated BMC with a machine behind it, so that a first look at this product needs
 //! no hardware.
 
-use std::{fs, io::Write, net::SocketAddr, path::PathBuf, pin::pin};
+use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use shoal_redfish_mock::{Clock, Config, HostConfig, Mock, Persona, Secret};
 
 use super::Failure;
-use crate::{Exit, signal};
+use crate::{Exit, signal::Stop};
 
 #[derive(Debug, Args)]
 pub(super) struct MockBmc {
@@ -49,18 +49,14 @@ impl MockBmc {
         let config = self.config().map_err(|error| Failure { exit: Exit::Configuration, error })?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
-            // Polled first, so that a signal counts from the moment the address is known.
-            let mut stop = pin!(signal::stop_requested());
-            let mock = tokio::select! {
-                biased;
-                stopped = stop.as_mut() => return stopped.map_err(internal),
-                started = Mock::start(config) => started,
-            };
+            // A signal counts from the moment the address is known.
+            let stop = Stop::listen().map_err(internal)?;
+            let mock = Mock::start(config).await;
             let mock = mock.map_err(|error| Failure::new(Exit::Unavailable, error))?;
             writeln!(out, "{}", mock.url())?;
             writeln!(out, "certificate SHA-256 {}", mock.cert_sha256())?;
             out.flush()?;
-            stop.await.map_err(internal)?;
+            stop.requested().await;
             mock.shutdown().await;
             Ok(())
         })
