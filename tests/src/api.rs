@@ -177,6 +177,12 @@ impl Api {
         answer(self.http.post(url).header("X-Webhook-Secret", secret).json(report)).await
     }
 
+    /// Fetches what a media address leads to.
+    pub async fn download(&self, url: &str) -> Result<Vec<u8>> {
+        let answer = self.http.get(url).timeout(CALL).send().await?.error_for_status()?;
+        Ok(answer.bytes().await?.to_vec())
+    }
+
     /// The text of `/metrics`.
     pub async fn metrics(&self) -> Result<String> {
         let request = self.http.get(format!("{}/metrics", self.admin)).timeout(CALL);

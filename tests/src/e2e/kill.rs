@@ -151,6 +151,8 @@ async fn installed_once(
     follow: &Follow,
 ) -> Result<()> {
     proof::installed(&stage.api, job, machine, follow).await?;
+    // A killed controller cannot log out, and who loses the answer to a login never hears of it.
+    machine.check_sessions(3)?;
     let on = machine.count(EffectKind::PowerOn);
     ensure!(on == 3, "power went on {on} times: {:?}", machine.mock().journal().effects());
     Ok(())

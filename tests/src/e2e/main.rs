@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "what a test program prints is its result")]
 
 mod kill;
+mod medium;
 mod mocks;
 mod proof;
 mod reports;
@@ -43,7 +44,7 @@ struct Arguments {
     #[arg(long)]
     sushy: bool,
     /// Scenarios that run at a time
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 12)]
     at_once: usize,
     /// Keep the directories of all scenarios
     #[arg(long)]

@@ -58,6 +58,7 @@ async fn success(place: Place, persona: &'static str) -> Result<()> {
     media_over_tls(&machine)?;
     host_did_its_part(&machine)?;
     media_was_ranged(&stage.api.metrics().await?)?;
+    machine.check_sessions(1)?;
     let logins = machine.count(EffectKind::Login);
     ensure!((1..=3).contains(&logins), "{logins} sessions were opened for one job");
     ensure!(machine.count(EffectKind::PowerOn) == 2, "power went on more than twice");

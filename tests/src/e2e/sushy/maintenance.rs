@@ -2,26 +2,24 @@
 //! foreign tool, and the real dispatcher and reporter do the rest.
 
 use std::{
-    ffi::OsStr,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use tokio::{process::Command, time::timeout};
 
-use crate::suite::Place;
-
-const LIMIT: Duration = Duration::from_mins(1);
+use crate::{
+    medium::{self, run},
+    suite::Place,
+};
 
 /// Does what a machine would do with this medium, up to its report of success.
-pub(super) async fn report_success(place: &Place, medium: &Path, uuid: &str) -> Result<()> {
+pub(super) async fn report_success(place: &Place, disc: &Path, uuid: &str) -> Result<()> {
     let own = place.directory.join("maintenance");
     let (root, files) = (own.join("root"), own.join("medium"));
     let (units, identity) = (root.join("etc/systemd/system"), root.join("sys/class/dmi/id"));
-    for directory in [&units, &identity, &files, &root.join("run")] {
+    for directory in [&units, &identity, &root.join("run")] {
         fs::create_dir_all(directory).context("make the machine's directories")?;
     }
     for unit in ["install-linux.target", "partition.service", "image-linux.service"] {
@@ -29,9 +27,7 @@ pub(super) async fn report_success(place: &Place, medium: &Path, uuid: &str) -> 
     }
     fs::write(identity.join("product_uuid"), format!("{uuid}\n")).context("write the UUID")?;
     let systemctl = stand_in(&own)?;
-    let extract =
-        ["-x".as_ref(), "-f".as_ref(), medium.as_os_str(), "-C".as_ref(), files.as_os_str()];
-    run(Path::new("bsdtar"), &extract).await.context("apt-get install -y libarchive-tools")?;
+    medium::extract(disc, &files).await?;
     let dispatch = [
         "run".as_ref(),
         "--root".as_ref(),
@@ -61,14 +57,4 @@ fn stand_in(directory: &Path) -> Result<PathBuf> {
     fs::write(&path, script).context("write a stand-in for systemctl")?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).context("make it executable")?;
     Ok(path)
-}
-
-async fn run(program: &Path, arguments: &[&OsStr]) -> Result<()> {
-    let output = Command::new(program).args(arguments).kill_on_drop(true).output();
-    let output = timeout(LIMIT, output).await;
-    let output = output.with_context(|| format!("{} does not end", program.display()))?;
-    let output = output.with_context(|| format!("start {}", program.display()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {}\n{said}", program.display(), output.status);
-    Ok(())
 }

@@ -1,0 +1,28 @@
+//! Takes the files out of a task medium with a tool that shares no code with our writer.
+
+use std::{ffi::OsStr, fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use tokio::{process::Command, time::timeout};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Extracts every file into `directory`, which is made.
+pub(crate) async fn extract(medium: &Path, directory: &Path) -> Result<()> {
+    fs::create_dir_all(directory).context("make a directory for the medium's files")?;
+    let (medium, directory) = (medium.as_os_str(), directory.as_os_str());
+    let arguments = ["-x".as_ref(), "-f".as_ref(), medium, "-C".as_ref(), directory];
+    let extracted = run(Path::new("bsdtar"), &arguments).await;
+    extracted.context("take out the medium's files (apt-get install -y libarchive-tools)")
+}
+
+/// Runs a program to a successful end.
+pub(crate) async fn run(program: &Path, arguments: &[&OsStr]) -> Result<()> {
+    let output = Command::new(program).args(arguments).kill_on_drop(true).output();
+    let output = timeout(LIMIT, output).await;
+    let output = output.with_context(|| format!("{} does not end", program.display()))?;
+    let output = output.with_context(|| format!("start {}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {}\n{said}", program.display(), output.status);
+    Ok(())
+}
