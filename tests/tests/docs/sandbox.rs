@@ -72,7 +72,7 @@ impl Sandbox {
         write_private(&work.join("bmc.password"), &password(&machine)?)?;
         let mut environment = vec![
             ("PATH", search_path(&programs)?),
-            ("HOME", work.clone().into()),
+            ("HOME", work.into()),
             ("LC_ALL", "C.UTF-8".into()),
             ("SERIAL", SERIAL.into()),
             ("BMC", machine.mock().url().trim_start_matches("https://").into()),
