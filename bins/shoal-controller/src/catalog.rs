@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use data_encoding::HEXLOWER;
 use shoal_core::{Event, Ignored, JobId};
 use shoal_engine::Clock;
 use shoal_media::{
@@ -97,11 +98,31 @@ impl Shelf {
                     OpenError::Gone
                 })?
             }
-            MediaKind::Boot => self.boot.as_ref().ok_or(OpenError::Gone)?.medium().clone(),
+            MediaKind::Boot => self.boot_medium(found).await?,
             MediaKind::Task => self.task_medium(record, found.attempt).await?,
         };
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(object, medium.clone());
+        // The job may have ended while the medium was opened.
+        if let Err(ended) = self.find(object).await {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
+            return Err(ended);
+        }
         Ok(medium)
+    }
+
+    /// The shared boot medium, if it is still the one this attempt was begun with.
+    async fn boot_medium(&self, found: &MediaObject) -> Result<Medium, OpenError> {
+        let boot = self.boot.as_ref().ok_or(OpenError::Gone)?;
+        let frozen = self.store.frozen(found.job, found.attempt).await;
+        let begun_with = frozen.ok().flatten().and_then(|frozen| frozen.boot_medium);
+        if begun_with.is_some_and(|sha256| sha256 != HEXLOWER.encode(&boot.medium().digest().0)) {
+            tracing::error!(
+                job_id = %found.job,
+                "the boot medium was replaced while this job installs from it; put the old file back"
+            );
+            return Err(OpenError::Unavailable);
+        }
+        Ok(boot.medium().clone())
     }
 
     /// The task medium from disk, rebuilt if it was lost. Another digest is never served.

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use shoal_core::Time;
-use shoal_store::{Imported, KeyPurpose, Role, Sealing, SealingKey, Secret, Store};
+use shoal_store::{ApiToken, Imported, KeyPurpose, Role, Sealing, SealingKey, Secret, Store};
 
 use crate::settings;
 
@@ -78,8 +78,10 @@ pub(crate) async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow
     if known {
         return Ok(());
     }
-    let token = store.add_api_token("first-admin", Role::Admin, now).await?;
+    // The file first: killed in between, the next start draws another token and overwrites it.
+    let token = ApiToken::draw()?;
     secret_file(file, token.text.expose())?;
+    store.keep_api_token("first-admin", Role::Admin, &token, now).await?;
     tracing::info!(path = %file.display(), "made a first administrator's token");
     Ok(())
 }
@@ -88,8 +90,13 @@ pub(crate) async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow
 fn secret_file(file: &Path, text: &str) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         let draft = file.with_extension("new");
+        // A draft of an earlier, killed start could have other permissions.
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut open = fs::OpenOptions::new();
-        let mut out = open.create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut out = open.create_new(true).write(true).mode(0o600).open(&draft)?;
         writeln!(out, "{text}")?;
         out.sync_all()?;
         fs::rename(&draft, file)?;

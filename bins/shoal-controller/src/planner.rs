@@ -28,6 +28,9 @@ impl Planner for Rules {
         let workflow = recipe.workflow();
         let mut warnings: Vec<Warning> = request.recipe.lints.iter().map(Warning::from).collect();
         let boot_url = self.boot_url(request, workflow)?;
+        if let Some(url) = &boot_url {
+            shoal_redfish::MediaUrl::parse(url).map_err(|error| vec![unusable(&error)])?;
+        }
         let boot_evidence = boot_url.is_none() && self.boot_evidence;
         if !boot_evidence {
             warnings.push(Warning {
@@ -66,6 +69,13 @@ impl Rules {
         {
             return Ok(Some(url.clone()));
         }
+        if workflow == Workflow::Esxi {
+            return Err(vec![Problem {
+                path: "/recipe/task_target".to_owned(),
+                code: Code::UnsupportedValue,
+                message: "no ESXi installer is configured; set ESXI_INSTALLER_URL".to_owned(),
+            }]);
+        }
         if let Some(url) = &self.outside_boot_medium {
             return Ok(Some(url.clone()));
         }
@@ -78,6 +88,14 @@ impl Rules {
             message: "no boot medium is configured; set MAINTENANCE_ISO_URL or name one here"
                 .to_owned(),
         }])
+    }
+}
+
+fn unusable(error: &shoal_redfish::MediaUrlError) -> Problem {
+    Problem {
+        path: "/maintenance_iso_url".to_owned(),
+        code: Code::BadUrl,
+        message: format!("BMCs cannot take this address of a boot medium: {error}"),
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Retire {
 impl Retire {
     /// Follows the store until it closes or `stop` is cancelled.
     pub(crate) async fn follow(self, mut changes: Receiver<Change>, stop: CancellationToken) {
+        self.sweep().await;
         loop {
             let change = tokio::select! {
                 () = stop.cancelled() => return,
@@ -40,13 +41,20 @@ impl Retire {
                 Ok(change) if change.status == Status::Complete => self.end(change.job).await,
                 Ok(_) => {}
                 // What was missed is closed all the same: the shelf asks the store at every open.
-                Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(
-                        missed,
-                        "job ends were missed; their files stay until retention"
-                    );
-                }
+                Err(RecvError::Lagged(_)) => self.sweep().await,
                 Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Ends what ended while nobody listened, before a restart or in a burst of changes.
+    async fn sweep(&self) {
+        for job in self.mediums.kept().await {
+            match self.store.job(job).await {
+                Ok(Some(record)) if !record.job.is_complete() => {}
+                Ok(Some(_)) => self.end(job).await,
+                Ok(None) => self.mediums.remove(job).await,
+                Err(error) => tracing::error!(job_id = %job, %error, "failed to read a job"),
             }
         }
     }
@@ -64,6 +72,11 @@ impl Retire {
             self.server.revoke(object);
         }
         self.mediums.remove(job).await;
-        self.bmcs.close(record.job.serial()).await;
+        // A change of a finished job may come while the server's next job is already talking.
+        match self.store.active_on(record.job.serial()).await {
+            Ok(None) => self.bmcs.close(record.job.serial()).await,
+            Ok(Some(_)) => {}
+            Err(error) => tracing::error!(job_id = %job, %error, "failed to look for a next job"),
+        }
     }
 }

@@ -6,11 +6,13 @@ use std::{
 };
 
 use anyhow::Context;
+use data_encoding::HEXLOWER;
 use shoal_api::{Api, Auth, Limits as ApiLimits, LoginLimits, User};
 use shoal_engine::{Clock, Engine, system_clock};
 use shoal_media::{BootMedium, Key, KeyId, Keyring, MediaServer, SystemClock};
 use shoal_redfish::profile::Profiles;
-use shoal_store::{KeyPurpose, KeyRing, Options, Role, Store};
+use shoal_store::{Change, KeyPurpose, KeyRing, Options, Role, Store};
+use tokio::sync::broadcast::Receiver;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -37,13 +39,14 @@ pub async fn run(settings: Settings, options: ServeOptions) -> anyhow::Result<()
     let clock = system_clock();
     let foundation = lay(&settings, &options, &clock).await.context(NotStarted)?;
     let sockets = Sockets::open(&settings.http, options.activated).context(NotStarted)?;
+    let ready = announce(&settings, &foundation, &sockets, &options.instance)?;
     let controller = raise(&settings, &foundation, &sockets, &options.instance, clock).await?;
-    let serving = Serving::begin(&settings, &foundation, controller, sockets, options.metrics)?;
-    serving
-        .ready
-        .announce(options.ready_file.as_deref())
-        .context("failed to say that we are ready")?;
-    tracing::info!(api = serving.ready.api, admin = serving.ready.admin, "ready");
+    let serving = Serving::begin(&settings, &foundation, controller, sockets, options.metrics);
+    if let Err(error) = ready.announce(options.ready_file.as_deref()) {
+        serving.end().await;
+        return Err(error).context("failed to say that we are ready");
+    }
+    tracing::info!(api = ready.api, admin = ready.admin, "ready");
     stop.requested().await;
     ready::stopping();
     serving.end().await;
@@ -58,6 +61,7 @@ struct Foundation {
     tls: Arc<Tls>,
     boot: Option<BootMedium>,
     boot_source: Option<Source>,
+    users: Vec<User>,
 }
 
 async fn lay(
@@ -80,6 +84,7 @@ async fn lay(
         first_start::fleet_secret(&store, secret, clock()).await?;
     }
     first_start::admin_token(&store, &admin_token_file(settings), clock()).await?;
+    let users = users(settings)?;
     let source = settings.media.maintenance_iso.as_deref();
     let boot_source = source.map(|value| Source::parse(value, &settings.storage.static_dir));
     let boot = match &boot_source {
@@ -91,7 +96,7 @@ async fn lay(
         ("certificate_sha256".to_owned(), tls.leaf_sha256()),
     ];
     store.installation_event("start", start.into(), clock()).await?;
-    Ok(Foundation { store, tls, boot, boot_source })
+    Ok(Foundation { store, tls, boot, boot_source, users })
 }
 
 fn admin_token_file(settings: &Settings) -> std::path::PathBuf {
@@ -106,7 +111,7 @@ struct Controller {
     server: Arc<MediaServer<Shelf>>,
     mediums: Arc<Mediums>,
     rules: Rules,
-    instance: String,
+    changes: Receiver<Change>,
     clock: Clock,
 }
 
@@ -127,17 +132,18 @@ async fn raise(
         plain: sockets.media.as_ref().map(std::net::TcpListener::local_addr).transpose()?,
     };
     let manifest = foundation.boot.as_ref().and_then(BootMedium::manifest);
+    let digest = foundation.boot.as_ref().map(|boot| HEXLOWER.encode(&boot.medium().digest().0));
     let offered = Offered {
         http: addresses.plain.is_some(),
         overlay: manifest.is_some_and(|manifest| manifest.reserved.is_some()),
-        ours: addresses.ours(),
+        addresses: addresses.clone(),
     };
     let making = Making {
         directory: settings.storage.task_iso_dir.clone(),
         addresses,
         keyring: media_keys(&keys)?,
         ca_pem: foundation.tls.trust().pem.clone(),
-        boot_version: manifest.map(|manifest| manifest.version.clone()),
+        boot_digest: digest,
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     let shelf = Shelf::new(store.clone(), mediums.clone(), foundation.boot.clone(), clock.clone());
@@ -158,9 +164,10 @@ async fn raise(
         ..shoal_engine::Settings::default()
     };
     let rules = rules(settings, foundation, &shelf);
+    // Before anything can change, so that no job's end is missed.
+    let changes = store.subscribe();
     let engine = Engine::start(store, live, clock.clone(), pace).await?;
-    let instance = instance.to_owned();
-    Ok(Controller { engine, bmcs, shelf, server, mediums, rules, instance, clock })
+    Ok(Controller { engine, bmcs, shelf, server, mediums, rules, changes, clock })
 }
 
 fn rules(settings: &Settings, foundation: &Foundation, shelf: &Shelf) -> Rules {
@@ -187,12 +194,14 @@ fn media_keys(keys: &KeyRing) -> anyhow::Result<Keyring> {
 
 /// Everything that runs, and how to end it.
 struct Serving {
-    controller: Controller,
-    ready: Ready,
+    engine: Engine,
+    bmcs: Arc<Bmcs>,
     /// Ends event streams and background work.
     stop: CancellationToken,
     /// Ends the listeners.
     close: CancellationToken,
+    /// Ends who follows the jobs' ends.
+    retire: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -203,11 +212,10 @@ impl Serving {
         controller: Controller,
         sockets: Sockets,
         metrics: shoal_telemetry::metrics::Metrics,
-    ) -> anyhow::Result<Self> {
-        let (stop, close, tasks) =
-            (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-        let ready = announce(settings, foundation, &controller, &sockets)?;
-        let api = api(settings, foundation, &controller, stop.clone())?;
+    ) -> Self {
+        let [stop, close, retired] = std::array::from_fn(|_| CancellationToken::new());
+        let tasks = TaskTracker::new();
+        let api = api(settings, foundation, &controller, stop.clone());
         let health = api.health.clone();
         let media = controller.server.clone();
         let proxies = settings.http.trusted_proxies.clone();
@@ -228,21 +236,22 @@ impl Serving {
             mediums: controller.mediums.clone(),
             bmcs: controller.bmcs.clone(),
         };
-        let changes = foundation.store.subscribe();
-        tasks.spawn(retire.follow(changes, stop.clone()));
+        tasks.spawn(retire.follow(controller.changes, retired.clone()));
         tasks.spawn(renew(foundation.tls.clone(), stop.clone()));
-        Ok(Self { controller, ready, stop, close, tasks })
+        let Controller { engine, bmcs, .. } = controller;
+        Self { engine, bmcs, stop, close, retire: retired, tasks }
     }
 
     /// Power-ons first: no new one is sent, and what is under way is awaited while media are still
     /// served. Then the listeners, then the sessions with BMCs.
     async fn end(self) {
         self.stop.cancel();
-        self.controller.engine.stop().await;
+        self.engine.stop().await;
+        self.retire.cancel();
         self.close.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.controller.bmcs.close_all().await;
+        self.bmcs.close_all().await;
     }
 }
 
@@ -263,8 +272,8 @@ async fn renew(tls: Arc<Tls>, stop: CancellationToken) {
 fn announce(
     settings: &Settings,
     foundation: &Foundation,
-    controller: &Controller,
     sockets: &Sockets,
+    instance: &str,
 ) -> anyhow::Result<Ready> {
     let media = sockets.media.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
     let trust = foundation.tls.trust();
@@ -276,7 +285,7 @@ fn announce(
         ca_sha256: trust.sha256.clone(),
         admin_token_file: admin_token_file(settings),
         pid: std::process::id(),
-        instance: controller.instance.clone(),
+        instance: instance.to_owned(),
     })
 }
 
@@ -285,16 +294,11 @@ fn api(
     foundation: &Foundation,
     controller: &Controller,
     stop: CancellationToken,
-) -> anyhow::Result<Api> {
+) -> Api {
     let store = foundation.store.clone();
-    let mut users = Vec::new();
-    if let Some(basic) = &settings.access.basic {
-        let password = basic.pass_hash.expose().parse().context("BASIC_PASS_HASH")?;
-        users.push(User { name: basic.user.clone(), password, role: Role::Admin });
-    }
     let directories = vec![("task_media", settings.storage.task_iso_dir.clone())];
-    Ok(Api {
-        auth: Auth::new(users, store.clone(), LoginLimits::default()),
+    Api {
+        auth: Auth::new(foundation.users.clone(), store.clone(), LoginLimits::default()),
         health: Pulse::begin(store.clone(), directories, stop.clone()),
         store,
         planner: Arc::new(controller.rules.clone()),
@@ -302,5 +306,12 @@ fn api(
         clock: controller.clock.clone(),
         stop,
         limits: ApiLimits::default(),
-    })
+    }
+}
+
+/// The accounts of the configuration.
+fn users(settings: &Settings) -> anyhow::Result<Vec<User>> {
+    let Some(basic) = &settings.access.basic else { return Ok(Vec::new()) };
+    let password = basic.pass_hash.expose().parse().context("BASIC_PASS_HASH")?;
+    Ok(vec![User { name: basic.user.clone(), password, role: Role::Admin }])
 }

@@ -70,7 +70,7 @@ pub use job::{Evidence, Job, NewJob, Progress, SCHEMA};
 pub use next::Next;
 pub use outcome::{Outcome, OutcomeKind, Warning};
 pub use phase::{Hold, Intent, Phase, Status, Watch};
-pub use plan::{InstallerEnd, MediaClass, MediaPlan, OnFailure, Plan};
+pub use plan::{InstallerEnd, MediaClass, MediaPlan, OnFailure, Plan, target_label};
 pub use shoal_recipe::Workflow;
 pub use step::{StepKey, UnknownStep};
 pub use time::Time;

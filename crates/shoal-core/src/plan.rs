@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shoal_recipe::Workflow;
+use shoal_recipe::{TaskTarget, Workflow};
 
 use crate::{budget::Budgets, time::millis};
 
@@ -40,6 +40,11 @@ impl Plan {
             max_attempts: 3,
         }
     }
+}
+
+/// The word for a `task_target` in metrics: targets are the users' words, label sets stay closed.
+pub fn target_label(target: &str) -> &'static str {
+    target.parse::<TaskTarget>().map_or("other", |target| target.label())
 }
 
 /// What becomes of a machine whose job failed.

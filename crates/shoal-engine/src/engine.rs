@@ -74,7 +74,7 @@ impl Engine {
             store,
             clock,
             lease: adopted.lease,
-            workers: Arc::new(Semaphore::new(settings.workers)),
+            workers: Arc::new(Semaphore::new(places(&settings))),
             settings,
             draining: AtomicBool::new(false),
             stopping: CancellationToken::new(),
@@ -93,6 +93,8 @@ impl Engine {
             shared.store.record(record.job.id(), resumed, now, None).await?;
             dispatch::tend(&shared, &effects, record.job.id(), None);
         }
+        // The absence is accounted for: a start that fails right after this must not count it again.
+        shared.store.alive(now).await?;
         shared.tasks.spawn(dispatch::follow(shared.clone(), changes));
         shared.tasks.spawn(dispatch::claim(shared.clone(), effects));
         shared.tasks.spawn(watch::clock(shared.clone()));
@@ -122,6 +124,13 @@ impl Engine {
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
     }
+}
+
+/// Places for jobs that work on a BMC. With no workers wanted nothing new is claimed, but what is
+/// under way still has to be brought to its end.
+pub(crate) fn places(settings: &Settings) -> usize {
+    const DRAINING: usize = 4;
+    if settings.workers == 0 { DRAINING } else { settings.workers }
 }
 
 impl Shared {

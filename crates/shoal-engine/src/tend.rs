@@ -1,8 +1,9 @@
 //! One job's task: ask, do, store, wait.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use shoal_core::{Command, Event, JobId, Next, Time, Verdict};
+use futures_util::FutureExt;
+use shoal_core::{Command, Event, JobId, Next, Time, Verdict, WaitingFor};
 use shoal_store::{Error, Record, Recorded};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -50,19 +51,20 @@ impl<E: Effects> Tender<E> {
             match record.job.next(now) {
                 Next::Done => return Err(End::Complete),
                 Next::Record(event) => _ = self.store(event, false).await?,
-                Next::Wait { until, .. } => {
-                    if !record.job.phase().is_bmc_active() {
-                        self.worker = None;
+                Next::Wait { until, waiting_for } => {
+                    // A BMC that does not answer must not keep others from being worked on.
+                    let idle = matches!(waiting_for, WaitingFor::Retry { .. });
+                    if (idle || !record.job.phase().is_bmc_active()) && self.worker.take().is_some()
+                    {
                         self.shared.queue.notify_one();
                     }
                     self.wait(until, now).await?;
                 }
-                Next::Do(command) => {
-                    if record.job.phase().is_bmc_active() {
-                        self.take_worker().await?;
-                    }
-                    self.perform(record, command).await?;
+                Next::Do(_) if record.job.phase().is_bmc_active() && self.worker.is_none() => {
+                    // The wait may be long and the job another one after it: look again then.
+                    self.take_worker(record.job.deadline(), now).await?;
                 }
+                Next::Do(command) => self.perform(record, command).await?,
             }
         }
     }
@@ -82,23 +84,24 @@ impl<E: Effects> Tender<E> {
         let seq = record.job.seq();
         let step = command.step();
         tracing::debug!(step = step.as_str(), op = command.name(), "performing");
-        let verdict = self.effects.perform(&record, command).await;
+        let performed =
+            AssertUnwindSafe(self.effects.perform(&record, command)).catch_unwind().await;
+        // A panic says nothing about what reached the BMC.
+        let verdict = performed
+            .unwrap_or_else(|_| Verdict::Unknown { detail: "performing it panicked".to_owned() });
         log_verdict(command, &verdict);
         self.store(Event::Answered { seq, command, verdict }, true).await?;
         Ok(())
     }
 
-    /// Holds a worker while the job works on its BMC. Jobs get one in the order they ask.
-    async fn take_worker(&mut self) -> Result<(), End> {
-        if self.worker.is_some() {
-            return Ok(());
-        }
-        let stopping = self.shared.stopping.clone();
+    /// Waits for a worker, or until something happens to the job. Jobs get one in the order they ask.
+    async fn take_worker(&mut self, deadline: Option<Time>, now: Time) -> Result<(), End> {
+        let workers = self.shared.workers.clone();
         let worker = tokio::select! {
-            () = stopping.cancelled() => return Err(End::Stopping),
-            worker = self.shared.workers.clone().acquire_owned() => worker,
+            worker = workers.acquire_owned() => worker.ok(),
+            woken = self.wait(deadline, now) => return woken,
         };
-        self.worker = worker.ok();
+        self.worker = worker;
         Ok(())
     }
 

@@ -23,7 +23,10 @@ impl Discovery {
         self.check_identity(request)?;
         let mut warnings = Vec::new();
         let media = self.media(request, &mut warnings)?;
-        let boot_scheme = self.scheme(&media.boot_slot, &request.boot_schemes)?;
+        // One medium that carries both is as confidential as the task medium in it.
+        let combined = media.class == MediaClass::SingleCombined;
+        let offered = if combined { &request.task_schemes } else { &request.boot_schemes };
+        let boot_scheme = self.scheme(&media.boot_slot, offered)?;
         let task_scheme = media
             .task_slot
             .as_ref()

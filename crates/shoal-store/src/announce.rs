@@ -1,8 +1,7 @@
 //! What the world hears of a committed change: metrics, one log line, and a word to subscribers.
 //! One function, so that none of the three can be forgotten by a caller.
 
-use shoal_core::{Job, OutcomeKind, Status, StepKey};
-use shoal_recipe::TaskTarget;
+use shoal_core::{Job, OutcomeKind, Status, StepKey, target_label};
 use tokio::sync::broadcast;
 
 use crate::{Change, transition::Transition};
@@ -24,7 +23,7 @@ pub(crate) fn announce(transition: &Transition, changes: &broadcast::Sender<Chan
 
 fn count(transition: &Transition) {
     let job = &transition.record.job;
-    let target = target_label(job);
+    let target = target_label(&job.plan().task_target);
     let mut from = transition.from.map_or("none", Status::as_str);
     for to in statuses_entered(transition.from, job) {
         let to = to.as_str();
@@ -90,9 +89,4 @@ fn log(transition: &Transition) {
         duration_ms = transition.ended.and_then(|(_, took)| u64::try_from(took.as_millis()).ok()),
         "job event",
     );
-}
-
-/// A closed set: users name targets, and must not be able to add series.
-fn target_label(job: &Job) -> &'static str {
-    job.plan().task_target.parse::<TaskTarget>().map_or("other", |target| target.label())
 }

@@ -48,6 +48,17 @@ impl Role {
     }
 }
 
+impl ApiToken {
+    /// A token nobody accepts yet.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`].
+    pub fn draw() -> Result<Self, Error> {
+        let drawn = BASE32_NOPAD.encode(random::<32>()?.as_slice()).to_ascii_lowercase();
+        Ok(Self { text: Secret::new(format!("shoal_{drawn}")) })
+    }
+}
+
 impl Store {
     /// Adds an API token: `shoal_` and 52 characters of base32.
     ///
@@ -59,10 +70,24 @@ impl Store {
         role: Role,
         now: Time,
     ) -> Result<ApiToken, Error> {
+        let token = ApiToken::draw()?;
+        self.keep_api_token(name, role, &token, now).await?;
+        Ok(token)
+    }
+
+    /// Accepts a token that was drawn before, so that whoever hands it out can store it first.
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`], [`Error::Database`].
+    pub async fn keep_api_token(
+        &self,
+        name: &str,
+        role: Role,
+        token: &ApiToken,
+        now: Time,
+    ) -> Result<(), Error> {
         let name = name.to_owned();
-        let drawn = BASE32_NOPAD.encode(random::<32>()?.as_slice()).to_ascii_lowercase();
-        let text = Secret::new(format!("shoal_{drawn}"));
-        let sha256 = digest(&SHA256, text.expose().as_bytes());
+        let sha256 = digest(&SHA256, token.text.expose().as_bytes());
         self.write(move |tx, _| {
             let added = tx.execute(
                 "INSERT INTO api_tokens (name, sha256, role, created_at) VALUES (?1, ?2, ?3, ?4)
@@ -71,8 +96,7 @@ impl Store {
             )?;
             if added == 1 { Ok(()) } else { Err(Error::NameTaken(name)) }
         })
-        .await?;
-        Ok(ApiToken { text })
+        .await
     }
 
     /// Removes an API token; `false` if there is none of this name.

@@ -143,12 +143,16 @@ impl Store {
         self.write(move |tx, sealing| {
             for (key, state) in all_keys(tx, sealing, purpose)? {
                 if key.secret.expose() == secret.expose() {
-                    let revoked = state == "revoked";
-                    return Ok(if revoked {
-                        Imported::Revoked(key.id)
-                    } else {
-                        Imported::Known(key.id)
-                    });
+                    return match state.as_str() {
+                        "revoked" => Ok(Imported::Revoked(key.id)),
+                        "current" => Ok(Imported::Known(key.id)),
+                        // A value that was rolled back to counts from now on again.
+                        _ => {
+                            retire(tx, purpose, now + accept_for)?;
+                            reinstate(tx, purpose, key.id)?;
+                            Ok(Imported::Current(key.id))
+                        }
+                    };
                 }
             }
             retire(tx, purpose, now + accept_for)?;
@@ -228,6 +232,14 @@ fn retire(tx: &Transaction<'_>, purpose: KeyPurpose, until: Time) -> Result<(), 
         "UPDATE keys SET state = 'accepted', accepted_until = ?2
          WHERE purpose = ?1 AND state = 'current'",
         (purpose.as_str(), row::millis(until)),
+    )?;
+    Ok(())
+}
+
+fn reinstate(tx: &Transaction<'_>, purpose: KeyPurpose, id: u8) -> Result<(), Error> {
+    tx.execute(
+        "UPDATE keys SET state = 'current', accepted_until = NULL WHERE purpose = ?1 AND id = ?2",
+        (purpose.as_str(), id),
     )?;
     Ok(())
 }

@@ -9,13 +9,14 @@ use std::{
 use shoal_core::{Fault, ServerSerial, StepKey, Time};
 use shoal_engine::Clock;
 use shoal_redfish::{
-    Bmc, Credentials, Discovery, Endpoint, Media, Options, Plan, PlanRequest,
+    Bmc, Credentials, Discovery, Endpoint, Identity, Media, Options, Plan, PlanRequest,
     Scheme as RedfishScheme, Secret, Tls, profile::Profiles,
 };
 use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
+use url::Url;
 
 use super::fault::{of_redfish, store_fault};
-use crate::settings;
+use crate::{addresses::Addresses, settings};
 
 /// How long a BMC's power state may lag behind a change. Longer than any lag we know of.
 pub(super) const POWER_LAG: Duration = Duration::from_secs(30);
@@ -45,8 +46,8 @@ pub(crate) struct Offered {
     pub(crate) http: bool,
     /// The boot medium has room for the task files.
     pub(crate) overlay: bool,
-    /// Address prefixes of media that are ours.
-    pub(crate) ours: Vec<String>,
+    /// Where BMCs find our media.
+    pub(crate) addresses: Addresses,
 }
 
 impl Bmcs {
@@ -78,9 +79,9 @@ impl Bmcs {
         let endpoint = self.endpoint(server).await.map_err(Reach::Fault)?;
         self.close(&server.server.serial).await;
         let bmc = Bmc::connect(endpoint, self.options.clone()).await.map_err(Reach::Bmc)?;
-        let discovery = bmc.discover().await.map_err(Reach::Bmc)?;
+        // Kept before it logs in, so that whatever fails next the session is given back.
         self.keep(server, &bmc);
-        Ok(discovery)
+        bmc.discover().await.map_err(Reach::Bmc)
     }
 
     /// The connection a planned job uses; made from the plan, without asking the BMC again.
@@ -96,7 +97,17 @@ impl Bmcs {
         let endpoint = self.endpoint(&server).await?;
         let bmc = Bmc::resume(&endpoint, self.options.clone(), plan).map_err(|e| of_redfish(&e))?;
         self.keep(&server, &bmc);
-        Ok(bmc)
+        match bmc.look().await {
+            Ok(sight) if contradicts(&sight.identity, &plan.identity) => {
+                self.close(serial).await;
+                Err(Fault::operator(
+                    "the BMC belongs to another machine than the one this job was planned for; \
+                     correct the server's address",
+                ))
+            }
+            Ok(_) => Ok(bmc),
+            Err(error) => Err(of_redfish(&error)),
+        }
     }
 
     /// Ends the session with a BMC. Sessions are few on most BMCs, so idle ones are given back.
@@ -113,13 +124,12 @@ impl Bmcs {
     pub(crate) async fn close_all(&self) {
         let serials: Vec<ServerSerial> =
             self.open.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        for serial in serials {
-            self.close(&serial).await;
-        }
+        futures_util::future::join_all(serials.iter().map(|serial| self.close(serial))).await;
     }
 
     /// What a server's media plan has to respect.
     pub(crate) fn plan_request(&self, server: &ServerRecord, record: &Record) -> PlanRequest {
+        let ours = self.ours(server, record);
         let server = &server.server;
         let mut boot_schemes = vec![RedfishScheme::Https];
         if self.offered.http {
@@ -146,9 +156,20 @@ impl Bmcs {
             boot_schemes,
             task_schemes,
             media: if overlay { Media::TwoOrCombined } else { Media::Two },
-            ours: self.offered.ours.clone(),
+            ours,
             ..PlanRequest::default()
         }
+    }
+
+    /// What marks an image in a slot as ours: it is served from one of our addresses, or it is the
+    /// outside boot medium this very job names.
+    fn ours(&self, server: &ServerRecord, record: &Record) -> Vec<String> {
+        let bases = [true, false].map(|https| self.offered.addresses.media(https, server).ok());
+        let prefix = |base: Url| format!("{}/media/", base.as_str().trim_end_matches('/'));
+        let mut ours: Vec<String> = bases.into_iter().flatten().map(prefix).collect();
+        ours.extend(self.offered.addresses.ours());
+        ours.extend(record.boot_url.clone());
+        ours
     }
 
     fn kept(&self, server: &ServerRecord) -> Option<Bmc> {
@@ -193,6 +214,14 @@ impl Bmcs {
             )),
         }
     }
+}
+
+/// Whether two accounts of a machine cannot be of the same one. What one does not say is no contradiction.
+fn contradicts(seen: &Identity, planned: &Identity) -> bool {
+    let differ = |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if !a.eq_ignore_ascii_case(b));
+    differ(&seen.serial, &planned.serial)
+        || differ(&seen.sku, &planned.sku)
+        || differ(&seen.uuid, &planned.uuid)
 }
 
 /// What a BMC says about its machine.

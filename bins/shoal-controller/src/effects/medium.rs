@@ -45,7 +45,7 @@ pub(crate) struct Mediums {
     addresses: Addresses,
     keyring: Keyring,
     ca_pem: String,
-    boot_version: Option<String>,
+    boot_digest: Option<String>,
     clock: Clock,
     turns: Mutex<HashMap<JobId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -60,16 +60,16 @@ pub(crate) struct Making {
     pub(crate) keyring: Keyring,
     /// What the maintenance OS has to trust.
     pub(crate) ca_pem: String,
-    /// The boot medium's version, for the record.
-    pub(crate) boot_version: Option<String>,
+    /// SHA-256 of the boot medium, where it is ours.
+    pub(crate) boot_digest: Option<String>,
 }
 
 impl Mediums {
     /// Nothing is built yet.
     pub(crate) fn new(store: Store, making: Making, clock: Clock) -> Self {
-        let Making { directory, addresses, keyring, ca_pem, boot_version } = making;
+        let Making { directory, addresses, keyring, ca_pem, boot_digest } = making;
         let turns = Mutex::default();
-        Self { store, directory, addresses, keyring, ca_pem, boot_version, clock, turns }
+        Self { store, directory, addresses, keyring, ca_pem, boot_digest, clock, turns }
     }
 
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.
@@ -114,6 +114,13 @@ impl Mediums {
     /// The medium of an attempt, from disk; rebuilt if it is missing or damaged.
     pub(crate) async fn find(&self, record: &Record, attempt: u32) -> Result<Built, BuildError> {
         let job = record.job.id();
+        if let Some((_, sha256)) = record.job.medium().filter(|_| attempt == record.job.attempt()) {
+            let (path, sha256) = (self.path(job), sha256.to_owned());
+            let stored = tokio::task::spawn_blocking(move || file::find(path, &sha256)).await;
+            if let Ok(Some(built)) = stored {
+                return Ok(built);
+            }
+        }
         let frozen = self
             .store
             .frozen(job, attempt)
@@ -134,10 +141,12 @@ impl Mediums {
         let files = self.files(record, attempt, frozen).await?;
         let path = self.path(job);
         let label = job.task_label();
-        let built =
-            tokio::task::spawn_blocking(move || file::build_and_store(&label, files, &path))
-                .await
-                .map_err(|join| BuildError::Write(io::Error::other(join)))??;
+        let current = attempt == record.job.attempt();
+        let known = record.job.medium().filter(|_| current).map(|(_, sha256)| sha256.to_owned());
+        let build = move || file::build_and_store(&label, files, &path, known.as_deref());
+        let built = tokio::task::spawn_blocking(build)
+            .await
+            .map_err(|join| BuildError::Write(io::Error::other(join)))??;
         match self.store.medium_built(job, attempt, built.bytes, &built.sha256).await? {
             MediumCheck::First | MediumCheck::Same => Ok(built),
             MediumCheck::Differs { .. } => Err(BuildError::Differs),
@@ -153,6 +162,19 @@ impl Mediums {
             && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(job_id = %job, %error, "failed to delete a task medium");
+        }
+    }
+
+    /// Jobs whose media are still on disk.
+    pub(crate) async fn kept(&self) -> Vec<JobId> {
+        let directory = self.directory.clone();
+        match tokio::task::spawn_blocking(move || file::jobs_in(&directory)).await {
+            Ok(Ok(jobs)) => jobs,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "failed to list the task media");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
         }
     }
 

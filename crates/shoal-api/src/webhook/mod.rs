@@ -126,7 +126,7 @@ fn tell(sender: &Sender, report: &Report, arrival: &Arrival) {
         attempt = sender.attempt,
         status = report.status.word(),
         failed_step = report.status.step().filter(|_| report.status.is_terminal()).map(Name::as_str),
-        fleet_secret = sender.fleet,
+        fleet = sender.fleet,
         result,
         "webhook report"
     );

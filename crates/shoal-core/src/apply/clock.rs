@@ -44,7 +44,10 @@ impl Draft {
                 self.fail(StepKey::WebhookWait, "the maintenance OS did not report in time");
             }
             Phase::AwaitFlash { .. } => self.hold(Hold::FlashUnsure),
-            Phase::AwaitInstaller { .. } if self.job.installer_read_all() => {
+            // Where reads prove nothing, their absence proves nothing either.
+            Phase::AwaitInstaller { .. }
+                if self.job.installer_read_all() || !self.job.has_boot_evidence() =>
+            {
                 self.hold(Hold::InstallerUnsure);
             }
             Phase::AwaitInstaller { .. } => {

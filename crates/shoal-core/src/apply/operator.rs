@@ -70,12 +70,13 @@ impl Draft {
                 self.fail(step.unwrap_or(crate::StepKey::WebhookWait), &summary);
             }
             (Decision::Succeeded, _) => self.succeed("an operator decided so"),
-            (Decision::Retry, Some(phase)) => {
+            // Before a medium was built there is nothing that could have grown old while held.
+            (Decision::Retry, Some(phase)) if self.job.medium.is_none() => {
                 self.job.stop = None;
                 self.deadline_in(self.job.plan.budgets.boot);
                 self.enter(*phase);
             }
-            (Decision::Retry, None) => {
+            (Decision::Retry, _) => {
                 self.job.stop = None;
                 self.new_attempt();
             }

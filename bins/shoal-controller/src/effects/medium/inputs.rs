@@ -56,7 +56,7 @@ impl Mediums {
             report_until: now + budgets.boot + budgets.boot + budgets.poll + budgets.report,
             objects,
             identities: identities(&server),
-            boot_medium: self.boot_version.clone(),
+            boot_medium: self.boot_digest.clone(),
         })
     }
 
