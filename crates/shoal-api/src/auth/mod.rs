@@ -1,5 +1,5 @@
 //! Who calls, and whether they may. Basic credentials and bearer tokens lead to the same
-//! [`Caller`](shoal_store::Caller); what a caller may do follows from its role and the method alone,
+//! [`Caller`]; what a caller may do follows from its role and the method alone,
 //! so no route can forget to ask.
 
 mod account;
