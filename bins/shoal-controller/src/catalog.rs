@@ -179,7 +179,7 @@ impl Catalog for Shelf {
             LedgerDown
         };
         let (found, _) = self.find(object).await.map_err(|_| LedgerDown)?;
-        let now = (self.clock)();
+        let now = self.clock.now();
         if milestone == Milestone::Opened {
             self.store.opened(object.0, now).await.map_err(down)?;
             if found.kind == MediaKind::Task {

@@ -81,9 +81,9 @@ async fn lay(
         tracing::info!(file = %trust.file.display(), sha256 = trust.sha256, "made a local certificate authority");
     }
     if let Some(secret) = &settings.access.webhook_secret {
-        first_start::fleet_secret(&store, secret, clock()).await?;
+        first_start::fleet_secret(&store, secret, clock.now()).await?;
     }
-    first_start::admin_token(&store, &admin_token_file(settings), clock()).await?;
+    first_start::admin_token(&store, &admin_token_file(settings), clock.now()).await?;
     let users = users(settings)?;
     let source = settings.media.maintenance_iso.as_deref();
     let boot_source = source.map(|value| Source::parse(value, &settings.storage.static_dir));
@@ -95,7 +95,7 @@ async fn lay(
         ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("certificate_sha256".to_owned(), tls.leaf_sha256()),
     ];
-    store.installation_event("start", start.into(), clock()).await?;
+    store.installation_event("start", start.into(), clock.now()).await?;
     Ok(Foundation { store, tls, boot, boot_source, users })
 }
 
@@ -295,6 +295,7 @@ fn api(
     controller: &Controller,
     stop: CancellationToken,
 ) -> Api {
+    let clock = controller.clock.clone();
     let store = foundation.store.clone();
     let directories = vec![("task_media", settings.storage.task_iso_dir.clone())];
     Api {
@@ -303,7 +304,7 @@ fn api(
         store,
         planner: Arc::new(controller.rules.clone()),
         fleet_secret: settings.access.webhook_secret.is_some(),
-        clock: controller.clock.clone(),
+        clock: Arc::new(move || clock.now()),
         stop,
         limits: ApiLimits::default(),
     }

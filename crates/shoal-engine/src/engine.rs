@@ -68,7 +68,7 @@ impl Engine {
         clock: Clock,
         settings: Settings,
     ) -> Result<Self, shoal_store::Error> {
-        let now = clock();
+        let now = clock.now();
         let adopted = store.adopt(&settings.instance, now).await?;
         let shared = Arc::new(Shared {
             store,
@@ -135,7 +135,7 @@ pub(crate) fn places(settings: &Settings) -> usize {
 
 impl Shared {
     pub(crate) fn now(&self) -> shoal_core::Time {
-        (self.clock)()
+        self.clock.now()
     }
 
     pub(crate) fn is_picking(&self) -> bool {

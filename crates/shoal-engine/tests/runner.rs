@@ -97,7 +97,7 @@ impl Bench {
     }
 
     async fn job(&self, number: u32) -> JobId {
-        let now = system_clock()();
+        let now = system_clock().now();
         let serial = format!("SRV-{number}");
         let server = Server {
             serial: serial.parse().unwrap(),
@@ -152,7 +152,7 @@ impl Bench {
     }
 
     async fn tell(&self, job: JobId, event: Event) {
-        self.store.record(job, event, system_clock()(), None).await.unwrap();
+        self.store.record(job, event, system_clock().now(), None).await.unwrap();
     }
 
     /// What a machine that installs and reports makes happen.
@@ -210,7 +210,7 @@ async fn a_job_found_with_an_intent_at_start_is_only_looked_at() {
         hold.notify_one();
         tokio::task::yield_now().await;
     }
-    let lease_of_the_dead = bench.store.adopt("next life", system_clock()()).await.unwrap();
+    let lease_of_the_dead = bench.store.adopt("next life", system_clock().now()).await.unwrap();
     *bench.world.0.hold.lock().unwrap() = None;
     hold.notify_one();
     engine.stop().await;

@@ -71,7 +71,7 @@ impl Bmcs {
 
     /// Wall time.
     pub(crate) fn now(&self) -> Time {
-        (self.clock)()
+        self.clock.now()
     }
 
     /// Connects anew and reads all there is to know.

@@ -19,7 +19,7 @@ impl Mediums {
             .server(serial)
             .await?
             .ok_or_else(|| BuildError::Address("the server was removed".to_owned()))?;
-        let now = (self.clock)();
+        let now = self.clock.now();
         let budgets = &record.job.plan().budgets;
         let expires_at = now + budgets.provisioning;
         let key = self.keyring.current().id();
