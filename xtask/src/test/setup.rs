@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("7z", "p7zip-full"),
     ("nginx", "nginx"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
 ];
 

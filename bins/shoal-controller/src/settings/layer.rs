@@ -126,6 +126,9 @@ fn list(items: Vec<toml::Value>) -> Option<String> {
     Some(items?.join(","))
 }
 
+/// Names under our prefix that are the command line client's.
+const OF_THE_CLIENT: [&str; 6] = ["CA", "CONFIG", "PROFILE", "TOKEN", "TOKEN_FILE", "URL"];
+
 fn environment(variables: &[(OsString, OsString)]) -> Result<(Layer, Vec<&'static str>), Error> {
     let mut layer = Layer::new();
     let mut ignored = Vec::new();
@@ -133,6 +136,8 @@ fn environment(variables: &[(OsString, OsString)]) -> Result<(Layer, Vec<&'stati
         let Some(variable) = variable.to_str() else { continue };
         let origin = format!("environment variable {variable}");
         let name = match variable.strip_prefix("SHOAL_") {
+            // An operator's shell may carry what the command line client reads.
+            Some(name) if OF_THE_CLIENT.contains(&name) => continue,
             // Whoever writes our prefix means us; a name without it may be another program's.
             Some(name) => known_name(name, &origin)?,
             None if known_name(variable, "").is_ok() => variable.to_owned(),

@@ -130,7 +130,7 @@ fn unknown_keys_are_refused_where_they_are_meant_for_us() {
     assert_refused(&nothing().file("[budgets.bsd]\nsettle = '1s'"), "budgets.bsd", "shoal.toml");
     assert_refused(&nothing().file("[http]\naddr = ':1'"), "http", "shoal.toml");
     assert_refused(
-        &nothing().env("SHOAL_NONSENSE", "1"),
+        &nothing().env("SHOAL_URL", "https://x").env("SHOAL_NONSENSE", "1"),
         "NONSENSE",
         "environment variable SHOAL_NONSENSE",
     );
