@@ -98,7 +98,10 @@ impl Follow {
             found.iter().find(|event| wanted(event)).cloned().context("an event vanished")
         };
         match time::timeout(PATIENCE, search).await {
-            Ok(found) => found.with_context(|| self.gave_up().unwrap_or_default().to_owned()),
+            Ok(found) => match self.gave_up() {
+                Some(reason) => found.with_context(|| reason.to_owned()),
+                None => found,
+            },
             Err(_) => bail!(
                 "the expected event did not come within {} s; the last was {:?}",
                 PATIENCE.as_secs(),

@@ -11,10 +11,11 @@ mod story;
 
 use std::{io::IsTerminal, path::Path, process::ExitCode};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
 use shoal_tests::{
-    BootMedium, Config, Controller, Machine, Outcome, Programs, Rack, install_crypto, table,
+    BootMedium, Config, Controller, Interrupt, Machine, Outcome, Programs, Rack, install_crypto,
+    table,
 };
 
 use crate::{screen::Screen, story::Story};
@@ -42,15 +43,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     install_crypto();
-    let arguments = Arguments::parse();
-    let told = tokio::select! {
-        ended = demonstrate(&arguments) => ended,
-        interrupted = tokio::signal::ctrl_c() => match interrupted {
-            Ok(()) => Err(anyhow::anyhow!("interrupted; everything that was started is ended")),
-            Err(error) => Err(error.into()),
-        },
-    };
-    match told {
+    match demonstrate(&Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("shoal-demo: {error:#}");
@@ -60,6 +53,7 @@ async fn main() -> ExitCode {
 }
 
 async fn demonstrate(arguments: &Arguments) -> Result<()> {
+    let mut interrupt = Interrupt::listen()?;
     let programs = Programs::find()?;
     let scratch = tempfile::Builder::new()
         .prefix("shoal-demo-")
@@ -70,17 +64,29 @@ async fn demonstrate(arguments: &Arguments) -> Result<()> {
     let controller = start(&programs, scratch.path(), &story).await?;
     let rack = Rack::new(&programs, scratch.path().join("machines"), controller.ca()?).speed(SPEED);
     let fleet = fleet::build(&rack, arguments.jobs, &story).await?;
-    let (machines, outcomes) = provision(&controller, fleet).await?;
+    let provisioned = tokio::select! {
+        provisioned = provision(&controller, fleet) => provisioned,
+        () = interrupt.came() => Err(anyhow!("interrupted; everything that was started is ended")),
+    };
+    let (machines, outcomes) = match provisioned {
+        Ok(provisioned) => provisioned,
+        Err(error) => {
+            controller.stop().await?;
+            return Err(error);
+        }
+    };
     println!("\n{}", table(&outcomes));
     let unexpected = outcomes.iter().filter(|outcome| !outcome.expected).count();
     let ended = if unexpected == 0 {
         Ok(())
     } else {
         println!("the controller's last words:\n{}", controller.log_tail(15));
-        Err(anyhow::anyhow!("{unexpected} of {} jobs did not end as expected", outcomes.len()))
+        Err(anyhow!("{unexpected} of {} jobs did not end as expected", outcomes.len()))
     };
     if !arguments.once {
-        stay(&programs, &controller).await?;
+        invite(&programs, &controller);
+        interrupt.came().await;
+        println!("stopping everything that was started");
     }
     controller.stop().await?;
     for machine in machines {
@@ -134,8 +140,8 @@ async fn provision(
     Ok(ended.into_iter().map(|(_, machine, outcome)| (machine, outcome)).unzip())
 }
 
-/// Says how to go on from here, and waits.
-async fn stay(programs: &Programs, controller: &Controller) -> Result<()> {
+/// Says how to go on from here.
+fn invite(programs: &Programs, controller: &Controller) {
     let ready = controller.ready();
     println!("The system stays up until Ctrl-C. Try:\n");
     println!(
@@ -145,6 +151,4 @@ async fn stay(programs: &Programs, controller: &Controller) -> Result<()> {
         ready.ca_file.display(),
         ready.admin_token_file.display()
     );
-    tokio::signal::ctrl_c().await.context("wait for Ctrl-C")?;
-    bail!("interrupted; everything that was started is ended")
 }

@@ -1,8 +1,10 @@
 //! The controller killed at every edge of a Linux job, and the answer lost to every write. There is
 //! no recovery code to test: what is tested is that none is needed.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
-use shoal_redfish_mock::{Action, EffectKind, Ending, Fault, Rule, When};
+use shoal_redfish_mock::{Action, EffectKind, Ending, Fault, HostScript, Rule, When};
 use shoal_tests::{Follow, Machine, PATIENCE};
 use tokio::time::timeout;
 
@@ -102,7 +104,12 @@ fn killed(persona: &'static str, edge: Edge) -> Scenario {
 
 async fn kill(place: Place, persona: &'static str, edge: Edge) -> Result<()> {
     let mut stage = Stage::set(&place).await?;
-    let machine = running_machine(&stage, persona).await?;
+    let mut script = host(Ending::Succeed);
+    if matches!(edge, Edge::Entering("await_boot")) {
+        // The phase exists only while the machine is known to be on and still tests itself.
+        script.post = Duration::from_mins(2);
+    }
+    let machine = running_machine(&stage, persona, script).await?;
     let fault = edge.arm(&machine);
     let (job, follow) = stage.job(&machine).await?;
     edge.reached(fault.as_ref(), &follow).await?;
@@ -125,7 +132,7 @@ async fn kill(place: Place, persona: &'static str, edge: Edge) -> Result<()> {
 
 async fn lost_answer(place: Place, persona: &'static str, write: Write) -> Result<()> {
     let stage = Stage::set(&place).await?;
-    let machine = running_machine(&stage, persona).await?;
+    let machine = running_machine(&stage, persona, host(Ending::Succeed)).await?;
     let rule = Rule::nth(When::Intends(write.kind), write.nth, Action::CloseAfter);
     let fault = machine.mock().faults().add(rule);
     let (job, follow) = stage.job(&machine).await?;
@@ -136,8 +143,8 @@ async fn lost_answer(place: Place, persona: &'static str, write: Write) -> Resul
 }
 
 /// A machine that a job must switch off first.
-async fn running_machine(stage: &Stage, persona: &str) -> Result<Machine> {
-    let machine = stage.machine(persona, host(Ending::Succeed)).await?;
+async fn running_machine(stage: &Stage, persona: &str, script: HostScript) -> Result<Machine> {
+    let machine = stage.machine(persona, script).await?;
     machine.switch_on().await?;
     Ok(machine)
 }

@@ -16,9 +16,9 @@ mod trouble;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use shoal_tests::{BootMedium, Programs, install_crypto};
+use shoal_tests::{BootMedium, Interrupt, Programs, install_crypto};
 
 use crate::suite::{Scenario, Suite};
 
@@ -68,13 +68,21 @@ enum Group {
 #[tokio::main]
 async fn main() -> ExitCode {
     install_crypto();
-    match run(&Arguments::parse()).await {
+    match run_until_interrupted(&Arguments::parse()).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             println!("shoal-e2e: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run_until_interrupted(arguments: &Arguments) -> Result<bool> {
+    let mut interrupt = Interrupt::listen()?;
+    tokio::select! {
+        passed = run(arguments) => passed,
+        () = interrupt.came() => bail!("interrupted; everything that was started is ended"),
     }
 }
 

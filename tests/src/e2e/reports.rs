@@ -140,7 +140,7 @@ async fn too_early(place: Place, persona: &'static str) -> Result<()> {
 
     let slots = machine.mock().state().slots;
     let images = slots.iter().filter_map(|slot| slot.image.as_ref());
-    let task = images.map(ImageUrl::as_str).find(|url| url.ends_with("/task.iso"));
+    let task = images.map(ImageUrl::as_str).find(|url| url.contains("/media/t/"));
     let medium = place.directory.join("task.iso");
     let bytes = stage.api.download(task.context("no task medium is in")?).await?;
     fs::write(&medium, bytes).context("keep the task medium")?;
