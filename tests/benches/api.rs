@@ -14,7 +14,7 @@ use serde_json::json;
 use shoal_redfish_mock::{Ending, Event, HostScript, Step};
 use shoal_sqlite::{Config as DatabaseConfig, Database, Migration};
 use shoal_tests::{
-    Api, BootMedium, Config, Controller, Follow, Programs, Rack, install_crypto, linux_job,
+    Api, BootMedium, Config, Controller, Follow, Machine, Programs, Rack, install_crypto, linux_job,
 };
 use tokio::task::JoinSet;
 
@@ -22,8 +22,10 @@ const CLIENTS: u32 = 8;
 /// Jobs per client; each needs a server of its own, since a server has one unfinished job.
 const JOBS: u32 = 150;
 const ROWS_MEASURED: Duration = Duration::from_secs(3);
-const REPORTS_PER_SECOND: u64 = 200;
-const REPORTS: u64 = 2_000;
+const REPORTS_PER_SECOND: u32 = 200;
+const REPORTS: u32 = 1_000;
+/// Machines that report by turns; each may say this many things at once and then one a second.
+const MACHINES: u32 = 60;
 
 const MIGRATIONS: &[Migration] = &[Migration {
     name: "rows",
@@ -53,8 +55,12 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The programs of the release profile, built now: a benchmark builds itself only.
+/// The programs of the release profile, built now since a benchmark builds itself only, or those of
+/// the directory that `SHOAL_BIN_DIR` names.
 fn built() -> Result<Programs> {
+    if std::env::var_os("SHOAL_BIN_DIR").is_some() {
+        return Programs::find();
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--release", "--offline", "--bins"]);
@@ -141,32 +147,31 @@ where
     clients.join_all().await.into_iter().collect()
 }
 
-/// Progress of one job, each report with more bytes than the last, so that each is a commit.
+/// Progress of a rack of machines, each report with more bytes than the last, so that each is a
+/// commit. One machine alone would be told to wait.
 async fn report_latency(programs: &Programs, scratch: &Path) -> Result<Duration> {
     let config = Config::new(scratch.join("reports"), scratch.join("static"));
     let controller = Controller::start(programs, config).await?;
     let api = controller.api()?;
     let rack = Rack::new(programs, scratch.join("rack"), controller.ca()?);
-    let script = HostScript::ending(Ending::HangAt(Step::Partition));
-    let machine = rack.add("idrac9-6x", "SN-REPORTS", script).await?;
-    api.enrol(&machine).await?;
-    let job = api.create_job(&linux_job(machine.serial())?).await?;
-    let follow = Follow::start(&api, &job);
-    follow.phase("await_report").await?;
-    machine.wait_for(|event| *event == Event::StepStarted(Step::Partition)).await?;
-    let token = machine.maintenance_root().await?.join("run/provision/webhook-token");
-    let token = std::fs::read_to_string(token).context("read the job's token")?;
+    let mut starting = JoinSet::new();
+    for number in 0..MACHINES {
+        let machine = rack.add("idrac9-6x", &format!("SN-{number}"), waiting_host()).await?;
+        starting.spawn(reporting(api.clone(), machine));
+    }
+    let ready: Result<Vec<(Machine, String)>> = starting.join_all().await.into_iter().collect();
+    let machines = ready?;
 
-    let mut tick = tokio::time::interval(Duration::from_secs(1) / 200);
+    let mut tick = tokio::time::interval(Duration::from_secs(1) / REPORTS_PER_SECOND);
     let mut reports = JoinSet::new();
-    for bytes in 1..=REPORTS {
+    for (bytes, (machine, token)) in (1..=REPORTS).zip(machines.iter().cycle()) {
         tick.tick().await;
-        let (api, token) = (api.clone(), token.clone());
+        let (api, serial, token) = (api.clone(), machine.serial().to_owned(), token.clone());
         reports.spawn(async move {
             let report =
                 json!({"status": "progress", "step": "workflow.partition", "bytes": bytes});
             let sent = Instant::now();
-            api.report("SN-REPORTS", &token, &report).await?.wants(200)?;
+            api.report(&serial, &token, &report).await?.wants(200)?;
             anyhow::Ok(sent.elapsed())
         });
     }
@@ -174,8 +179,26 @@ async fn report_latency(programs: &Programs, scratch: &Path) -> Result<Duration>
     let mut taken = taken?;
     taken.sort_unstable();
     let p95 = taken.get(taken.len() * 95 / 100).copied().context("nothing was reported")?;
-    drop(follow);
     controller.stop().await?;
-    machine.shutdown().await;
+    for (machine, _) in machines {
+        machine.shutdown().await;
+    }
     Ok(p95)
+}
+
+/// A host that stands still once it runs its first step.
+fn waiting_host() -> HostScript {
+    HostScript::ending(Ending::HangAt(Step::Partition))
+}
+
+/// Brings a machine to where it would report, and takes the token from its medium.
+async fn reporting(api: Api, machine: Machine) -> Result<(Machine, String)> {
+    api.enrol(&machine).await?;
+    let job = api.create_job(&linux_job(machine.serial())?).await?;
+    let follow = Follow::start(&api, &job);
+    follow.phase("await_report").await?;
+    machine.wait_for(|event| *event == Event::StepStarted(Step::Partition)).await?;
+    let token = machine.maintenance_root().await?.join("run/provision/webhook-token");
+    let token = std::fs::read_to_string(token).context("read the job's token")?;
+    Ok((machine, token))
 }
