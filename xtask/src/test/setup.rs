@@ -23,7 +23,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("nginx", "nginx"),
     ("curl", "curl"),
     ("openssl", "openssl"),
-    ("python3", "python3"),
+    ("systemd-tmpfiles", "systemd"),
+    ("systemd-id128", "systemd"),
+    ("systemd-analyze", "systemd"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("blkid", "util-linux"),
+    ("python3", "python3-venv"),
 ];
 
 const REQUIREMENTS: &str = include_str!("../../python-requirements.txt");
