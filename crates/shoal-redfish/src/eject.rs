@@ -56,7 +56,13 @@ impl Bmc {
                         *due -= 1;
                         failure = Some(error);
                     }
-                    Err(error) => return Err(error),
+                    Err(error) if *error.kind() == Kind::Auth => return Err(error),
+                    // Perhaps it was emptied by a request whose sender is gone, and still shows the
+                    // old image.
+                    Err(error) => {
+                        *due = 0;
+                        failure = Some(error);
+                    }
                 }
             }
             views = self.slots_seen(op, slots, Look::Fresh).await?;
@@ -96,7 +102,8 @@ impl Bmc {
                 Err(error) if worth_waiting(&error) || *error.kind() == Kind::Auth => {
                     return Err(error);
                 }
-                Err(error) => refusal = Some(error),
+                // The first form is the one that should have worked, so its refusal says most.
+                Err(error) => refusal = refusal.or(Some(error)),
             }
             // Ejecting an empty slot is an error on many BMCs, and the slot may be empty by now.
             if self.slot_seen(Op::CleanupUnmount, slot).await?.is_empty() {

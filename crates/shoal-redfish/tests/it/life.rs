@@ -8,7 +8,7 @@ use shoal_redfish::{
 use crate::{
     bmc::TestBmc,
     given::{any, forget, quick, request, urls},
-    model::Family,
+    model::{Family, Slot},
 };
 
 const FAMILIES: [Family; 2] = [Family::Idrac, Family::Ilo];
@@ -163,6 +163,27 @@ async fn images_under_the_plans_own_prefix_are_ejected_once() {
             2,
             "a slot that still shows its old image was ejected again"
         );
+    }
+}
+
+/// The state that a controller leaves when it is killed between sending an eject and seeing its
+/// effect.
+#[tokio::test]
+async fn slots_that_refuse_an_eject_because_they_are_empty_are_seen_empty_in_the_end() {
+    for family in FAMILIES {
+        let server = TestBmc::start(family).await;
+        let bmc = server.connect().await;
+        let wanted =
+            PlanRequest { ours: vec!["https://10.0.0.5:8443/media/".to_owned()], ..request() };
+        let plan = bmc.discover().await.unwrap().plan(&wanted).unwrap();
+        server.with(|model| {
+            for slot in model.slots.values_mut() {
+                let old = Some("https://10.0.0.5:8443/media/t/older/task.iso".to_owned());
+                *slot = Slot { image: None, old, stale_reads: 12 };
+            }
+        });
+        bmc.ensure_ejected(&plan).await.unwrap();
+        assert!(server.with(|model| model.slots.values().all(|slot| slot.stale_reads == 0)));
     }
 }
 
