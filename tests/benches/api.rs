@@ -11,8 +11,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use shoal_core::Time;
 use shoal_redfish_mock::{Ending, Event, HostScript, Step};
-use shoal_sqlite::{Config as DatabaseConfig, Database, Migration};
+use shoal_store::{AuditEntry, Options, Sealing, Store};
 use shoal_tests::{
     Api, BootMedium, Config, Controller, Follow, Machine, Programs, Rack, install_crypto, linux_job,
 };
@@ -20,17 +21,12 @@ use tokio::task::JoinSet;
 
 const CLIENTS: u32 = 8;
 /// Jobs per client; each needs a server of its own, since a server has one unfinished job.
-const JOBS: u32 = 150;
+const JOBS: u32 = 600;
 const ROWS_MEASURED: Duration = Duration::from_secs(3);
 const REPORTS_PER_SECOND: u32 = 200;
 const REPORTS: u32 = 1_000;
 /// Machines that report by turns; each may say this many things at once and then one a second.
 const MACHINES: u32 = 60;
-
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "rows",
-    sql: "CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;",
-}];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -71,23 +67,24 @@ fn built() -> Result<Programs> {
     Programs::find()
 }
 
-/// What the database under the store can do with the smallest write, as many at a time.
+/// What the store can do with its smallest write, an entry of the audit log, as many at a time.
 async fn single_rows(directory: &Path) -> Result<f64> {
     std::fs::create_dir_all(directory)?;
-    let path = directory.join("rows.db");
-    let database = Database::open(DatabaseConfig::new(path, 1, MIGRATIONS))?;
+    let store = Store::open(Options {
+        path: directory.join("rows.db"),
+        instance: "bench".to_owned(),
+        sealing: Sealing::generate()?,
+    })?;
     let (begun, mut writers) = (Instant::now(), JoinSet::new());
     for _ in 0..CLIENTS {
-        let database = database.clone();
+        let store = store.clone();
         writers.spawn(async move {
             let mut commits = 0_u32;
             while begun.elapsed() < ROWS_MEASURED {
-                database
-                    .write(|tx| -> Result<_, shoal_sqlite::Error> {
-                        tx.prepare_cached("INSERT INTO rows (body) VALUES ('x')")?.execute([])?;
-                        Ok(())
-                    })
-                    .await?;
+                let [actor, action, target, detail] =
+                    ["bench", "row.add", "row", ""].map(str::to_owned);
+                let entry = AuditEntry { actor, action, target, detail, ok: true };
+                store.audit(entry, Time::from_millis(0)).await?;
                 commits += 1;
             }
             anyhow::Ok(commits)
@@ -95,7 +92,7 @@ async fn single_rows(directory: &Path) -> Result<f64> {
     }
     let commits = writers.join_all().await.into_iter().sum::<Result<u32>>()?;
     let rate = f64::from(commits) / begun.elapsed().as_secs_f64();
-    database.close().await?;
+    store.close().await?;
     Ok(rate)
 }
 

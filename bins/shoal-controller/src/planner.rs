@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use shoal_api::{JobRequest, Planned, Planner, Warning};
 use shoal_core::{Budgets, InstallerEnd, Plan, Workflow};
 use shoal_recipe::{Code, Problem};
-use shoal_store::ServerRecord;
 
 /// The configuration's say in a plan.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ pub(crate) struct Rules {
 }
 
 impl Planner for Rules {
-    fn plan(&self, request: &JobRequest, _server: &ServerRecord) -> Result<Planned, Vec<Problem>> {
+    fn plan(&self, request: &JobRequest) -> Result<Planned, Vec<Problem>> {
         let recipe = &request.recipe.recipe;
         let workflow = recipe.workflow();
         let mut warnings: Vec<Warning> = request.recipe.lints.iter().map(Warning::from).collect();

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shoal_core::{OnFailure, Plan, ServerSerial};
 use shoal_recipe::{HttpUrl, Lint, Parsed, Problem};
-use shoal_store::ServerRecord;
 
 /// A request for a job, parsed and admitted.
 #[derive(Clone, Debug)]
@@ -49,12 +48,12 @@ pub struct Warning {
 
 /// Resolves requests. Called for each POST of a job, on the async runtime: it must not block.
 pub trait Planner: Send + Sync + 'static {
-    /// What `request` amounts to on `server`.
+    /// What `request` amounts to, on whichever server.
     ///
     /// # Errors
     ///
     /// Why it cannot be done whatever the BMC says, with paths into the request's body.
-    fn plan(&self, request: &JobRequest, server: &ServerRecord) -> Result<Planned, Vec<Problem>>;
+    fn plan(&self, request: &JobRequest) -> Result<Planned, Vec<Problem>>;
 }
 
 impl From<&Lint> for Warning {

@@ -47,7 +47,7 @@ pub struct InstallationEvent {
 }
 
 impl Store {
-    /// Adds to the audit log. Puts and deletes of servers are in it already.
+    /// Adds to the audit log. New jobs, puts and deletes of servers are in it already.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -124,9 +124,16 @@ pub(crate) fn insert_audit(
     entry: &AuditEntry,
     now: Time,
 ) -> Result<(), Error> {
-    tx.execute(
+    tx.prepare_cached(
         "INSERT INTO audit (at, actor, action, target, detail, ok) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (row::millis(now), &entry.actor, &entry.action, &entry.target, &entry.detail, entry.ok),
-    )?;
+    )?
+    .execute((
+        row::millis(now),
+        &entry.actor,
+        &entry.action,
+        &entry.target,
+        &entry.detail,
+        entry.ok,
+    ))?;
     Ok(())
 }

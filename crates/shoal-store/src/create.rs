@@ -7,7 +7,8 @@ use shoal_core::{Entry, Job, JobId, NewJob, Time};
 use shoal_sqlite::rusqlite::Transaction;
 
 use crate::{
-    Created, Error, Idempotency, NewRecord, Record, Store,
+    AuditEntry, Created, Error, Idempotency, NewRecord, Record, Store,
+    audit::insert_audit,
     commit::{active_job, insert_events},
     record::stored,
     row,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 impl Store {
-    /// Creates a job, unless something speaks against it. What is looked at first: the idempotency
+    /// Creates a job and its entry in the audit log, unless something speaks against it. What is looked at first: the idempotency
     /// key, then the server, then its unfinished job.
     ///
     /// # Errors
@@ -109,6 +110,7 @@ fn insert(
         entry = entry.with("retry_of", retry_of);
     }
     let event_id = insert_events(tx, &record, &[entry], now)?;
+    insert_audit(tx, &created(&record, new.actor), now)?;
     let transition = Transition {
         record: record.clone(),
         from: None,
@@ -159,6 +161,18 @@ fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<()
         &record.traceparent,
     ))?;
     Ok(())
+}
+
+/// What the audit log says of a new job.
+fn created(record: &Record, actor: String) -> AuditEntry {
+    let again = record.retry_of.map(|old| format!(", again after {old}")).unwrap_or_default();
+    AuditEntry {
+        actor,
+        action: "job.create".to_owned(),
+        target: record.job.serial().as_str().to_owned(),
+        detail: format!("job {}{again}", record.job.id()),
+        ok: true,
+    }
 }
 
 /// Until when no job may cut this server's power.

@@ -8,7 +8,9 @@ use shoal_sqlite::{Config, Database, Depth, Manifest, Migration, Sample, rusqlit
 use tokio::sync::broadcast;
 use tracing::Instrument;
 
-use crate::{Error, announce::announce, sealing::Sealing, transition::Transition};
+use crate::{
+    Error, announce::announce, caller::KnownCallers, sealing::Sealing, transition::Transition,
+};
 
 /// `SHOL`, so that `file` and this program recognise the database.
 const APPLICATION_ID: i32 = 0x5348_4F4C;
@@ -28,6 +30,7 @@ pub struct Store {
 struct Inner {
     database: Database,
     sealing: Arc<Sealing>,
+    callers: KnownCallers,
     changes: broadcast::Sender<Change>,
 }
 
@@ -90,7 +93,9 @@ impl Store {
         });
         proved?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        Ok(Self { inner: Arc::new(Inner { database, sealing, changes }) })
+        Ok(Self {
+            inner: Arc::new(Inner { database, sealing, callers: KnownCallers::default(), changes }),
+        })
     }
 
     /// Commits what is queued and frees the database; later calls on any clone fail.
@@ -129,6 +134,10 @@ impl Store {
     /// [`Error::Database`].
     pub fn sample(&self) -> Result<Sample, Error> {
         Ok(self.inner.database.sample()?)
+    }
+
+    pub(crate) fn known_callers(&self) -> &KnownCallers {
+        &self.inner.callers
     }
 
     /// Runs a read on one snapshot.

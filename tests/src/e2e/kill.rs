@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The phases of a Linux job. A phase is entered the moment its beginning is committed.
-const PHASES: [&str; 14] = [
+const PHASES: [&str; 15] = [
     "discover",
     "build",
     "power_off",
@@ -29,6 +29,7 @@ const PHASES: [&str; 14] = [
     "settle",
     "clean_power",
     "clean_media",
+    "clean_override",
     "deliver",
 ];
 
@@ -58,9 +59,6 @@ const WRITES: [Write; 10] = [
     write("power on into the installed system", EffectKind::PowerOn, 2),
 ];
 
-/// The subset for the second persona: where its slots and its power differ.
-const SECOND: [usize; 5] = [3, 4, 5, 7, 9];
-
 /// Where the controller is killed.
 #[derive(Clone, Copy, Debug)]
 enum Edge {
@@ -73,18 +71,12 @@ enum Edge {
 }
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let [first, second] = PERSONAS;
     let mut scenarios = Vec::new();
-    scenarios.extend(PHASES.map(|phase| killed(first, Edge::Entering(phase))));
-    for write in WRITES {
-        scenarios.extend([killed(first, Edge::Before(write)), killed(first, Edge::After(write))]);
-    }
-    for write in SECOND.iter().filter_map(|index| WRITES.get(*index)) {
-        scenarios
-            .extend([killed(second, Edge::Before(*write)), killed(second, Edge::After(*write))]);
-    }
     for persona in PERSONAS {
+        scenarios.extend(PHASES.map(|phase| killed(persona, Edge::Entering(phase))));
         for write in WRITES {
+            let edges = [Edge::Before(write), Edge::After(write)];
+            scenarios.extend(edges.map(|edge| killed(persona, edge)));
             let name = format!("the answer to `{}` is lost", write.name);
             let run = move |place| lost_answer(place, persona, write);
             scenarios.push(Scenario::new(Group::Kill, Some(persona), name, run));

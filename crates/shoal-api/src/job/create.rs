@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::Shared,
-    audit::Note,
+    audit::{self, Note},
     body::{self, Bounds},
     error::{Code, Detail, Error},
     planner::{JobRequest, Planned},
@@ -46,9 +46,9 @@ pub(crate) async fn create(
     let bounds = Bounds { most: BODY_MAX, within: shared.api.limits.body };
     let body = body::json(&headers, body, bounds).await?;
     let request = parsed(body).await?;
-    let server = server(&shared, &request).await?;
-    let planned = plan(&shared, &request, &server)?;
+    let planned = plan(&shared, &request)?;
     if dry_run {
+        let server = server(&shared, &request).await?;
         let active = shared.store().active_on(&request.serial).await.map_err(Error::store)?;
         let active = active.map(|record| record.job.id());
         return Ok(Json(Preview::of(&request, &server, &planned, active)).into_response());
@@ -62,8 +62,13 @@ pub(crate) async fn create(
     accept(&shared, new).await
 }
 
-/// Parsing eight megabytes takes long enough to keep other requests waiting.
+/// Bytes that are parsed on the spot. More take long enough to keep other requests waiting.
+const PARSED_HERE: usize = 64 * 1024;
+
 async fn parsed(body: bytes::Bytes) -> Result<JobRequest, Error> {
+    if body.len() <= PARSED_HERE {
+        return request::parse(&body);
+    }
     match tokio::task::spawn_blocking(move || request::parse(&body)).await {
         Ok(parsed) => parsed,
         Err(broken) => match broken.try_into_panic() {
@@ -73,19 +78,15 @@ async fn parsed(body: bytes::Bytes) -> Result<JobRequest, Error> {
     }
 }
 
-pub(super) async fn server(shared: &Shared, request: &JobRequest) -> Result<ServerRecord, Error> {
+async fn server(shared: &Shared, request: &JobRequest) -> Result<ServerRecord, Error> {
     let found = shared.store().server(&request.serial).await.map_err(Error::store)?;
     found.ok_or_else(|| unknown_server(request.serial.as_str()))
 }
 
-pub(super) fn plan(
-    shared: &Shared,
-    request: &JobRequest,
-    server: &ServerRecord,
-) -> Result<Planned, Error> {
+pub(super) fn plan(shared: &Shared, request: &JobRequest) -> Result<Planned, Error> {
     let refused =
         |problems: Vec<Problem>| Error::invalid(problems.into_iter().map(Detail::from).collect());
-    shared.api.planner.plan(request, server).map_err(refused)
+    shared.api.planner.plan(request).map_err(refused)
 }
 
 /// What the store keeps of a request.
@@ -119,8 +120,15 @@ pub(super) fn new_record(
 pub(super) async fn accept(shared: &Shared, new: NewRecord) -> Result<Response, Error> {
     let serial = new.job.serial.clone();
     match shared.store().create(new).await.map_err(Error::store)? {
-        Created::New(record) => Ok(accepted(StatusCode::ACCEPTED, &Accepted::of(&record.job))),
-        Created::Existing(record) => Ok(accepted(StatusCode::OK, &Accepted::of(&record.job))),
+        Created::New(record) => {
+            let answer = accepted(StatusCode::ACCEPTED, &Accepted::of(&record.job));
+            Ok((Extension(audit::Kept), answer).into_response())
+        }
+        Created::Existing(record) => {
+            let answer = accepted(StatusCode::OK, &Accepted::of(&record.job));
+            let note = Note(format!("job {}", record.job.id()));
+            Ok((Extension(note), answer).into_response())
+        }
         Created::KeyReused => Err(Error::new(
             Code::KeyReused,
             "this Idempotency-Key was used for another request; use a new one",
@@ -148,8 +156,7 @@ fn unknown_server(serial: &str) -> Error {
 
 fn accepted(status: StatusCode, view: &Accepted<'_>) -> Response {
     let location = format!("/api/v1/jobs/{}", view.job_id);
-    let note = Note(format!("job {}", view.job_id));
-    (status, [(header::LOCATION, location)], Extension(note), Json(view)).into_response()
+    (status, [(header::LOCATION, location)], Json(view)).into_response()
 }
 
 /// The caller's name for this request, if it gave one.

@@ -86,8 +86,7 @@ pub(crate) async fn requeue(
         labels: record.labels,
         on_failure: record.job.plan().on_failure,
     };
-    let server = create::server(&shared, &request).await?;
-    let planned = create::plan(&shared, &request, &server)?;
+    let planned = create::plan(&shared, &request)?;
     let new = NewRecord {
         retry_of: Some(old),
         // The chain of retries is one story, told in one trace.

@@ -10,7 +10,6 @@ use shoal_media::{
     Medium, Milestone, Milestones, ObjectId, OpenError, Opened, ReadSpan, SystemClock,
 };
 use shoal_recipe::{Code, Problem};
-use shoal_store::ServerRecord;
 
 use crate::harness::SERIAL;
 
@@ -18,7 +17,7 @@ use crate::harness::SERIAL;
 pub(crate) struct TestPlanner;
 
 impl Planner for TestPlanner {
-    fn plan(&self, request: &JobRequest, _: &ServerRecord) -> Result<Planned, Vec<Problem>> {
+    fn plan(&self, request: &JobRequest) -> Result<Planned, Vec<Problem>> {
         assert!(!request.labels.contains_key("panic"), "a planner that breaks");
         if request.labels.contains_key("refuse") {
             let message = "no boot medium offers this target".to_owned();
