@@ -142,7 +142,7 @@ async fn every_write_is_in_the_audit_log_the_refused_ones_too() {
     assert_eq!(
         lines,
         [
-            "olga job.create [SN0001] job <job> ok=true",
+            "olga job.create [SRV-1] job <job> ok=true",
             "olga POST /api/v1/jobs [] 409 conflict.active_job ok=false",
             "olga POST /api/v1/jobs/{id}/cancel [<job>] 202 ok=true",
             "rita POST /api/v1/jobs/{id}/fail [<job>] 403 forbidden ok=false",
