@@ -42,7 +42,7 @@ impl Machine {
 
     /// The record by which the controller is to know it.
     pub fn record(&self) -> Value {
-        self.record_pinned_to(self.mock.cert_sha256())
+        self.record_pinned_to(&self.mock.cert_sha256())
     }
 
     /// The same with another fingerprint.

@@ -1,6 +1,7 @@
 //! One BMC: its state, who may change it, and what each request does. The HTTP around it and the
 //! host behind it live in their own modules.
 
+mod absence;
 mod power;
 mod reads;
 mod slots;
@@ -12,19 +13,21 @@ use std::{
 
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Map, Value};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Clock, Config, Faults, HostConfig, HostScript, Journal, Persona,
-    board::Board,
+    board::{Board, Work},
     config::Secret,
+    door::Presence,
     host,
     journal::Effect,
     reply::Reply,
     session::{Offer, Sessions},
     target::Target,
     timeline::{Event, Timeline},
-    tls::{self, TlsError},
+    tls::{self, Identity, TlsError},
 };
 
 /// A request as it came in.
@@ -37,6 +40,8 @@ pub(crate) struct Ask {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    /// Whether an insertion is only pretended.
+    pub(crate) pretends: bool,
 }
 
 /// What a request brought along.
@@ -59,10 +64,20 @@ impl Ask {
     }
 }
 
-pub(crate) struct Bmc {
-    pub(crate) persona: Persona,
+/// What a BMC says and shows of itself; another BMC at the same address says something else.
+#[derive(Clone)]
+pub(crate) struct Shown {
     pub(crate) serial: String,
     pub(crate) uuid: String,
+    pub(crate) identity: Identity,
+}
+
+pub(crate) struct Bmc {
+    pub(crate) persona: Persona,
+    /// What the host itself knows to be its serial and UUID.
+    pub(crate) serial: String,
+    pub(crate) uuid: String,
+    shown: Mutex<Shown>,
     user: String,
     password: Secret,
     pub(crate) clock: Clock,
@@ -75,12 +90,17 @@ pub(crate) struct Bmc {
     pub(crate) timeline: Timeline,
     sessions: Mutex<Sessions>,
     board: Mutex<Board>,
+    works: Mutex<Vec<Work>>,
+    /// Whether it answers the network.
+    pub(crate) presence: watch::Sender<Presence>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
 
 impl Bmc {
     pub(crate) fn new(config: Config) -> Result<Self, TlsError> {
+        let identity = Identity::new(&format!("{}-{}", config.persona.name, config.serial))?;
+        let shown = Shown { serial: config.serial.clone(), uuid: config.uuid.clone(), identity };
         let mode = config.persona.boot.modes.first().cloned();
         let board = Board::new(config.persona.slots.len(), mode, config.host.installed);
         Ok(Self {
@@ -90,6 +110,7 @@ impl Bmc {
             persona: config.persona,
             serial: config.serial,
             uuid: config.uuid,
+            shown: Mutex::new(shown),
             user: config.user,
             password: config.password,
             clock: config.clock,
@@ -99,6 +120,8 @@ impl Bmc {
             timeline: Timeline::new(),
             sessions: Mutex::new(Sessions::default()),
             board: Mutex::new(board),
+            works: Mutex::default(),
+            presence: watch::Sender::new(Presence::default()),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
@@ -106,6 +129,14 @@ impl Bmc {
 
     pub(crate) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn works(&self) -> MutexGuard<'_, Vec<Work>> {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -140,7 +171,7 @@ impl Bmc {
             (Target::Sessions, _) => self.login(ask, seq),
             (Target::Session(id), _) => self.logout(id, seq),
             (Target::Reset, _) => self.reset(ask, seq),
-            (Target::System, _) => self.patch_system(ask, seq),
+            (Target::System | Target::Settings, _) => self.patch_boot(target, ask, seq),
             (Target::Insert(_, slot), _) => self.insert_by_action(slot, ask, seq).await,
             (Target::Eject(_, slot), _) => self.eject_by_action(slot, ask, seq),
             (Target::Slot(_, slot), _) => self.patch_slot(target, slot, ask, seq).await,

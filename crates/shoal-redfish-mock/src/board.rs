@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     medium::{ImageUrl, Medium},
+    persona::Refusal,
     timeline::{Boot, BootFrom},
 };
 
@@ -23,6 +24,8 @@ pub enum HostPhase {
     Booting,
     /// The maintenance OS runs.
     MaintenanceOs,
+    /// An installer that is not ours runs.
+    Installer,
     /// The installed system runs.
     Installed,
     /// Firmware found nothing to boot.
@@ -51,35 +54,62 @@ pub struct SlotState {
     pub image: Option<ImageUrl>,
 }
 
-/// What is in a slot, and what it still claims.
+/// What is in a slot, and what it claims.
 #[derive(Default)]
 pub(crate) struct Socket {
     pub(crate) medium: Option<Arc<Medium>>,
+    /// From when on the medium shows.
+    pub(crate) shows_from: Duration,
     pub(crate) write_protected: bool,
     /// The image a slot still claims after its ejection, and until when.
     pub(crate) stale: Option<(ImageUrl, Duration)>,
+    /// An image that the slot claims to hold and that was never opened.
+    pub(crate) pretended: Option<ImageUrl>,
+    /// The image that was ejected last.
+    pub(crate) last: Option<ImageUrl>,
 }
 
 impl Socket {
     /// The image that the slot claims to hold now.
     pub(crate) fn claims(&self, now: Duration) -> Option<&ImageUrl> {
-        match (&self.medium, &self.stale) {
-            (Some(medium), _) => Some(medium.url()),
-            (None, Some((url, until))) if now < *until => Some(url),
-            (None, _) => None,
+        match (&self.medium, &self.pretended, &self.stale) {
+            (Some(medium), _, _) => (now >= self.shows_from).then(|| medium.url()),
+            (None, Some(url), _) => Some(url),
+            (None, None, Some((url, until))) if now < *until => Some(url),
+            (None, None, _) => None,
         }
     }
+
+    /// Takes out what is in it, or is claimed to be; answers it.
+    pub(crate) fn empty(&mut self) -> Option<ImageUrl> {
+        let medium = self.medium.take().map(|medium| medium.url().clone());
+        let url = medium.or(self.pretended.take());
+        if url.is_some() {
+            self.last.clone_from(&url);
+        }
+        url
+    }
+}
+
+/// An insertion that was answered before it was done.
+pub(crate) struct Work {
+    pub(crate) done_at: Duration,
+    pub(crate) failure: Option<Refusal>,
 }
 
 pub(crate) struct Board {
     pub(crate) on: bool,
     /// When power last changed; `None` before the first change.
     pub(crate) changed: Option<Duration>,
+    /// When time on the machine's clock began.
+    began: jiff::Timestamp,
     pub(crate) last_reset: Option<jiff::Timestamp>,
     pub(crate) sockets: Vec<Socket>,
     pub(crate) boot: BootOverride,
     pub(crate) installed: bool,
     pub(crate) phase: HostPhase,
+    /// The phase that the BMC goes on showing, where it has not noticed a restart.
+    pub(crate) shows: Option<HostPhase>,
     pub(crate) boots: Vec<Boot>,
     /// Number of the current run of the host; every power change begins a new one.
     pub(crate) run: u64,
@@ -91,11 +121,13 @@ impl Board {
         Self {
             on: false,
             changed: None,
+            began: jiff::Timestamp::now(),
             last_reset: None,
             sockets: std::iter::repeat_with(Socket::default).take(slots).collect(),
             boot: BootOverride { enabled: "Disabled".to_owned(), target: "None".to_owned(), mode },
             installed,
             phase: HostPhase::Off,
+            shows: None,
             boots: Vec::new(),
             run: 0,
             cut: CancellationToken::new(),
@@ -114,9 +146,15 @@ impl Board {
         self.run += 1;
         self.on = true;
         self.changed = Some(now);
-        self.last_reset = Some(jiff::Timestamp::now());
+        self.note_reset(now);
         self.phase = HostPhase::Post;
+        self.shows = None;
         (self.run, self.cut.clone())
+    }
+
+    /// Moves `LastResetTime` to that time of the machine's clock.
+    pub(crate) fn note_reset(&mut self, at: Duration) {
+        self.last_reset = self.began.checked_add(at).ok();
     }
 
     /// Takes the host's power, which ends its run at once.
@@ -126,6 +164,12 @@ impl Board {
         self.on = false;
         self.changed = Some(now);
         self.phase = HostPhase::Off;
+        self.shows = None;
+    }
+
+    /// The phase as the BMC sees it.
+    pub(crate) fn shown_phase(&self) -> HostPhase {
+        self.shows.unwrap_or(self.phase)
     }
 
     /// `PowerState` as it reads, which may lag behind.
@@ -144,15 +188,16 @@ impl Board {
         }
     }
 
-    /// Uses up a one-time override and answers the target that counts for this boot.
-    pub(crate) fn consume_override(&mut self) -> (Option<String>, bool) {
+    /// The override's target that counts for this boot, and whether that used it up: a one-time
+    /// override is gone then, unless it is `kept` against its meaning.
+    pub(crate) fn consume_override(&mut self, kept: bool) -> (Option<String>, bool) {
         match self.boot.enabled.as_str() {
-            "Once" => {
+            "Once" if !kept => {
                 let target = std::mem::replace(&mut self.boot.target, "None".to_owned());
                 "Disabled".clone_into(&mut self.boot.enabled);
                 (Some(target), true)
             }
-            "Continuous" => (Some(self.boot.target.clone()), false),
+            "Once" | "Continuous" => (Some(self.boot.target.clone()), false),
             _ => (None, false),
         }
     }
@@ -186,12 +231,13 @@ mod tests {
         let mut board = Board::new(0, None, false);
         board.boot.enabled = "Once".to_owned();
         board.boot.target = "Cd".to_owned();
-        assert_eq!(board.consume_override(), (Some("Cd".to_owned()), true));
-        assert_eq!(board.consume_override(), (None, false));
+        assert_eq!(board.consume_override(true), (Some("Cd".to_owned()), false));
+        assert_eq!(board.consume_override(false), (Some("Cd".to_owned()), true));
+        assert_eq!(board.consume_override(false), (None, false));
         board.boot.enabled = "Continuous".to_owned();
         board.boot.target = "Cd".to_owned();
-        assert_eq!(board.consume_override(), (Some("Cd".to_owned()), false));
-        assert_eq!(board.consume_override(), (Some("Cd".to_owned()), false));
+        assert_eq!(board.consume_override(false), (Some("Cd".to_owned()), false));
+        assert_eq!(board.consume_override(false), (Some("Cd".to_owned()), false));
     }
 
     #[test]

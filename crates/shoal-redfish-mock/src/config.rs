@@ -120,7 +120,7 @@ impl HostConfig {
 }
 
 /// A stable UUID made from the serial, so that two runs of one machine agree.
-fn uuid_of(serial: &str) -> String {
+pub(crate) fn uuid_of(serial: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, serial.as_bytes());
     let hex = data_encoding::HEXLOWER.encode(digest.as_ref());
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();

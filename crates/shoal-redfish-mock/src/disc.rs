@@ -16,6 +16,8 @@ const DESCRIPTORS: std::ops::Range<u64> = 16 * SECTOR..32 * SECTOR;
 const MAX_DIRECTORY_BYTES: u64 = 1 << 20;
 const MAX_FILES: usize = 4096;
 const MAX_DEPTH: usize = 8;
+/// The platform of boot images for EFI.
+const EFI: u8 = 0xEF;
 const READ_BYTES: u64 = 256 * 1024;
 
 /// Why a disc could not be read.
@@ -44,6 +46,9 @@ pub(crate) struct DiscFile {
 pub(crate) struct Disc {
     window: Window,
     label: String,
+    /// The root of the tree that every disc has.
+    primary: Record,
+    /// The root of the tree with the best names.
     root: Record,
     naming: Naming,
     boot_catalogue: Option<u32>,
@@ -74,7 +79,7 @@ impl Disc {
         let primary = primary.ok_or(DiscError::NotADisc)?;
         let label = record::text(primary.get(40..72).unwrap_or_default());
         let (root, naming) = choose_tree(&window, &primary, joliet.as_ref()).await?;
-        Ok(Self { window, label, root, naming, boot_catalogue })
+        Ok(Self { primary: root_of(&primary)?, window, label, root, naming, boot_catalogue })
     }
 
     /// The volume label.
@@ -89,13 +94,22 @@ impl Disc {
 
     /// Every file of the disc, in directory order.
     pub(crate) async fn files(&self) -> Result<Vec<DiscFile>, DiscError> {
+        self.walk(&self.root, self.naming).await
+    }
+
+    /// Every file by the plain name that each disc has, such as `KS.CFG`; simple readers know no other.
+    pub(crate) async fn plain_files(&self) -> Result<Vec<DiscFile>, DiscError> {
+        self.walk(&self.primary, Naming::Plain).await
+    }
+
+    async fn walk(&self, root: &Record, naming: Naming) -> Result<Vec<DiscFile>, DiscError> {
         let mut files = Vec::new();
-        let mut pending = vec![(String::new(), self.root.clone(), 0)];
+        let mut pending = vec![(String::new(), root.clone(), 0)];
         while let Some((prefix, directory, depth)) = pending.pop() {
             if depth > MAX_DEPTH {
                 return Err(DiscError::Damaged("directories are nested too deeply"));
             }
-            for (name, entry) in self.entries(&directory).await? {
+            for (name, entry) in self.entries(&directory, naming).await? {
                 let path = format!("{prefix}{name}");
                 if entry.is_directory {
                     pending.push((format!("{path}/"), entry, depth + 1));
@@ -125,22 +139,44 @@ impl Disc {
         Ok(content)
     }
 
-    /// The stretch that the default entry of an El Torito catalogue names, if there is one.
+    /// The stretch that an El Torito catalogue names: that for EFI where there is one, else that of
+    /// the default entry.
     pub(crate) async fn boot_image(&self) -> Result<Option<(u64, u64)>, DiscError> {
         let Some(catalogue) = self.boot_catalogue else { return Ok(None) };
         let sector = self.window.read(u64::from(catalogue) * SECTOR, SECTOR).await?;
-        // The validation entry comes first, then the default entry; 0x88 marks it bootable.
-        if sector.first() != Some(&1) || sector.get(32) != Some(&0x88) {
+        // The validation entry comes first.
+        if sector.first() != Some(&1) {
             return Ok(None);
         }
-        let count = sector.get(38..40).and_then(|b| b.try_into().ok()).map(u16::from_le_bytes);
-        let (Some(count), Some(start)) = (count, u32_le(&sector, 40)) else { return Ok(None) };
+        let mut platform = sector.get(1).copied();
+        let mut chosen = None;
+        for entry in sector.chunks_exact(32).skip(1) {
+            match entry.first() {
+                // A section of entries for another platform begins.
+                Some(0x90 | 0x91) => platform = entry.get(1).copied(),
+                Some(0x88) if platform == Some(EFI) => {
+                    chosen = Some(entry);
+                    break;
+                }
+                Some(0x88) => chosen = chosen.or(Some(entry)),
+                _ => {}
+            }
+        }
+        let count = chosen.and_then(|entry| entry.get(6..8)?.try_into().ok());
+        let start = chosen.and_then(|entry| u32_le(entry, 8));
+        let (Some(count), Some(start)) = (count.map(u16::from_le_bytes), start) else {
+            return Ok(None);
+        };
         let offset = u64::from(start) * SECTOR;
         let room = self.window.len().saturating_sub(offset);
         Ok(Some((offset, (u64::from(count.max(4)) * 512).min(room))))
     }
 
-    async fn entries(&self, directory: &Record) -> Result<Vec<(String, Record)>, DiscError> {
+    async fn entries(
+        &self,
+        directory: &Record,
+        naming: Naming,
+    ) -> Result<Vec<(String, Record)>, DiscError> {
         let content = read_directory(&self.window, directory).await?;
         let mut entries = Vec::new();
         for entry in record::parse(&content).map_err(DiscError::Damaged)? {
@@ -150,7 +186,7 @@ impl Disc {
             if entry.continues {
                 return Err(DiscError::Damaged("a file has several extents"));
             }
-            let name = self.name(&entry).await?;
+            let name = self.name(&entry, naming).await?;
             if name.is_empty() || name == ".." || name == "." || name.contains(['/', '\0']) {
                 return Err(DiscError::Damaged("a name is not usable"));
             }
@@ -159,8 +195,8 @@ impl Disc {
         Ok(entries)
     }
 
-    async fn name(&self, entry: &Record) -> Result<String, DiscError> {
-        match self.naming {
+    async fn name(&self, entry: &Record, naming: Naming) -> Result<String, DiscError> {
+        match naming {
             Naming::Plain => Ok(record::plain_name(&entry.name)),
             Naming::Joliet => Ok(record::joliet_name(&entry.name)),
             Naming::RockRidge { skip } => {
@@ -182,16 +218,17 @@ fn is_joliet(descriptor: &[u8]) -> bool {
     matches!(descriptor.get(88..91), Some(b"%/@" | b"%/C" | b"%/E"))
 }
 
+fn root_of(descriptor: &[u8]) -> Result<Record, DiscError> {
+    Record::parse(descriptor.get(156..190).unwrap_or_default())
+        .ok_or(DiscError::Damaged("there is no root directory"))
+}
+
 /// Rock Ridge when the disc has it, else Joliet, else plain names.
 async fn choose_tree(
     window: &Window,
     primary: &Bytes,
     joliet: Option<&Bytes>,
 ) -> Result<(Record, Naming), DiscError> {
-    let root_of = |descriptor: &Bytes| {
-        Record::parse(descriptor.get(156..190).unwrap_or_default())
-            .ok_or(DiscError::Damaged("there is no root directory"))
-    };
     let root = root_of(primary)?;
     let content = read_directory(window, &root).await?;
     let records = record::parse(&content).map_err(DiscError::Damaged)?;

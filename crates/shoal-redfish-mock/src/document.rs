@@ -1,5 +1,6 @@
 //! The JSON documents a BMC serves, written from its persona and state at the moment of asking.
 
+mod media;
 mod system;
 
 use std::time::Duration;
@@ -8,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Persona,
-    board::Board,
-    persona::{EmptyImage, Under},
+    board::{Board, Work},
+    persona::Under,
     target::{ROLES, Target},
 };
 
@@ -21,6 +22,7 @@ pub(crate) struct View<'a> {
     pub(crate) user: &'a str,
     pub(crate) board: &'a Board,
     pub(crate) sessions: &'a [u64],
+    pub(crate) works: &'a [Work],
     pub(crate) now: Duration,
 }
 
@@ -72,6 +74,7 @@ impl View<'_> {
                 self.collection("ComputerSystemCollection", "Systems", [Target::System])
             }
             Target::System => self.system(),
+            Target::Settings => self.settings()?,
             Target::ResetInfo => self.reset_info(),
             Target::Managers => self.collection("ManagerCollection", "Managers", [Target::Manager]),
             Target::Manager => self.manager(),
@@ -86,6 +89,17 @@ impl View<'_> {
                 self.collection("VirtualMediaCollection", "Virtual Media", members)
             }
             Target::Slot(under, index) => self.slot(under, index)?,
+            Target::InsertInfo(..) => self.insert_info(),
+            Target::TaskService => json!({
+                "@odata.type": "#TaskService.v1_1_5.TaskService",
+                "Id": "TaskService", "Name": "Task Service", "ServiceEnabled": true,
+                "Tasks": self.link(Target::Tasks),
+            }),
+            Target::Tasks => {
+                let members = (1..=self.works.len()).map(Target::Task);
+                self.collection("TaskCollection", "Tasks", members)
+            }
+            Target::Task(id) => self.task(id)?,
             Target::Metadata | Target::Reset | Target::Insert(..) | Target::Eject(..) => {
                 return None;
             }
@@ -169,6 +183,12 @@ impl View<'_> {
         if let Some(product) = &facts.product {
             put(&mut root, "Product", json!(product));
         }
+        if let Some(oem) = &facts.oem {
+            put(&mut root, "Oem", json!({oem.as_str(): {}}));
+        }
+        if self.persona.has_tasks() {
+            put(&mut root, "Tasks", self.link(Target::TaskService));
+        }
         if self.persona.sessions.supported {
             put(&mut root, "SessionService", self.link(Target::SessionService));
             put(&mut root, "Links", json!({"Sessions": self.link(Target::Sessions)}));
@@ -229,34 +249,6 @@ impl View<'_> {
                 "ManagedBy": [self.link(Target::Manager)],
             },
         })
-    }
-
-    fn slot(&self, under: Under, index: usize) -> Option<Value> {
-        let facts = self.persona.slots.get(index)?;
-        let socket = self.board.sockets.get(index)?;
-        let habits = &self.persona.media;
-        let claims = socket.claims(self.now);
-        let nothing = match habits.empty_image {
-            EmptyImage::Null => Value::Null,
-            EmptyImage::Blank => json!(""),
-        };
-        let name = claims.and_then(|url| url.as_str().rsplit('/').next());
-        Some(json!({
-            "@odata.type": format!("#VirtualMedia.{}.VirtualMedia", habits.schema),
-            "Id": facts.id, "Name": format!("{} {}", habits.name, facts.id),
-            "MediaTypes": facts.media_types,
-            "Image": claims.map_or(nothing.clone(), |url| json!(url.as_str())),
-            "ImageName": name.map_or(nothing, |name| json!(name)),
-            "Inserted": claims.is_some(),
-            "ConnectedVia": if claims.is_some() { "URI" } else { "NotConnected" },
-            "WriteProtected": claims.is_none() || socket.write_protected,
-            "Actions": {
-                "#VirtualMedia.InsertMedia":
-                    {"target": Target::Insert(under, index).path(self.persona)},
-                "#VirtualMedia.EjectMedia":
-                    {"target": Target::Eject(under, index).path(self.persona)},
-            },
-        }))
     }
 
     fn lists_media(&self, under: Under) -> bool {

@@ -2,15 +2,15 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::net::TcpListener;
-
 use crate::{
-    Config, Faults, HostScript, Journal,
+    Away, Config, Faults, HostScript, Journal,
     bmc::Bmc,
     board::{BootOverride, HostPhase, SlotState},
-    host, server,
+    config::uuid_of,
+    door::{self, Door},
+    host,
     timeline::{Boot, Moment, NotSeen},
-    tls::{Identity, TlsError},
+    tls::TlsError,
 };
 
 /// Why a mock machine did not start.
@@ -58,7 +58,6 @@ pub struct State {
 pub struct Mock {
     bmc: Arc<Bmc>,
     address: SocketAddr,
-    sha256: String,
 }
 
 impl std::fmt::Debug for Mock {
@@ -69,16 +68,16 @@ impl std::fmt::Debug for Mock {
 
 impl Mock {
     /// Starts a machine. Must be called within a Tokio runtime.
+    #[expect(clippy::unused_async, reason = "it needs a runtime, which an async function shows")]
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let address = config.listen;
-        let listening = |source| StartError::Listen { address, source };
         host::prepare_scratch(&config.host.scratch).map_err(StartError::Scratch)?;
-        let identity = Identity::new(&format!("{}-{}", config.persona.name, config.serial))?;
-        let listener = TcpListener::bind(address).await.map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
         let bmc = Arc::new(Bmc::new(config)?);
-        bmc.tasks.spawn(server::serve(Arc::clone(&bmc), listener, identity.acceptor));
-        Ok(Self { bmc, address, sha256: identity.sha256 })
+        let (door, listener) =
+            Door::open(address).map_err(|source| StartError::Listen { address, source })?;
+        let address = door.address();
+        bmc.tasks.spawn(door::serve(Arc::clone(&bmc), door, listener));
+        Ok(Self { bmc, address })
     }
 
     /// `https://address:port` of the BMC.
@@ -92,8 +91,8 @@ impl Mock {
     }
 
     /// SHA-256 of the BMC's certificate, lower-case hexadecimal.
-    pub fn cert_sha256(&self) -> &str {
-        &self.sha256
+    pub fn cert_sha256(&self) -> String {
+        self.bmc.shown().identity.sha256
     }
 
     /// The requests the BMC received.
@@ -157,6 +156,51 @@ impl Mock {
     /// Ends every session, as a restart of the BMC does.
     pub fn end_sessions(&self) {
         self.bmc.sessions().clear();
+    }
+
+    /// Lets the BMC answer nothing for a while of clock time; the host runs on and media stay in.
+    ///
+    /// Connections are cut. [`Event::BmcAway`] tells when that is done, [`Event::BmcBack`] when the
+    /// BMC answers again. A further absence replaces the one before.
+    ///
+    /// [`Event::BmcAway`]: crate::Event::BmcAway
+    /// [`Event::BmcBack`]: crate::Event::BmcBack
+    pub fn leave(&self, span: Duration, away: Away) {
+        self.bmc.leave(self.bmc.clock.now(), span, away);
+    }
+
+    /// Restarts the BMC, which takes that much clock time: connections are refused, sessions are
+    /// forgotten and media are dropped; the host runs on.
+    pub fn restart_bmc(&self, span: Duration) {
+        self.bmc.restart(self.bmc.clock.now(), span);
+    }
+
+    /// Puts another BMC into the machine: other certificate, this serial and a UUID derived from it,
+    /// no sessions, no media, no override. Connections are cut. The host runs on and still knows its
+    /// own serial.
+    pub fn replace_bmc(&self, serial: &str) -> Result<(), TlsError> {
+        self.bmc.replace(serial, uuid_of(serial))
+    }
+
+    /// Switches the host on by its own button, past the BMC; without effect on one that is on.
+    pub fn press_power_button(&self) {
+        let mut board = self.bmc.board();
+        if !board.on {
+            self.bmc.start_host(&mut board, self.bmc.clock.now());
+        }
+    }
+
+    /// Takes mains power from the host, which comes on by itself when it returns; without effect on
+    /// one that is off.
+    pub fn cut_mains(&self, restore: Option<Duration>) {
+        let now = self.bmc.clock.now();
+        let mut board = self.bmc.board();
+        if board.on {
+            self.bmc.stop_host(&mut board, now, crate::Event::PowerLost);
+            if let Some(after) = restore {
+                self.bmc.start_later(&board, now + after);
+            }
+        }
     }
 
     /// Stops the machine and waits until nothing of it runs any more.

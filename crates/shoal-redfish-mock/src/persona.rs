@@ -9,14 +9,14 @@ use serde::Deserialize;
 
 pub use facts::{ChassisFacts, ManagerFacts, RootFacts, SerialIn, SlotFacts, SystemFacts, Under};
 pub use habits::{
-    BootHabits, EmptyImage, EtagForm, EtagHabits, IfMatch, MediaHabits, PowerHabits, Refusal,
-    Refusals, SessionHabits, Success,
+    BootHabits, EmptyImage, EtagForm, EtagHabits, IfMatch, InsertAnswer, MediaHabits, PowerHabits,
+    Refusal, Refusals, ResetTypesIn, SessionHabits, SettingsHabits, Success,
 };
 
 /// One kind of BMC: its names, where its slots live, and its habits.
 ///
 /// Personas are TOML files; unknown keys are refused so that a misspelt habit cannot pass
-/// unnoticed. Two are built in: see [`Persona::built_in`].
+/// unnoticed. Five are built in: see [`Persona::built_in`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Persona {
@@ -76,9 +76,12 @@ pub enum PersonaError {
     },
 }
 
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("idrac9-6x", include_str!("../personas/idrac9-6x.toml")),
     ("ilo5", include_str!("../personas/ilo5.toml")),
+    ("xcc", include_str!("../personas/xcc.toml")),
+    ("x13", include_str!("../personas/x13.toml")),
+    ("megarac", include_str!("../personas/megarac.toml")),
 ];
 
 impl Persona {
@@ -128,6 +131,16 @@ impl Persona {
     /// Position of a slot by id.
     pub(crate) fn slot(&self, id: &str) -> Option<usize> {
         self.slots.iter().position(|slot| slot.id == id)
+    }
+
+    /// Whether a slot has the actions of virtual media.
+    pub(crate) fn slot_has_actions(&self, index: usize) -> bool {
+        self.media.actions && self.slots.get(index).is_some_and(|slot| slot.insertable)
+    }
+
+    /// Whether something of this BMC is finished by tasks.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.media.answer == InsertAnswer::Task
     }
 
     /// The device behind a slot, named by the slot that owns it.

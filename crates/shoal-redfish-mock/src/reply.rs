@@ -118,6 +118,15 @@ impl Reply {
         )
     }
 
+    pub(crate) fn not_writable(property: &str) -> Self {
+        Self::error(
+            400,
+            "Base.1.12.PropertyNotWritable",
+            "A property cannot be changed.",
+            &[property.to_owned()],
+        )
+    }
+
     pub(crate) fn unknown_property(property: &str) -> Self {
         Self::error(
             400,

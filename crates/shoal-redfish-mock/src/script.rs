@@ -1,7 +1,11 @@
 //! What a simulated host will do, as data, so that a test or a demonstration states its story
 //! in one value.
 
+mod told;
+
 use std::time::Duration;
+
+pub use told::BadEnding;
 
 /// A step of a workflow, run by the maintenance OS as a unit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,10 +25,12 @@ pub enum Step {
     BootloaderWindows,
     /// Flashes firmware.
     Firmware,
+    /// The whole work of an installer that is not ours and reports nothing.
+    Installer,
 }
 
 impl Step {
-    /// The key of the step in reports, such as `workflow.image-linux`.
+    /// The key of the step in reports, such as `workflow.image-linux`; `installer` is in none.
     pub fn key(self) -> &'static str {
         match self {
             Self::Partition => "workflow.partition",
@@ -34,6 +40,7 @@ impl Step {
             Self::ImageWindows => "workflow.image-windows",
             Self::BootloaderWindows => "workflow.bootloader-windows",
             Self::Firmware => "workflow.firmware",
+            Self::Installer => "installer",
         }
     }
 
@@ -47,6 +54,7 @@ impl Step {
             Self::ImageWindows,
             Self::BootloaderWindows,
             Self::Firmware,
+            Self::Installer,
         ]
         .into_iter()
         .find(|step| step.key() == key)
@@ -93,6 +101,49 @@ pub enum Ending {
     /// Mains power fails in the middle of the step and returns after the given time, whereupon
     /// the host powers on by itself.
     LosePowerAt(Step, Duration),
+    /// The host restarts itself in the middle of the step, as [`HostScript::restart`] says.
+    RestartAt(Step),
+    /// The BMC restarts in the middle of the step and is away for the given time; the step goes on.
+    BmcRestartAt(Step, Duration),
+    /// All is done, and a foreign installer then stays at its last screen whatever it was told.
+    NeverRestart,
+    /// All is done, and the host then switches itself off whatever it was told.
+    PowerOffAtEnd,
+}
+
+impl Ending {
+    /// The step in whose middle something happens.
+    pub(crate) fn step(&self) -> Option<Step> {
+        match self {
+            Self::FailAt(step)
+            | Self::HangAt(step)
+            | Self::PowerOffAt(step)
+            | Self::LosePowerAt(step, _)
+            | Self::RestartAt(step)
+            | Self::BmcRestartAt(step, _) => Some(*step),
+            Self::Succeed
+            | Self::NeverReport
+            | Self::ReportTwice
+            | Self::ReportLate(_)
+            | Self::ReportEarly
+            | Self::HangBeforeBoot
+            | Self::NeverRestart
+            | Self::PowerOffAtEnd => None,
+        }
+    }
+}
+
+/// What is seen of a host that restarts itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// `PowerState` says `On` throughout. `BootProgress` begins anew and `LastResetTime` moves, where
+    /// the persona has them.
+    #[default]
+    Warm,
+    /// As warm, and neither of the two shows it.
+    Unnoticed,
+    /// The host is off for this long.
+    Cold(Duration),
 }
 
 /// One host's story and its pace; all times are clock time.
@@ -110,10 +161,22 @@ pub struct HostScript {
     pub progress: Vec<u8>,
     /// From the boot of an installed system to its login prompt.
     pub installed_start: Duration,
+    /// How long a foreign installer works, from its kickstart file to its end.
+    pub install: Duration,
+    /// What is seen of a restart.
+    pub restart: Restart,
+    /// Whether firmware leaves a one-time override in place: every boot is from the boot medium.
+    pub keeps_override: bool,
+    /// Whether firmware reads the descriptors of all media at every boot, also when it then boots the
+    /// disk.
+    pub rereads_media: bool,
+    /// How long after going off, by whatever cause, the host comes on by itself.
+    pub wakes_after: Option<Duration>,
 }
 
 impl Default for HostScript {
-    /// Succeeds after 60 s of POST, 20 s of start, and 30 s for each step.
+    /// Succeeds after 60 s of POST, 20 s of start, and 30 s for each step, or five minutes in a foreign
+    /// installer that restarts warm.
     fn default() -> Self {
         Self {
             ending: Ending::Succeed,
@@ -122,6 +185,11 @@ impl Default for HostScript {
             step: Duration::from_secs(30),
             progress: vec![50, 100],
             installed_start: Duration::from_secs(40),
+            install: Duration::from_mins(5),
+            restart: Restart::Warm,
+            keeps_override: false,
+            rereads_media: false,
+            wakes_after: None,
         }
     }
 }

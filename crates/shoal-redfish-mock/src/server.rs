@@ -1,4 +1,4 @@
-//! The HTTPS side of a BMC: connections, request bodies, and the faults that strike between a
+//! The HTTP side of a BMC: request bodies, and the faults that strike between a
 //! request and its answer. A request that arrived is carried out even when its sender is gone.
 
 use std::{
@@ -12,17 +12,8 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Either, Full, Limited};
-use hyper::{
-    body::{Body as HttpBody, Frame, Incoming, SizeHint},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-};
-use tokio_rustls::TlsAcceptor;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::sync::mpsc;
 
 use crate::{
     bmc::{Ask, Bmc, Body},
@@ -33,59 +24,23 @@ use crate::{
 };
 
 const MAX_BODY: usize = 1 << 20;
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The connection ends without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was cut")]
-struct Cut;
+pub(crate) struct Cut;
 
-type Answer = Response<Either<Full<Bytes>, Drip>>;
+pub(crate) type Answer = Response<Either<Full<Bytes>, Drip>>;
 
-/// Accepts connections until the BMC stops.
-pub(crate) async fn serve(bmc: Arc<Bmc>, listener: TcpListener, acceptor: TlsAcceptor) {
-    loop {
-        let accepted = tokio::select! {
-            () = bmc.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(Arc::clone(&bmc), stream, acceptor.clone());
-                let stop = bmc.stop.clone();
-                bmc.tasks.spawn(async move { stop.run_until_cancelled(connection).await });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the mock BMC could not accept a connection");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        }
-    }
-}
-
-async fn connection(bmc: Arc<Bmc>, stream: TcpStream, acceptor: TlsAcceptor) {
-    // Answers are small and awaited; they must not wait for the peer's acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else {
-        tracing::debug!("a TLS handshake with the mock BMC failed");
-        return;
-    };
-    let number = bmc.journal.connected();
-    let service = service_fn(|request| {
-        let bmc = Arc::clone(&bmc);
-        async move {
-            let ask = receive(&bmc, number, request).await?;
-            let task = bmc.tasks.spawn(exchange(Arc::clone(&bmc), ask));
-            task.await.unwrap_or(Err(Cut))
-        }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(tls), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection to the mock BMC ended early");
-    }
+/// Answers one request of a connection.
+pub(crate) async fn respond(
+    bmc: Arc<Bmc>,
+    connection: u64,
+    request: Request<Incoming>,
+) -> Result<Answer, Cut> {
+    let ask = receive(&bmc, connection, request).await?;
+    let task = bmc.tasks.spawn(exchange(Arc::clone(&bmc), ask));
+    task.await.unwrap_or(Err(Cut))
 }
 
 async fn receive(bmc: &Bmc, connection: u64, request: Request<Incoming>) -> Result<Ask, Cut> {
@@ -104,16 +59,17 @@ async fn receive(bmc: &Bmc, connection: u64, request: Request<Incoming>) -> Resu
         method: head.method,
         headers: head.headers,
         body,
+        pretends: false,
     })
 }
 
 /// Carries out one request and records how it ended.
-async fn exchange(bmc: Arc<Bmc>, ask: Ask) -> Result<Answer, Cut> {
+async fn exchange(bmc: Arc<Bmc>, mut ask: Ask) -> Result<Answer, Cut> {
     let shown =
         if ask.query.is_empty() { ask.path.clone() } else { format!("{}?{}", ask.path, ask.query) };
     let method = ask.method.as_str();
     let seq = bmc.journal.begin(ask.connection, ask.at, method, &shown, ask.json());
-    let outcome = bmc.stop.run_until_cancelled(answer(&bmc, &ask, seq)).await;
+    let outcome = bmc.stop.run_until_cancelled(answer(&bmc, &mut ask, seq)).await;
     let outcome = outcome.unwrap_or(Err(Cut));
     bmc.journal.ended(
         seq,
@@ -125,13 +81,14 @@ async fn exchange(bmc: Arc<Bmc>, ask: Ask) -> Result<Answer, Cut> {
     outcome
 }
 
-async fn answer(bmc: &Arc<Bmc>, ask: &Ask, seq: u64) -> Result<Answer, Cut> {
+async fn answer(bmc: &Arc<Bmc>, ask: &mut Ask, seq: u64) -> Result<Answer, Cut> {
     let method = ask.method.as_str();
     let target = Target::find(&bmc.persona, &ask.path);
     let intent = target.and_then(|target| target.intent(method, ask.json()));
     let Some((action, fault)) = bmc.faults.pick(method, &ask.path, intent) else {
         return Ok(plain(ask, &bmc.perform(ask, seq).await));
     };
+    ask.pretends = matches!(action, Action::PretendInsert);
     if let Some(reply) = before(bmc, ask, &action, &fault).await? {
         return Ok(plain(ask, &reply));
     }
@@ -167,7 +124,9 @@ async fn before(
         | Action::Html
         | Action::WrongJson
         | Action::Huge(_)
-        | Action::SlowBody { .. } => Ok(None),
+        | Action::SlowBody { .. }
+        | Action::PretendInsert
+        | Action::Rewrite { .. } => Ok(None),
     }
 }
 
@@ -191,6 +150,7 @@ async fn after(
             let filler = "x".repeat(bytes.saturating_sub(14));
             other_body(JSON, format!("{{\"Filler\":\"{filler}\"}}"))
         }
+        Action::Rewrite { pointer, value } => other_body(JSON, rewritten(&reply, &pointer, value)),
         Action::Truncate => Ok(dripping(bmc, &reply, (2, Duration::ZERO), ask.at, Ends::Early)),
         Action::SlowBody { pieces, pause } => {
             Ok(dripping(bmc, &reply, (pieces, pause), ask.at, Ends::Whole))
@@ -199,8 +159,19 @@ async fn after(
         | Action::HoldBefore
         | Action::CloseBefore
         | Action::Status { .. }
+        | Action::PretendInsert
         | Action::Delay(_) => Ok(plain(ask, &reply)),
     }
+}
+
+/// The answer's document with another value at the pointer; unchanged where nothing is there.
+fn rewritten(reply: &Reply, pointer: &str, value: serde_json::Value) -> String {
+    let text = reply.body.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
+    let Ok(mut document) = serde_json::from_str::<serde_json::Value>(&text) else { return text };
+    if let Some(place) = document.pointer_mut(pointer) {
+        *place = value;
+    }
+    document.to_string()
 }
 
 fn plain(ask: &Ask, reply: &Reply) -> Answer {
@@ -276,7 +247,7 @@ fn dripping(
 }
 
 /// A body whose length is told at once and whose bytes come as they are sent.
-struct Drip {
+pub(crate) struct Drip {
     receiver: mpsc::Receiver<io::Result<Bytes>>,
     len: u64,
 }

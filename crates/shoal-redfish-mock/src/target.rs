@@ -1,7 +1,10 @@
 //! Which resource or action a path means. All paths of the service are decided here and printed
 //! by the same type, so that no two places can disagree about them.
 
-use crate::{EffectKind, Persona, persona::Under};
+use crate::{
+    EffectKind, Persona,
+    persona::{ResetTypesIn, Under},
+};
 
 /// What a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,7 @@ pub(crate) enum Target {
     Role(usize),
     Systems,
     System,
+    Settings,
     ResetInfo,
     Managers,
     Manager,
@@ -29,7 +33,11 @@ pub(crate) enum Target {
     Slot(Under, usize),
     Reset,
     Insert(Under, usize),
+    InsertInfo(Under, usize),
     Eject(Under, usize),
+    TaskService,
+    Tasks,
+    Task(usize),
 }
 
 /// The predefined roles and their privileges; the one account has the first.
@@ -58,6 +66,7 @@ impl Target {
                 Self::session(rest)
             }
             ["redfish", "v1", "AccountService", rest @ ..] => Self::account(rest),
+            ["redfish", "v1", "TaskService", rest @ ..] if persona.has_tasks() => Self::task(rest),
             ["redfish", "v1", "Systems"] => Some(Self::Systems),
             ["redfish", "v1", "Systems", id, rest @ ..] if *id == persona.system.id => {
                 Self::system(persona, rest)
@@ -85,6 +94,15 @@ impl Target {
         }
     }
 
+    fn task(rest: &[&str]) -> Option<Self> {
+        match rest {
+            [] => Some(Self::TaskService),
+            ["Tasks"] => Some(Self::Tasks),
+            ["Tasks", id] => id.parse().ok().map(Self::Task),
+            _ => None,
+        }
+    }
+
     fn account(rest: &[&str]) -> Option<Self> {
         match rest {
             [] => Some(Self::AccountService),
@@ -100,7 +118,12 @@ impl Target {
         match rest {
             [] => Some(Self::System),
             ["Actions", "ComputerSystem.Reset"] => Some(Self::Reset),
-            ["ResetActionInfo"] if persona.power.action_info => Some(Self::ResetInfo),
+            ["ResetActionInfo"] if persona.power.reset_types_in != ResetTypesIn::Inline => {
+                Some(Self::ResetInfo)
+            }
+            [id] if persona.boot.settings.as_ref().is_some_and(|settings| settings.id == *id) => {
+                Some(Self::Settings)
+            }
             ["VirtualMedia", rest @ ..] => Self::media(persona, Under::System, rest),
             _ => None,
         }
@@ -119,13 +142,22 @@ impl Target {
         match rest {
             [] => Some(Self::Slots(under)),
             [id] => index(id).map(|index| Self::Slot(under, index)),
-            [id, "Actions", "VirtualMedia.InsertMedia"] => {
-                index(id).map(|index| Self::Insert(under, index))
+            [id, rest @ ..] => {
+                let index = index(id)?;
+                let actions = persona.slot_has_actions(index);
+                match rest {
+                    ["Actions", "VirtualMedia.InsertMedia"] if actions => {
+                        Some(Self::Insert(under, index))
+                    }
+                    ["InsertMediaActionInfo"] if actions && persona.media.action_info => {
+                        Some(Self::InsertInfo(under, index))
+                    }
+                    ["Actions", "VirtualMedia.EjectMedia"] if actions => {
+                        Some(Self::Eject(under, index))
+                    }
+                    _ => None,
+                }
             }
-            [id, "Actions", "VirtualMedia.EjectMedia"] => {
-                index(id).map(|index| Self::Eject(under, index))
-            }
-            _ => None,
         }
     }
 
@@ -158,6 +190,11 @@ impl Target {
             }
             Self::Systems => "/redfish/v1/Systems".to_owned(),
             Self::System => system(),
+            Self::Settings => {
+                let settings = persona.boot.settings.as_ref();
+                let id = settings.map(|settings| settings.id.as_str()).unwrap_or_default();
+                format!("{}/{id}", system())
+            }
             Self::ResetInfo => format!("{}/ResetActionInfo", system()),
             Self::Managers => "/redfish/v1/Managers".to_owned(),
             Self::Manager => format!("/redfish/v1/Managers/{}", persona.manager.id),
@@ -169,9 +206,15 @@ impl Target {
             Self::Insert(under, index) => {
                 format!("{}/Actions/VirtualMedia.InsertMedia", slot(under, index))
             }
+            Self::InsertInfo(under, index) => {
+                format!("{}/InsertMediaActionInfo", slot(under, index))
+            }
             Self::Eject(under, index) => {
                 format!("{}/Actions/VirtualMedia.EjectMedia", slot(under, index))
             }
+            Self::TaskService => "/redfish/v1/TaskService".to_owned(),
+            Self::Tasks => "/redfish/v1/TaskService/Tasks".to_owned(),
+            Self::Task(id) => format!("/redfish/v1/TaskService/Tasks/{id}"),
         }
     }
 
@@ -180,7 +223,7 @@ impl Target {
         match self {
             Self::Sessions => "GET, HEAD, POST",
             Self::Session(_) => "GET, HEAD, DELETE",
-            Self::System => READ_PATCH,
+            Self::System | Self::Settings => READ_PATCH,
             Self::Slot(..) if persona.media.patch => READ_PATCH,
             Self::Reset | Self::Insert(..) | Self::Eject(..) => "POST",
             Self::Versions
@@ -200,7 +243,11 @@ impl Target {
             | Self::ChassisAll
             | Self::Chassis
             | Self::Slots(_)
-            | Self::Slot(..) => READ,
+            | Self::Slot(..)
+            | Self::InsertInfo(..)
+            | Self::TaskService
+            | Self::Tasks
+            | Self::Task(_) => READ,
         }
     }
 
@@ -235,7 +282,7 @@ impl Target {
                 "ForceRestart" | "PowerCycle" => Some(EffectKind::Restart),
                 _ => Some(EffectKind::AskedGracefully),
             },
-            (Self::System, "PATCH") => {
+            (Self::System | Self::Settings, "PATCH") => {
                 let boot = field("Boot")?;
                 let says = |name: &str| boot.get(name).and_then(|value| value.as_str());
                 match (says("BootSourceOverrideEnabled"), says("BootSourceOverrideTarget")) {
@@ -250,37 +297,4 @@ impl Target {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_path_leads_back_to_its_target() {
-        for name in Persona::names() {
-            let persona = Persona::built_in(name).unwrap();
-            let mut targets =
-                vec![Target::Versions, Target::Root, Target::Session(7), Target::System];
-            targets.extend([Target::Manager, Target::Chassis, Target::Reset, Target::Role(1)]);
-            for (index, slot) in persona.slots.iter().enumerate() {
-                for under in &slot.under {
-                    targets.extend([
-                        Target::Slots(*under),
-                        Target::Slot(*under, index),
-                        Target::Insert(*under, index),
-                        Target::Eject(*under, index),
-                    ]);
-                }
-            }
-            for target in targets {
-                let path = target.path(&persona);
-                assert_eq!(Target::find(&persona, &path), Some(target), "{path}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_slot_is_found_only_where_it_is_listed() {
-        let persona = Persona::built_in("ilo5").unwrap();
-        assert_eq!(Target::find(&persona, "/redfish/v1/Systems/1/VirtualMedia/2"), None);
-        assert_eq!(Target::find(&persona, "/redfish/v1/Systems/2"), None);
-    }
-}
+mod tests;

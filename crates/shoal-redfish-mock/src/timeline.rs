@@ -45,6 +45,16 @@ pub enum Part {
     BootImage,
     /// Every file.
     Files,
+    /// `BOOT.CFG`, by which an ESXi loader knows what to load.
+    BootConfig,
+    /// The kernel named there.
+    Kernel,
+    /// The modules named there, as the loader reads them.
+    Modules,
+    /// `KS.CFG`.
+    Kickstart,
+    /// The modules again, as the installer copies them to the disk.
+    Payload,
 }
 
 /// One fact about the machine.
@@ -128,8 +138,32 @@ pub enum Event {
         /// Exit code; `None` when it was killed or could not be run.
         code: Option<i32>,
     },
+    /// The host restarts without losing power, or as part of its own restart.
+    Restarted,
+    /// A foreign installer runs.
+    InstallerUp,
+    /// The installer found its kickstart file.
+    KickstartFound {
+        /// The slot whose medium has it.
+        slot: String,
+        /// The label of that medium.
+        label: String,
+    },
+    /// The installer is done and the disk holds a system.
+    InstallerDone,
+    /// The installer shows an error and waits for somebody.
+    InstallerStopped {
+        /// What it shows.
+        why: String,
+    },
     /// The installed system runs.
     InstalledOsUp,
+    /// The BMC answers the network no more.
+    BmcAway,
+    /// The BMC answers the network again.
+    BmcBack,
+    /// Another BMC answers at the same address.
+    BmcReplaced,
 }
 
 /// An event with its place in the order and its clock time.

@@ -33,6 +33,7 @@ pub enum TlsError {
 }
 
 /// A BMC's certificate in use.
+#[derive(Clone)]
 pub(crate) struct Identity {
     pub(crate) acceptor: TlsAcceptor,
     /// SHA-256 of the certificate in lower-case hexadecimal.

@@ -80,5 +80,6 @@ pub(crate) fn host(ending: Ending) -> HostScript {
         step: Duration::from_secs(10),
         progress: vec![50, 100],
         installed_start: Duration::from_secs(10),
+        ..HostScript::default()
     }
 }

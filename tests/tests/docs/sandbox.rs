@@ -159,6 +159,7 @@ fn host() -> HostScript {
         step: Duration::from_secs(10),
         progress: vec![50, 100],
         installed_start: Duration::from_secs(10),
+        ..HostScript::default()
     }
 }
 

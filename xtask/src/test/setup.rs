@@ -18,6 +18,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("xorriso", "xorriso"),
     ("genisoimage", "genisoimage"),
     ("isoinfo", "genisoimage"),
+    ("mformat", "mtools"),
+    ("mcopy", "mtools"),
     ("bsdtar", "libarchive-tools"),
     ("7z", "p7zip-full"),
     ("nginx", "nginx"),

@@ -1,11 +1,13 @@
 //! `mock-bmc`: a simulated BMC with a machine behind it, so that a first look at this product needs
 //! no hardware.
 
-use std::{fs, io::Write, net::SocketAddr, path::PathBuf};
+use std::{fs, io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
-use shoal_redfish_mock::{Clock, Config, HostConfig, Mock, Persona, Secret};
+use shoal_redfish_mock::{
+    Clock, Config, Ending, HostConfig, HostScript, Mock, Persona, Restart, Secret,
+};
 
 use super::Failure;
 use crate::{Exit, signal::Stop};
@@ -42,6 +44,47 @@ pub(super) struct MockBmc {
     /// How many of the machine's seconds pass in one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     speed: u32,
+    #[command(flatten)]
+    story: Story,
+}
+
+/// What the machine will do.
+#[derive(Debug, Args)]
+struct Story {
+    /// How an install ends: succeed, fail-at:STEP, never-report, report-twice, report-late:SECONDS,
+    /// report-early, hang-before-boot, hang-at:STEP, power-off-at:STEP, lose-power-at:STEP:SECONDS,
+    /// restart-at:STEP, bmc-restart-at:STEP:SECONDS, never-restart or power-off-at-end. A step is a key
+    /// such as workflow.image-linux, or "installer" for an installer that is not ours.
+    #[arg(long, default_value = "succeed")]
+    ending: Ending,
+    /// What is seen of a restart: warm, unnoticed or cold:SECONDS.
+    #[arg(long, default_value = "warm")]
+    restart: Restart,
+    /// Firmware does not use up a boot override: every boot is from the boot medium.
+    #[arg(long)]
+    keeps_override: bool,
+    /// Firmware reads the beginning of every medium at every boot.
+    #[arg(long)]
+    rereads_media: bool,
+    /// The machine comes on by itself this many seconds after it went off.
+    #[arg(long, value_name = "SECONDS")]
+    wakes_after: Option<u64>,
+    /// The BMC downloads a whole medium before it answers an insertion.
+    #[arg(long)]
+    prefetch: bool,
+}
+
+impl Story {
+    fn script(&self) -> HostScript {
+        HostScript {
+            ending: self.ending.clone(),
+            restart: self.restart,
+            keeps_override: self.keeps_override,
+            rereads_media: self.rereads_media,
+            wakes_after: self.wakes_after.map(Duration::from_secs),
+            ..HostScript::default()
+        }
+    }
 }
 
 impl MockBmc {
@@ -63,7 +106,7 @@ impl MockBmc {
     }
 
     fn config(self) -> anyhow::Result<Config> {
-        let persona = if Persona::names().any(|name| name == self.persona) {
+        let mut persona = if Persona::names().any(|name| name == self.persona) {
             Persona::built_in(&self.persona)?
         } else {
             let text = fs::read_to_string(&self.persona).with_context(|| {
@@ -75,7 +118,9 @@ impl MockBmc {
         let read = |path: &PathBuf| {
             fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
         };
+        persona.media.prefetch |= self.story.prefetch;
         let mut host = HostConfig::new(self.scratch);
+        host.script = self.story.script();
         host.dispatcher = self.dispatcher;
         host.reporter = self.reporter;
         let mut config = Config::new(persona, self.serial, host);

@@ -71,14 +71,34 @@ impl Bmc {
         Ok(())
     }
 
-    pub(crate) fn stop_host(&self, board: &mut Board, at: Duration, event: Event) {
+    /// Takes the host's power. The caller holds the board.
+    pub(crate) fn stop_host(self: &Arc<Self>, board: &mut Board, at: Duration, event: Event) {
         board.switch_off(at);
         self.timeline.push(at, event);
+        if let Some(after) = self.script().wakes_after {
+            self.start_later(board, at + after);
+        }
+    }
+
+    /// Gives the host power at that time, unless somebody changes power before.
+    pub(crate) fn start_later(self: &Arc<Self>, board: &Board, at: Duration) {
+        let off = board.run;
+        let bmc = Arc::clone(self);
+        self.tasks.spawn(async move {
+            if bmc.stop.run_until_cancelled(bmc.clock.sleep_until(at)).await.is_none() {
+                return;
+            }
+            let mut board = bmc.board();
+            if board.run == off {
+                bmc.start_host(&mut board, at);
+            }
+        });
     }
 
     /// Asks the operating system, which follows after a while if there is one.
     fn ask_host(self: &Arc<Self>, board: &Board, afterwards: Afterwards) {
-        if !matches!(board.phase, HostPhase::MaintenanceOs | HostPhase::Installed) {
+        let listens = [HostPhase::MaintenanceOs, HostPhase::Installer, HostPhase::Installed];
+        if !listens.contains(&board.phase) {
             return;
         }
         let asked = board.run;
@@ -101,13 +121,15 @@ impl Bmc {
         });
     }
 
-    pub(super) fn patch_system(&self, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
+    /// A change of the system or of its settings, of which the boot override is the only one taken.
+    pub(super) fn patch_boot(&self, target: Target, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
         let body = ask.object()?;
         if let Some(unknown) = body.keys().find(|name| *name != "Boot") {
             return Err(Reply::unknown_property(unknown));
         }
-        self.check_precondition(Target::System, ask)?;
+        self.check_precondition(target, ask)?;
         let wanted = body.get("Boot").ok_or_else(|| Reply::missing("Boot"))?;
+        self.check_place(target)?;
         let mut board = self.board();
         if self.persona.boot.refused_in_post && board.phase == HostPhase::Post {
             return Err(Reply::refused(&self.persona.refusals.in_post));
@@ -125,11 +147,28 @@ impl Bmc {
         Ok(Reply::accepted(&self.persona.success))
     }
 
-    /// The override after a PATCH: what is not sent stays.
+    /// Whether the override is taken there.
+    fn check_place(&self, target: Target) -> Result<(), Reply> {
+        let settings = self.persona.boot.settings.as_ref();
+        let elsewhere = settings.and_then(|settings| settings.elsewhere.as_ref());
+        match (target, elsewhere) {
+            (Target::System, Some(refusal)) => Err(Reply::refused(refusal)),
+            (Target::Settings, None) => Err(Reply::not_writable("Boot")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The override after a PATCH: what is not sent stays, where the persona allows leaving it out.
     fn merged(&self, current: &BootOverride, wanted: &Value) -> Result<BootOverride, Reply> {
         let fields = wanted.as_object().ok_or_else(|| Reply::bad_value("Boot"))?;
         let habits = &self.persona.boot;
+        if let Some(missing) = habits.required.iter().find(|name| !fields.contains_key(*name)) {
+            return Err(Reply::missing(missing));
+        }
         let mut boot = current.clone();
+        if let Some(mode) = &habits.mode_unless_named {
+            boot.mode = Some(mode.clone());
+        }
         for (name, value) in fields {
             let value = value.as_str().ok_or_else(|| Reply::bad_value(name))?;
             let allowed = match name.as_str() {

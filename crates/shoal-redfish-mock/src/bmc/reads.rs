@@ -16,14 +16,17 @@ impl Bmc {
     pub(super) fn document(&self, target: Target) -> Option<Value> {
         let now = self.clock.now();
         let sessions = self.sessions().ids(&self.persona.sessions, now);
+        let shown = self.shown();
+        let works = self.works();
         let board = self.board();
         let view = View {
             persona: &self.persona,
-            serial: &self.serial,
-            uuid: &self.uuid,
+            serial: &shown.serial,
+            uuid: &shown.uuid,
             user: &self.user,
             board: &board,
             sessions: &sessions,
+            works: &works,
             now,
         };
         view.document(target)
@@ -77,7 +80,10 @@ impl Bmc {
                 for member in members {
                     let path = member.get("@odata.id").and_then(Value::as_str).unwrap_or_default();
                     let target = Target::find(&self.persona, path);
-                    if let Some(full) = target.and_then(|target| self.document(target)) {
+                    if let Some(mut full) = target.and_then(|target| self.document(target)) {
+                        for omitted in &self.persona.root.expand_omits {
+                            full.as_object_mut().map(|fields| fields.remove(omitted));
+                        }
                         *member = full;
                     }
                 }
@@ -123,8 +129,12 @@ impl Bmc {
         let holds = if offered == "*" {
             habits.wildcard
         } else {
-            self.document(target).and_then(|document| self.etag(target, &document)).as_deref()
-                == Some(offered)
+            habits.own
+                && self
+                    .document(target)
+                    .and_then(|document| self.etag(target, &document))
+                    .as_deref()
+                    == Some(offered)
         };
         if holds { Ok(()) } else { Err(Reply::precondition(StatusCode::PRECONDITION_FAILED)) }
     }

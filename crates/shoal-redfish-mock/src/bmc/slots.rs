@@ -3,14 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::{Ask, Bmc, Body};
 use crate::{
-    board::Board,
+    board::{Board, Socket, Work},
     journal::Effect,
     medium::{ImageUrl, Medium},
+    persona::{InsertAnswer, Refusal},
     reply::Reply,
     target::Target,
     timeline::Event,
@@ -20,6 +21,7 @@ use crate::{
 struct Insertion {
     url: ImageUrl,
     write_protected: bool,
+    pretended: bool,
 }
 
 impl Bmc {
@@ -29,7 +31,7 @@ impl Bmc {
         ask: &Ask,
         seq: u64,
     ) -> Result<Reply, Reply> {
-        let insertion = self.insertion(ask.object()?)?;
+        let insertion = self.insertion(ask)?;
         self.insert(slot, insertion, seq).await
     }
 
@@ -61,17 +63,31 @@ impl Bmc {
     ) -> Result<Reply, Reply> {
         let body = ask.object()?;
         self.check_precondition(target, ask)?;
+        self.check_known(body)?;
+        if !self.persona.slots.get(slot).is_some_and(|facts| facts.insertable) {
+            return Err(Reply::not_writable("Image"));
+        }
         match body.get("Image") {
             Some(Value::Null) => self.eject(slot, seq),
-            Some(_) => self.insert(slot, self.insertion(body)?, seq).await,
+            Some(_) => self.insert(slot, self.insertion(ask)?, seq).await,
             None => Err(Reply::missing("Image")),
         }
     }
 
-    fn insertion(&self, body: &Map<String, Value>) -> Result<Insertion, Reply> {
+    fn check_known(&self, body: &Map<String, Value>) -> Result<(), Reply> {
+        let accepted = &self.persona.media.accepts;
+        match body.keys().find(|name| !accepted.contains(name)) {
+            Some(unknown) => Err(Reply::unknown_property(unknown)),
+            None => Ok(()),
+        }
+    }
+
+    fn insertion(&self, ask: &Ask) -> Result<Insertion, Reply> {
+        let body = ask.object()?;
+        self.check_known(body)?;
         let habits = &self.persona.media;
-        if let Some(unknown) = body.keys().find(|name| !habits.accepts.contains(name)) {
-            return Err(Reply::unknown_property(unknown));
+        if let Some(missing) = habits.requires.iter().find(|name| !body.contains_key(*name)) {
+            return Err(Reply::missing(missing));
         }
         let url = body.get("Image").ok_or_else(|| Reply::missing("Image"))?;
         let url = url.as_str().ok_or_else(|| Reply::bad_value("Image"))?;
@@ -90,11 +106,52 @@ impl Bmc {
         if !usable {
             return Err(Reply::refused(&self.persona.refusals.url_refused));
         }
-        Ok(Insertion { url: ImageUrl::new(url), write_protected: flag("WriteProtected")? })
+        Ok(Insertion {
+            url: ImageUrl::new(url),
+            write_protected: flag("WriteProtected")?,
+            pretended: ask.pretends,
+        })
     }
 
     async fn insert(&self, slot: usize, insertion: Insertion, seq: u64) -> Result<Reply, Reply> {
-        self.check_room(&self.board(), slot)?;
+        self.check_room(&self.board(), slot).map_err(Reply::refused)?;
+        let habits = &self.persona.media;
+        let done_at = self.clock.now() + Duration::from_millis(habits.shows_after_ms);
+        let done = if insertion.pretended {
+            self.pretend(slot, insertion);
+            Ok(())
+        } else {
+            self.open_into(slot, insertion, seq).await
+        };
+        match habits.answer {
+            InsertAnswer::AtOnce => match done {
+                Ok(()) => Ok(Reply::accepted(&self.persona.success)),
+                Err(refusal) => Err(Reply::refused(refusal)),
+            },
+            InsertAnswer::Accepted => Ok(Reply::empty(StatusCode::ACCEPTED)),
+            InsertAnswer::Task => {
+                let number = {
+                    let mut works = self.works();
+                    works.push(Work { done_at, failure: done.err().cloned() });
+                    works.len()
+                };
+                let task = Target::Task(number);
+                let document = self.document(task).ok_or_else(Reply::not_found)?;
+                Ok(Reply::json(StatusCode::ACCEPTED, &document)
+                    .with(header::LOCATION, task.path(&self.persona)))
+            }
+        }
+    }
+
+    /// Lets a slot claim an image that nobody opened and that the host will not find.
+    fn pretend(&self, slot: usize, insertion: Insertion) {
+        if let Some(socket) = self.board().sockets.get_mut(slot) {
+            socket.pretended = Some(insertion.url);
+            socket.write_protected = insertion.write_protected;
+        }
+    }
+
+    async fn open_into(&self, slot: usize, insertion: Insertion, seq: u64) -> Result<(), &Refusal> {
         let id = self.slot_id(slot);
         let opened = Medium::open(
             &self.media,
@@ -104,22 +161,23 @@ impl Bmc {
             &self.host.scratch.join(format!("prefetch-{id}")),
         )
         .await;
+        let refusals = &self.persona.refusals;
         let medium = opened.map_err(|error| {
             let why = error.chain();
             self.timeline.push(self.clock.now(), Event::ReadFailed { slot: id.clone(), why });
-            let refusals = &self.persona.refusals;
-            Reply::refused(if error.is_not_found() {
+            if error.is_not_found() {
                 &refusals.media_not_found
             } else {
                 &refusals.media_unreachable
-            })
+            }
         })?;
         let mut board = self.board();
         // Another request may have been faster while the medium was opened.
         self.check_room(&board, slot)?;
-        let socket = board.sockets.get_mut(slot).ok_or_else(Reply::not_found)?;
+        let Some(socket) = board.sockets.get_mut(slot) else { return Ok(()) };
+        let now = self.clock.now();
         self.timeline.push(
-            self.clock.now(),
+            now,
             Event::MediumOpened {
                 slot: id.clone(),
                 bytes: medium.len(),
@@ -127,22 +185,24 @@ impl Bmc {
             },
         );
         socket.medium = Some(Arc::new(medium));
+        socket.shows_from = now + Duration::from_millis(self.persona.media.shows_after_ms);
         socket.write_protected = insertion.write_protected;
         socket.stale = None;
         self.journal.changed(seq, Effect::Insert { slot: id });
-        Ok(Reply::accepted(&self.persona.success))
+        Ok(())
     }
 
     /// Refuses when the slot, its device, or the BMC as a whole can take no further medium.
-    fn check_room(&self, board: &Board, slot: usize) -> Result<(), Reply> {
+    fn check_room(&self, board: &Board, slot: usize) -> Result<(), &Refusal> {
         let device = self.persona.device(slot);
         let held = || {
             let sockets = board.sockets.iter().enumerate();
-            sockets.filter(|(_, socket)| socket.medium.is_some()).map(|(index, _)| index)
+            let full = |socket: &Socket| socket.medium.is_some() || socket.pretended.is_some();
+            sockets.filter(move |(_, socket)| full(socket)).map(|(index, _)| index)
         };
         let taken = held().any(|index| self.persona.device(index) == device);
         if taken || held().count() >= self.persona.media.max_at_once {
-            return Err(Reply::refused(&self.persona.refusals.media_occupied));
+            return Err(&self.persona.refusals.media_occupied);
         }
         Ok(())
     }
@@ -150,12 +210,15 @@ impl Bmc {
     fn eject(&self, slot: usize, seq: u64) -> Result<Reply, Reply> {
         let mut board = self.board();
         let socket = board.sockets.get_mut(slot).ok_or_else(Reply::not_found)?;
-        let Some(medium) = socket.medium.take() else {
+        let held = socket.medium.is_some();
+        let Some(url) = socket.empty() else {
             return Err(Reply::refused(&self.persona.refusals.media_empty));
         };
         let linger = Duration::from_millis(self.persona.media.stale_inserted_ms);
-        socket.stale = Some((medium.url().clone(), self.clock.now() + linger));
-        self.journal.changed(seq, Effect::Eject { slot: self.slot_id(slot) });
+        socket.stale = Some((url, self.clock.now() + linger));
+        if held {
+            self.journal.changed(seq, Effect::Eject { slot: self.slot_id(slot) });
+        }
         Ok(Reply::accepted(&self.persona.success))
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{View, put};
 use crate::{
     board::HostPhase,
-    persona::{SerialIn, Under},
+    persona::{ResetTypesIn, SerialIn, Under},
     target::Target,
 };
 
@@ -35,11 +35,19 @@ impl View<'_> {
                 "ManagedBy": [self.link(Target::Manager)],
             },
         });
-        if let Some(at) = self.board.last_reset {
+        if let Some(at) = self.board.last_reset.filter(|_| facts.last_reset_time) {
             put(&mut system, "LastResetTime", json!(format!("{at:.0}")));
         }
-        if self.lists_media(Under::System) {
-            put(&mut system, "VirtualMedia", self.link(Target::Slots(Under::System)));
+        let own = self.lists_media(Under::System).then_some(Under::System);
+        if let Some(under) = own.or(facts.media_at) {
+            put(&mut system, "VirtualMedia", self.link(Target::Slots(under)));
+        }
+        if self.persona.boot.settings.as_ref().is_some_and(|settings| settings.linked) {
+            let settings = json!({
+                "@odata.type": "#Settings.v1_3_0.Settings",
+                "SettingsObject": self.link(Target::Settings),
+            });
+            put(&mut system, "@Redfish.Settings", settings);
         }
         if facts.boot_progress {
             put(&mut system, "BootProgress", json!({"LastState": self.boot_progress()}));
@@ -60,18 +68,38 @@ impl View<'_> {
         if let Some(mode) = &boot.mode {
             put(&mut document, "BootSourceOverrideMode", json!(mode));
         }
+        if self.persona.boot.lists_enabled {
+            let listed = json!(self.persona.boot.enabled);
+            put(&mut document, "BootSourceOverrideEnabled@Redfish.AllowableValues", listed);
+        }
         document
     }
 
+    /// The settings show the override where they take it, and else the boot order alone.
+    pub(super) fn settings(&self) -> Option<Value> {
+        let settings = self.persona.boot.settings.as_ref()?;
+        let boot = match &settings.elsewhere {
+            Some(_) => self.boot(),
+            None => json!({"BootOrder": ["Boot0003", "Boot0002"]}),
+        };
+        Some(json!({
+            "@odata.type": format!("#ComputerSystem.{}.ComputerSystem", self.persona.system.schema),
+            "Id": settings.id, "Name": format!("{} {}", self.persona.system.name, settings.id),
+            "Boot": boot,
+        }))
+    }
+
     fn reset_action(&self) -> Value {
-        let target = Target::Reset.path(self.persona);
         let power = &self.persona.power;
-        if power.action_info {
+        let mut action = json!({"target": Target::Reset.path(self.persona)});
+        if power.reset_types_in != ResetTypesIn::Inline {
             let info = Target::ResetInfo.path(self.persona);
-            json!({"target": target, "@Redfish.ActionInfo": info})
-        } else {
-            json!({"target": target, "ResetType@Redfish.AllowableValues": power.reset_types})
+            put(&mut action, "@Redfish.ActionInfo", json!(info));
         }
+        if power.reset_types_in != ResetTypesIn::ActionInfo {
+            put(&mut action, "ResetType@Redfish.AllowableValues", json!(power.reset_types));
+        }
+        action
     }
 
     pub(super) fn reset_info(&self) -> Value {
@@ -86,20 +114,22 @@ impl View<'_> {
     }
 
     fn boot_progress(&self) -> &'static str {
-        match self.board.phase {
+        match self.board.shown_phase() {
             HostPhase::Off => "None",
             HostPhase::Post | HostPhase::Hung => "SystemHardwareInitializationComplete",
             HostPhase::Booting | HostPhase::NoBootDevice => "OSBootStarted",
-            HostPhase::MaintenanceOs | HostPhase::Installed => "OSRunning",
+            HostPhase::MaintenanceOs | HostPhase::Installer | HostPhase::Installed => "OSRunning",
         }
     }
 
     fn post_state(&self) -> &'static str {
-        match self.board.phase {
+        match self.board.shown_phase() {
             HostPhase::Off => "PowerOff",
             HostPhase::Post | HostPhase::Hung => "InPost",
             HostPhase::Booting | HostPhase::NoBootDevice => "InPostDiscoveryComplete",
-            HostPhase::MaintenanceOs | HostPhase::Installed => "FinishedPost",
+            HostPhase::MaintenanceOs | HostPhase::Installer | HostPhase::Installed => {
+                "FinishedPost"
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    Run,
+    Run, esxi,
     manifest::{Extent, Manifest},
 };
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     timeline::{BootFrom, Event, Part},
 };
 
-/// A disc that the host booted from.
-pub(super) struct Installer {
+/// A maintenance OS, or a disc of which nothing is known but that it boots.
+pub(super) struct Maintenance {
     pub(super) slot: String,
     pub(super) disc: Disc,
     pub(super) reserved: Option<Extent>,
@@ -23,23 +23,35 @@ pub(super) struct Installer {
 
 /// What came of a boot.
 pub(super) enum Booted {
-    Installer(Installer),
+    Maintenance(Maintenance),
+    Esxi(esxi::Loaded),
     Disk,
-    /// Also when an installer's disc could not be read to the end; the host then hangs.
+    /// Also when a disc could not be read to the end; the host then hangs.
     Nothing,
 }
 
-/// A bootable disc and what of it is to be read.
+/// A bootable disc and what of it firmware reads.
 struct Candidate {
-    installer: Installer,
+    kind: Kind,
+    slot: String,
+    disc: Disc,
     parts: Vec<(Part, Extent)>,
+}
+
+enum Kind {
+    Maintenance { reserved: Option<Extent> },
+    Esxi(esxi::Installer),
 }
 
 const MANIFEST: &str = "shoal.json";
 const MAX_MANIFEST: u64 = 1 << 20;
+const DESCRIPTOR_BYTES: u64 = 16 * crate::disc::SECTOR;
 
 /// Decides where to boot from and reads the boot image.
 pub(super) async fn boot(run: &mut Run) -> Booted {
+    if run.script.rereads_media {
+        reread(run).await;
+    }
     let Some((target, consumed)) = begin(run) else { return Booted::Nothing };
     if consumed {
         run.note(Event::OverrideConsumed);
@@ -62,8 +74,20 @@ fn begin(run: &Run) -> Option<(Option<String>, bool)> {
     let mut board = run.bmc.board();
     (board.run == run.number).then(|| {
         board.phase = HostPhase::Booting;
-        board.consume_override()
+        board.consume_override(run.script.keeps_override)
     })
+}
+
+/// Looks at the beginning of every medium, as firmware that lists its drives does.
+async fn reread(run: &Run) {
+    for (slot, medium) in media(run) {
+        let id = run.bmc.slot_id(slot);
+        match Disc::open(Window::whole(medium)).await {
+            Ok(_) => run.read(&id, Part::Descriptors, DESCRIPTOR_BYTES),
+            Err(DiscError::NotADisc) => {}
+            Err(error) => read_failed(run, &id, &error),
+        }
+    }
 }
 
 fn note_boot(run: &Run, from: BootFrom, phase: HostPhase) {
@@ -87,7 +111,7 @@ async fn find_bootable(run: &Run, target: Option<&str>) -> Option<Candidate> {
     let meant = |slot: usize| {
         let Some(facts) = persona.slots.get(slot) else { return false };
         match target {
-            Some("Cd" | "UsbCd" | "RemoteDrive") => {
+            Some(target) if persona.boot.cd_targets.iter().any(|known| known == target) => {
                 let pinned = &persona.boot.slots;
                 facts.is_optical() && (pinned.is_empty() || pinned.contains(&facts.id))
             }
@@ -116,42 +140,51 @@ async fn inspect(
     medium: Arc<Medium>,
 ) -> Result<Option<Candidate>, DiscError> {
     let disc = Disc::open(Window::whole(medium)).await?;
-    run.note(Event::Read {
-        slot: slot.to_owned(),
-        part: Part::Descriptors,
-        bytes: 16 * crate::disc::SECTOR,
-    });
+    run.read(slot, Part::Descriptors, DESCRIPTOR_BYTES);
     let files = disc.files().await?;
     let manifest = files.iter().find(|file| file.path.eq_ignore_ascii_case(MANIFEST));
-    let (parts, reserved) = if let Some(file) = manifest {
+    let slot = slot.to_owned();
+    if let Some(file) = manifest {
         let text = disc.read(file, MAX_MANIFEST).await?;
         let manifest =
             Manifest::parse(&text).ok_or(DiscError::Damaged("shoal.json is not a manifest"))?;
-        run.note(Event::Read { slot: slot.to_owned(), part: Part::Manifest, bytes: file.len });
+        run.read(&slot, Part::Manifest, file.len);
         let extents = manifest.milestones.into_iter();
-        (extents.map(|m| (Part::Extent(m.name), m.extent)).collect(), manifest.reserved)
-    } else if let Some((offset, len)) = disc.boot_image().await? {
-        (vec![(Part::BootImage, Extent { offset, len })], None)
-    } else {
-        return Ok(None);
-    };
-    let installer = Installer { slot: slot.to_owned(), disc, reserved };
-    Ok(Some(Candidate { installer, parts }))
+        let parts = extents.map(|m| (Part::Extent(m.name), m.extent)).collect();
+        let kind = Kind::Maintenance { reserved: manifest.reserved };
+        return Ok(Some(Candidate { kind, slot, disc, parts }));
+    }
+    let image = disc.boot_image().await?.map(|(offset, len)| Extent { offset, len });
+    let installer = esxi::recognise(&disc).await?;
+    let loader = installer.as_ref().and_then(|installer| installer.loader);
+    let Some(image) = image.or(loader) else { return Ok(None) };
+    let kind = installer.map_or(Kind::Maintenance { reserved: None }, Kind::Esxi);
+    Ok(Some(Candidate { kind, slot, disc, parts: vec![(Part::BootImage, image)] }))
 }
 
 /// Reads the named extents in order, as firmware and then a kernel do.
 async fn load(run: &Run, candidate: Candidate) -> Booted {
-    let Candidate { installer, parts } = candidate;
+    let Candidate { kind, slot, disc, parts } = candidate;
     for (part, extent) in parts {
-        let read = installer.disc.window().read_through(extent.offset, extent.len).await;
+        let read = disc.window().read_through(extent.offset, extent.len).await;
         if let Err(error) = read {
-            read_failed(run, &installer.slot, &error.into());
-            run.enter(HostPhase::Hung, Event::Hung);
-            return Booted::Nothing;
+            return hang(run, &slot, &error.into());
         }
-        run.note(Event::Read { slot: installer.slot.clone(), part, bytes: extent.len });
+        run.read(&slot, part, extent.len);
     }
-    Booted::Installer(installer)
+    match kind {
+        Kind::Maintenance { reserved } => Booted::Maintenance(Maintenance { slot, disc, reserved }),
+        Kind::Esxi(installer) => match esxi::load(run, &slot, disc, installer).await {
+            Ok(loaded) => Booted::Esxi(loaded),
+            Err(error) => hang(run, &slot, &error),
+        },
+    }
+}
+
+fn hang(run: &Run, slot: &str, error: &DiscError) -> Booted {
+    read_failed(run, slot, error);
+    run.enter(HostPhase::Hung, Event::Hung);
+    Booted::Nothing
 }
 
 pub(super) fn read_failed(run: &Run, slot: &str, error: &DiscError) {

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Run, child,
-    firmware::{self, Installer},
+    firmware::{self, Maintenance},
     workflow,
 };
 use crate::{
@@ -69,7 +69,7 @@ pub(crate) fn prepare_scratch(scratch: &Path) -> io::Result<()> {
 }
 
 /// Runs the maintenance OS.
-pub(super) async fn run(run: &mut Run, booted: Installer) {
+pub(super) async fn run(run: &mut Run, booted: Maintenance) {
     run.pass(run.script.os_start).await;
     let place = match prepare(run).await {
         Ok(place) => place,
@@ -151,7 +151,7 @@ async fn prepare(run: &Run) -> io::Result<Place> {
 }
 
 /// Looks for the label on every medium, and inside the boot medium's reserved extent.
-async fn find_task_medium(run: &Run, booted: &Installer) -> Option<TaskMedium> {
+async fn find_task_medium(run: &Run, booted: &Maintenance) -> Option<TaskMedium> {
     let mut windows: Vec<(String, Window, bool)> = firmware::media(run)
         .into_iter()
         .map(|(slot, medium)| (run.bmc.slot_id(slot), Window::whole(medium), false))
@@ -200,7 +200,7 @@ async fn copy_files(run: &Run, task: &TaskMedium, to: &Path) -> Result<(), DiscE
             .and_then(|()| fs::write(&path, content))
             .map_err(|error| DiscError::Medium(crate::medium::MediumError::Copy(error)))?;
     }
-    run.note(Event::Read { slot: task.slot.clone(), part: Part::Files, bytes: total });
+    run.read(&task.slot, Part::Files, total);
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 
 use std::ffi::OsStr;
 
-use super::{Run, child, os::Place};
-use crate::{Ending, Step, board::HostPhase, timeline::Event};
+use super::{Mishap, Run, child, os::Place};
+use crate::{Ending, Step, timeline::Event};
 
 /// Goes through the steps of a target and reports as the script says.
 pub(super) async fn run(run: &mut Run, place: &Place, target: &str) {
@@ -18,8 +18,13 @@ pub(super) async fn run(run: &mut Run, place: &Place, target: &str) {
                 board.installed = false;
             }
         });
-        if mishap(run, place, *step).await {
-            return;
+        match run.mishap(*step, run.script.step / 2).await {
+            Mishap::None => {}
+            Mishap::Over => return,
+            Mishap::Failed => {
+                run.note(Event::StepFailed(*step));
+                return report(run, place, "failed", &["--failed-step", step.key()]).await;
+            }
         }
         work(run, place, *step).await;
         let completes = steps.last() == Some(step) && steps.contains(&Step::Partition);
@@ -35,39 +40,20 @@ pub(super) async fn run(run: &mut Run, place: &Place, target: &str) {
             run.pass(by).await;
             report(run, place, "success", &[]).await;
         }
+        Ending::PowerOffAtEnd => {
+            report(run, place, "success", &[]).await;
+            run.lose_power(Event::SwitchedItselfOff, None);
+        }
         Ending::Succeed
         | Ending::FailAt(_)
         | Ending::HangBeforeBoot
         | Ending::HangAt(_)
         | Ending::PowerOffAt(_)
-        | Ending::LosePowerAt(..) => report(run, place, "success", &[]).await,
+        | Ending::LosePowerAt(..)
+        | Ending::RestartAt(_)
+        | Ending::BmcRestartAt(..)
+        | Ending::NeverRestart => report(run, place, "success", &[]).await,
     }
-}
-
-/// Does what the script says goes wrong in the middle of this step; true when it is over.
-async fn mishap(run: &mut Run, place: &Place, step: Step) -> bool {
-    let ending = run.script.ending.clone();
-    let (Ending::FailAt(at)
-    | Ending::HangAt(at)
-    | Ending::PowerOffAt(at)
-    | Ending::LosePowerAt(at, _)) = &ending
-    else {
-        return false;
-    };
-    if *at != step {
-        return false;
-    }
-    run.pass(run.script.step / 2).await;
-    match ending {
-        Ending::FailAt(_) => {
-            run.note(Event::StepFailed(step));
-            report(run, place, "failed", &["--failed-step", step.key()]).await;
-        }
-        Ending::PowerOffAt(_) => run.lose_power(Event::SwitchedItselfOff, None),
-        Ending::LosePowerAt(_, after) => run.lose_power(Event::PowerLost, Some(after)),
-        _ => run.enter(HostPhase::Hung, Event::Hung),
-    }
-    true
 }
 
 /// Lets the step's time pass and reports progress on the way.

@@ -11,12 +11,16 @@ pub struct RootFacts {
     pub vendor: Option<String>,
     /// `Product`; absent on older services.
     pub product: Option<String>,
+    /// The one key of `Oem`, by which services that name no vendor give themselves away.
+    pub oem: Option<String>,
     /// Version in `@odata.type`, such as `v1_10_0`.
     pub schema: String,
     /// `RedfishVersion`.
     pub redfish_version: String,
     /// Forms of `$expand` that are served: any of `*`, `.`, `~`; others are refused with 501.
     pub expand: Vec<String>,
+    /// Properties that members lack when they are read by `$expand`.
+    pub expand_omits: Vec<String>,
 }
 
 /// Where a BMC keeps the serial number that is printed on the chassis.
@@ -53,6 +57,10 @@ pub struct SystemFacts {
     pub boot_progress: bool,
     /// Whether `Oem.Hpe.PostState` is present.
     pub post_state: bool,
+    /// Whether `LastResetTime` is present.
+    pub last_reset_time: bool,
+    /// Where `VirtualMedia` leads on a system that lists no slots itself; absent unless given.
+    pub media_at: Option<Under>,
 }
 
 /// What the `Manager` says.
@@ -105,11 +113,23 @@ pub struct SlotFacts {
     pub media_types: Vec<String>,
     /// A slot whose device this one shares: a medium in the one makes the other refuse.
     pub same_device_as: Option<String>,
+    /// Whether an image can be put in over Redfish; some slots are listed and filled by other means.
+    #[serde(default = "yes")]
+    pub insertable: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl SlotFacts {
     /// Whether firmware sees a medium in this slot as an optical drive.
     pub fn is_optical(&self) -> bool {
         self.media_types.iter().any(|kind| kind == "CD" || kind == "DVD")
+    }
+
+    /// Whether an operating system can see a medium in this slot as a USB stick.
+    pub(crate) fn is_stick(&self) -> bool {
+        self.media_types.iter().any(|kind| kind == "USBStick")
     }
 }

@@ -13,14 +13,33 @@ pub enum EmptyImage {
     Blank,
 }
 
+/// When an insertion is answered.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum InsertAnswer {
+    /// When the medium is in or could not be opened.
+    AtOnce,
+    /// With 202 and nothing to ask for later; a medium that cannot be opened never shows.
+    Accepted,
+    /// With 202 and a task that tells how it ended.
+    Task,
+}
+
 /// How media are inserted, read and ejected.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one habit, independent of the others")]
 pub struct MediaHabits {
     /// Version in `@odata.type`.
     pub schema: String,
     /// `Name` of every slot.
     pub name: String,
+    /// Whether slots have the actions `InsertMedia` and `EjectMedia`.
+    pub actions: bool,
+    /// Whether `InsertMedia` names an `@Redfish.ActionInfo`.
+    pub action_info: bool,
+    /// Whether `EjectMedia` is listed and served only while a medium is in.
+    pub eject_only_when_inserted: bool,
     /// Whether `PATCH {Image}` inserts and `PATCH {Image: null}` ejects.
     pub patch: bool,
     /// Whether `EjectMedia` without a JSON object as body is refused.
@@ -37,6 +56,12 @@ pub struct MediaHabits {
     pub suffixes: Vec<String>,
     /// Properties that `InsertMedia` takes; others are refused.
     pub accepts: Vec<String>,
+    /// Those of them that an insertion must name, beside `Image`.
+    pub requires: Vec<String>,
+    /// When an insertion is answered.
+    pub answer: InsertAnswer,
+    /// How long after its answer an insertion shows, in milliseconds of clock time.
+    pub shows_after_ms: u64,
     /// Whether the whole medium is downloaded before the insertion is answered.
     pub prefetch: bool,
     /// How much is read from the start of a medium at insertion, in KiB.
@@ -47,6 +72,23 @@ pub struct MediaHabits {
     pub stale_inserted_ms: u64,
     /// What `Image` says while the slot is empty.
     pub empty_image: EmptyImage,
+    /// Whether `Image` and `ImageName` go on naming the last medium after its ejection.
+    pub keeps_image: bool,
+    /// Whether slots say their `MediaTypes`.
+    pub tells_types: bool,
+}
+
+/// A settings resource below the system.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsHabits {
+    /// Last path segment.
+    pub id: String,
+    /// Whether the system names it in `@Redfish.Settings`.
+    pub linked: bool,
+    /// What the system answers to an override that belongs into the settings. Without it the
+    /// settings hold the boot order only, and the system takes the override.
+    pub elsewhere: Option<Refusal>,
 }
 
 /// How a boot override is set.
@@ -55,14 +97,36 @@ pub struct MediaHabits {
 pub struct BootHabits {
     /// `BootSourceOverrideTarget@Redfish.AllowableValues`.
     pub targets: Vec<String>,
+    /// Those of them by which firmware boots from a virtual CD; others mean other drives.
+    pub cd_targets: Vec<String>,
     /// Values taken for `BootSourceOverrideEnabled`.
     pub enabled: Vec<String>,
+    /// Whether those are listed in `@Redfish.AllowableValues`.
+    pub lists_enabled: bool,
     /// Values taken for `BootSourceOverrideMode`; empty means that the property is absent.
     pub modes: Vec<String>,
+    /// The mode that is set when a change does not name one; without it the mode stays.
+    pub mode_unless_named: Option<String>,
+    /// Properties of `Boot` that every change must name.
+    pub required: Vec<String>,
+    /// A settings resource below the system, where there is one.
+    pub settings: Option<SettingsHabits>,
     /// Whether the override cannot be changed while the host is in POST.
     pub refused_in_post: bool,
     /// Slots that firmware can boot from, in order; empty means every optical slot.
     pub slots: Vec<String>,
+}
+
+/// Where the values of `ResetType` are told.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetTypesIn {
+    /// In the action's `@Redfish.AllowableValues`.
+    Inline,
+    /// In a document of their own, which `@Redfish.ActionInfo` names.
+    ActionInfo,
+    /// In both.
+    Both,
 }
 
 /// How power changes.
@@ -71,8 +135,8 @@ pub struct BootHabits {
 pub struct PowerHabits {
     /// Values taken for `ResetType`.
     pub reset_types: Vec<String>,
-    /// Whether they are told by `@Redfish.ActionInfo` and not inline.
-    pub action_info: bool,
+    /// Where they are told.
+    pub reset_types_in: ResetTypesIn,
     /// How long `PowerState` lags behind the power, in milliseconds of clock time.
     pub lag_ms: u64,
     /// Whether a lagging `PowerState` says `PoweringOn` or `PoweringOff` and not the old value.
@@ -81,6 +145,8 @@ pub struct PowerHabits {
     pub graceful_ms: u64,
     /// How long after going off `On` is refused, in milliseconds.
     pub no_on_after_off_ms: u64,
+    /// Whether `LastResetTime` moves when the host restarts without losing power.
+    pub notices_restart: bool,
 }
 
 /// How sessions behave.
@@ -131,6 +197,8 @@ pub struct EtagHabits {
     pub if_match: IfMatch,
     /// Whether `If-Match: *` is taken.
     pub wildcard: bool,
+    /// Whether the tags that were given are taken.
+    pub own: bool,
 }
 
 /// How an accepted write is answered.

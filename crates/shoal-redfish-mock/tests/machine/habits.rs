@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 use shoal_redfish_mock::{
     Clock, Persona,
-    persona::{EtagForm, IfMatch, SerialIn},
+    persona::{EtagForm, IfMatch, ResetTypesIn, SerialIn},
 };
 
 use crate::support::{Rig, Wish, answer, linux_task};
@@ -21,7 +21,9 @@ async fn rig_with(persona: &str, change: impl FnOnce(&mut Persona)) -> Rig {
 
 #[tokio::test]
 async fn reset_types_can_be_told_by_action_info() {
-    let rig = rig_with("idrac9-6x", |persona| persona.power.action_info = true).await;
+    let rig =
+        rig_with("idrac9-6x", |persona| persona.power.reset_types_in = ResetTypesIn::ActionInfo)
+            .await;
     let (_, system) = rig.get(&rig.system()).await;
     let action = &system["Actions"]["#ComputerSystem.Reset"];
     assert!(action.get("ResetType@Redfish.AllowableValues").is_none());
@@ -57,9 +59,9 @@ async fn if_match_can_be_required_and_a_wildcard_can_be_enough() {
         persona.etags.wildcard = true;
     })
     .await;
-    assert_eq!(rig.boot_once("Cd").await.0, 428);
     let boot = json!({"Boot": {"BootSourceOverrideTarget": "Cd",
         "BootSourceOverrideEnabled": "Once"}});
+    assert_eq!(rig.send("PATCH", &rig.system(), &boot).await.0, 428);
     let patch =
         |tag: &str| answer(rig.request("PATCH", &rig.system()).header("if-match", tag).json(&boot));
     assert_eq!(patch("\"stale\"").await.0, 412);

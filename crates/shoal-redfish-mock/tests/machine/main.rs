@@ -6,10 +6,14 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod absence;
+mod esxi;
 mod faults;
 mod habits;
 mod host;
 mod life;
 mod media;
+mod personas;
 mod refusals;
+mod restarts;
 mod support;

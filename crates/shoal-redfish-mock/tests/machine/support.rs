@@ -12,11 +12,14 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shoal_redfish_mock::{Clock, Config, Event, HostConfig, HostScript, Mock, Moment, Persona};
+use shoal_redfish_mock::{
+    Clock, Config, Event, HostConfig, HostScript, Mock, Moment, Persona,
+    persona::{IfMatch, Under},
+};
 
 pub(crate) use discs::{
-    BOOT_IMAGE_BYTES, RESERVED_BYTES, boot_medium, find, foreign_boot_medium, linux_task,
-    task_medium,
+    BOOT_IMAGE_BYTES, KERNEL_BYTES, MODULES_BYTES, RESERVED_BYTES, boot_medium, combined_medium,
+    esxi_installer, esxi_stick, esxi_task, find, foreign_boot_medium, linux_task, task_medium,
 };
 pub(crate) use images::{ImageServer, Manner};
 
@@ -79,6 +82,7 @@ pub(crate) struct Wish {
     pub(crate) script: HostScript,
     pub(crate) dispatcher: &'static str,
     pub(crate) media_ca: Option<String>,
+    pub(crate) installed: bool,
 }
 
 impl Wish {
@@ -89,6 +93,7 @@ impl Wish {
             script: HostScript::default(),
             dispatcher: DISPATCHER,
             media_ca: None,
+            installed: false,
         }
     }
 
@@ -105,6 +110,7 @@ impl Wish {
         host.dispatcher = Some(program(&dir.path().join("dispatcher"), self.dispatcher));
         host.reporter = Some(program(&dir.path().join("reporter"), REPORTER));
         host.script = self.script;
+        host.installed = self.installed;
         let mut config = Config::new(self.persona.clone(), SERIAL, host);
         config.clock = self.clock;
         config.media_ca = self.media_ca;
@@ -135,18 +141,26 @@ impl Rig {
         format!("{}/Actions/ComputerSystem.Reset", self.system())
     }
 
-    /// Path of a slot in the collection that the persona's slots live in.
+    /// Path of a slot in the first collection that lists it.
     pub(crate) fn slot(&self, id: &str) -> String {
-        if self.persona.name.starts_with("idrac") {
-            format!("{}/VirtualMedia/{id}", self.system())
-        } else {
-            format!("/redfish/v1/Managers/{}/VirtualMedia/{id}", self.persona.manager.id)
-        }
+        let facts = self.persona.slots.iter().find(|slot| slot.id == id).unwrap();
+        let owner = match facts.under[0] {
+            Under::System => self.system(),
+            Under::Manager => format!("/redfish/v1/Managers/{}", self.persona.manager.id),
+        };
+        format!("{owner}/VirtualMedia/{id}")
     }
 
-    /// The slots for boot and task medium.
+    /// The slots for boot and task medium; one and the same where the persona has only one.
     pub(crate) fn slots(&self) -> (&'static str, &'static str) {
-        if self.persona.name.starts_with("idrac") { ("1", "2") } else { ("2", "1") }
+        match self.persona.name.as_str() {
+            "idrac9-6x" => ("1", "2"),
+            "ilo5" => ("2", "1"),
+            "xcc" => ("EXT1", "EXT2"),
+            "x13" => ("VirtualMedia1", "VirtualMedia2"),
+            "megarac" => ("CD1", "CD1"),
+            other => unreachable!("no slots are known for {other}"),
+        }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -168,15 +182,60 @@ impl Rig {
         self.send("POST", &self.reset_path(), &json!({"ResetType": kind})).await
     }
 
+    /// Inserts in the way the persona takes it.
     pub(crate) async fn insert(&self, slot: &str, url: &str) -> Answer {
-        let path = format!("{}/Actions/VirtualMedia.InsertMedia", self.slot(slot));
-        let body = json!({"Image": url, "Inserted": true, "WriteProtected": true});
-        self.send("POST", &path, &body).await
+        let media = &self.persona.media;
+        let protocol = url.split("://").next().unwrap().to_uppercase();
+        let known = [
+            ("Image", json!(url)),
+            ("Inserted", json!(true)),
+            ("WriteProtected", json!(true)),
+            ("TransferProtocolType", json!(protocol)),
+        ];
+        let wanted = |name: &str| {
+            name != "TransferProtocolType" || media.requires.contains(&name.to_owned())
+        };
+        let body: serde_json::Map<String, Value> = known
+            .into_iter()
+            .filter(|(name, _)| media.accepts.contains(&(*name).to_owned()) && wanted(name))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        self.change_slot(slot, "InsertMedia", body.into()).await
     }
 
     pub(crate) async fn eject(&self, slot: &str) -> Answer {
-        let path = format!("{}/Actions/VirtualMedia.EjectMedia", self.slot(slot));
-        self.send("POST", &path, &json!({})).await
+        let body = if self.persona.media.actions { json!({}) } else { json!({"Image": null}) };
+        self.change_slot(slot, "EjectMedia", body).await
+    }
+
+    async fn change_slot(&self, slot: &str, action: &str, body: Value) -> Answer {
+        let path = self.slot(slot);
+        if self.persona.media.actions {
+            let action = format!("{path}/Actions/VirtualMedia.{action}");
+            return self.send("POST", &action, &body).await;
+        }
+        self.patch_anyway(&path, &body).await
+    }
+
+    /// Changes a resource whatever its tag is.
+    pub(crate) async fn patch_anyway(&self, path: &str, body: &Value) -> Answer {
+        let request = self.request("PATCH", path);
+        let request = if self.persona.etags.if_match == IfMatch::Required {
+            request.header("if-match", "*")
+        } else {
+            request
+        };
+        answer(request.json(body)).await
+    }
+
+    /// Where the override is set.
+    pub(crate) fn boot_path(&self) -> String {
+        match &self.persona.boot.settings {
+            Some(settings) if settings.elsewhere.is_some() => {
+                format!("{}/{}", self.system(), settings.id)
+            }
+            _ => self.system(),
+        }
     }
 
     pub(crate) async fn boot_once(&self, target: &str) -> Answer {
@@ -184,11 +243,24 @@ impl Rig {
             "BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": target,
             "BootSourceOverrideMode": "UEFI",
         }});
-        self.send("PATCH", &self.system(), &boot).await
+        self.patch_anyway(&self.boot_path(), &boot).await
     }
 
-    /// Puts both media in, sets the override and powers on.
+    /// The target by which the persona boots a virtual CD.
+    pub(crate) fn cd(&self) -> String {
+        self.persona.boot.cd_targets[0].clone()
+    }
+
+    /// Puts the media in, sets the override and powers on. Where there is one slot, the task medium
+    /// lies inside the boot medium.
     pub(crate) async fn install(&self) {
+        if self.slots().0 == self.slots().1 {
+            let boot = self.images.put("boot.iso", combined_medium());
+            assert!(self.insert(self.slots().0, &boot).await.0 < 300);
+            assert!(self.boot_once(&self.cd()).await.0 < 300);
+            assert!(self.reset("On").await.0 < 300);
+            return;
+        }
         let boot = self.images.put("boot.iso", boot_medium());
         let task = self.images.put("task.iso", linux_task());
         self.install_from(&boot, &task).await;
@@ -200,7 +272,8 @@ impl Rig {
             let (status, body) = self.insert(slot, url).await;
             assert!(status < 300, "{status} {body}");
         }
-        assert!(self.boot_once("Cd").await.0 < 300);
+        let (status, body) = self.boot_once(&self.cd()).await;
+        assert!(status < 300, "{status} {body}");
         assert!(self.reset("On").await.0 < 300);
     }
 

@@ -6,11 +6,16 @@ use serde_json::json;
 
 use super::SERIAL;
 
-/// Makes a disc with `xorriso`, which shares no code with the reader under test.
+/// Makes a disc with the names of all standards.
 fn xorriso(label: &str, tree: &Path, options: &[&str]) -> Vec<u8> {
+    plain_disc(label, tree, &[&["-R", "-J"], options].concat())
+}
+
+/// Makes a disc with `xorriso`, which shares no code with the reader under test.
+fn plain_disc(label: &str, tree: &Path, options: &[&str]) -> Vec<u8> {
     let out = tree.parent().unwrap().join(format!("{label}.iso"));
     let made = Command::new("xorriso")
-        .args(["-as", "mkisofs", "-quiet", "-R", "-J", "-V", label, "-o"])
+        .args(["-as", "mkisofs", "-quiet", "-V", label, "-o"])
         .arg(&out)
         .args(options)
         .arg(tree)
@@ -63,6 +68,15 @@ pub(crate) fn boot_medium() -> Vec<u8> {
     image
 }
 
+/// The same with the Linux task medium where one may lie.
+pub(crate) fn combined_medium() -> Vec<u8> {
+    let (mut image, task) = (boot_medium(), linux_task());
+    assert!(task.len() <= RESERVED_BYTES);
+    let at = find(&image, b"reserved for a task medium------");
+    image[at..at + task.len()].copy_from_slice(&task);
+    image
+}
+
 /// A foreign installer: El Torito and no `shoal.json`.
 pub(crate) fn foreign_boot_medium() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
@@ -70,6 +84,59 @@ pub(crate) fn foreign_boot_medium() -> Vec<u8> {
     fs::create_dir(&tree).unwrap();
     fs::write(tree.join("boot.img"), vec![0x5A; 8192]).unwrap();
     xorriso("FOREIGN", &tree, &["-b", "boot.img", "-no-emul-boot", "-boot-load-size", "4"])
+}
+
+pub(crate) const KERNEL_BYTES: u64 = 5000;
+pub(crate) const MODULES_BYTES: u64 = 70_000 + 90_000;
+
+/// An ESXi installer with these kernel options: boot images for BIOS and EFI, a loader, a kernel and
+/// two modules, on a disc without Rock Ridge or Joliet names.
+pub(crate) fn esxi_installer(options: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir_all(tree.join("EFI/BOOT")).unwrap();
+    let config = format!(
+        "bootstate=0\ntitle=Loading ESXi installer\nprefix=\nkernel=/B.B00\n\
+         kernelopt=runweasel cdromBoot {options}\nmodules=/A.B00 --- /V.B00\nbuild=\n"
+    );
+    fs::write(tree.join("BOOT.CFG"), &config).unwrap();
+    fs::write(tree.join("EFI/BOOT/BOOT.CFG"), &config).unwrap();
+    fs::write(tree.join("EFI/BOOT/BOOTX64.EFI"), vec![1; 4000]).unwrap();
+    fs::write(tree.join("ISOLINUX.BIN"), vec![2; 2048]).unwrap();
+    fs::write(tree.join("EFIBOOT.IMG"), vec![3; 8192]).unwrap();
+    fs::write(tree.join("B.B00"), vec![4; 5000]).unwrap();
+    fs::write(tree.join("A.B00"), vec![5; 70_000]).unwrap();
+    fs::write(tree.join("V.B00"), vec![6; 90_000]).unwrap();
+    let images = ["-b", "ISOLINUX.BIN", "-no-emul-boot", "-boot-load-size", "4"];
+    let efi = ["-eltorito-alt-boot", "-e", "EFIBOOT.IMG", "-no-emul-boot"];
+    plain_disc("ESXI-8.0U2", &tree, &[images.as_slice(), efi.as_slice()].concat())
+}
+
+/// A task medium of which an ESXi installer wants `KS.CFG`.
+pub(crate) fn esxi_task(kickstart: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = dir.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("ks.cfg"), kickstart).unwrap();
+    xorriso("TASK_0007", &tree, &[])
+}
+
+/// The same as a USB stick.
+pub(crate) fn esxi_stick(kickstart: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, file) = (dir.path().join("task.img"), dir.path().join("ks"));
+    fs::write(&file, kickstart).unwrap();
+    fs::File::create(&image).unwrap().set_len(1440 * 1024).unwrap();
+    let image_name = image.to_str().unwrap();
+    for (program, arguments) in [
+        ("mformat", vec!["-f", "1440", "-v", "TASK_0007", "::"]),
+        ("mcopy", vec![file.to_str().unwrap(), "::/ks.cfg"]),
+    ] {
+        let made = Command::new(program).args(["-i", image_name]).args(arguments).output();
+        let made = made.expect("mtools is missing: apt-get install -y mtools");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    fs::read(image).unwrap()
 }
 
 /// A task medium for that serial and target.
