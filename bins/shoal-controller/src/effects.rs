@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use shoal_core::{Command, Fault, MediaClass, MediaPlan, Power, Seen, Sight, StepKey, Verdict};
 use shoal_engine::Effects;
-use shoal_redfish::{Bmc, MediaUrl, Plan, Role};
+use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
 pub(crate) use bmc::{Bmcs, Offered};
@@ -144,7 +144,11 @@ impl Live {
 
     async fn power_on(&self, record: &Record) -> Performed {
         let (bmc, plan) = self.planned(record).await?;
-        Ok(done_or(bmc.power_on(&plan).await.map(drop)))
+        Ok(match bmc.power_on(&plan).await {
+            Ok(PowerOn::Started) => Verdict::DONE,
+            Ok(PowerOn::WasOn) => Verdict::Done { seen: Seen::AlreadyOn },
+            Err(error) => lost_or_refused(&error),
+        })
     }
 
     async fn frozen(&self, record: &Record) -> Result<Frozen, Fault> {

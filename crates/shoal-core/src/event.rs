@@ -155,6 +155,8 @@ pub enum Seen {
         /// Its SHA-256, lower-case hex.
         sha256: String,
     },
+    /// The machine was on before a power-on, and nothing was sent.
+    AlreadyOn,
     /// The state of the machine.
     Machine {
         /// Its power and boot state.

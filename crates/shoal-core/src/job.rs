@@ -76,6 +76,9 @@ pub struct Evidence {
     pub milestones: BTreeMap<Milestone, Time>,
     /// The last time anything moved: a milestone, a report of progress, bytes served.
     pub moved_at: Option<Time>,
+    /// The boot image was read although nobody asked for the machine to be switched on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
 }
 
 /// What the machine last said about its own progress. Moves nothing else.
@@ -349,6 +352,13 @@ impl Job {
     /// Whether the current attempt's boot medium was booted, as far as we could see.
     pub(crate) fn booted(&self) -> bool {
         self.evidence.milestones.keys().any(|milestone| milestone.proves_boot())
+    }
+
+    /// Whether firmware may be being written although we switched nothing on.
+    pub(crate) fn may_flash_unasked(&self) -> bool {
+        self.plan.workflow == shoal_recipe::Workflow::Firmware
+            && self.evidence.unasked
+            && self.position.is_before_intent()
     }
 
     pub(crate) fn saw(&self, milestone: Milestone) -> bool {

@@ -267,6 +267,32 @@ impl Phase {
         }
     }
 
+    /// Whether the one-time boot may be armed and no power-on was asked for yet.
+    pub(crate) fn is_armed(&self) -> bool {
+        match self {
+            Self::BootOnce | Self::PowerOn { intent: None } => true,
+            Self::Held { back_to, .. } => back_to.as_deref().is_some_and(Self::is_armed),
+            Self::Queued
+            | Self::Discover
+            | Self::Build
+            | Self::PowerOff
+            | Self::ClearMedia
+            | Self::InsertTask
+            | Self::InsertBoot
+            | Self::PowerOn { intent: Some(_) }
+            | Self::AwaitBoot { .. }
+            | Self::AwaitReport { .. }
+            | Self::AwaitFlash { .. }
+            | Self::AwaitInstaller { .. }
+            | Self::Settle { .. }
+            | Self::CleanPower
+            | Self::CleanMedia
+            | Self::CleanOverride
+            | Self::Deliver { .. }
+            | Self::Complete => false,
+        }
+    }
+
     /// The phase in which a booted machine of this workflow is waited for.
     pub(crate) fn await_outcome(workflow: Workflow, watch: Watch) -> Self {
         match workflow {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     bmc::Bmc,
     call::Change,
     error::Error,
-    kind::Kind,
+    kind::{BusyReason, Kind},
     patience::Patience,
     plan::Plan,
     recent::{Look, Seen},
@@ -47,7 +48,7 @@ pub struct Sight {
 pub enum PowerOn {
     /// It was off and came on after our request.
     Started,
-    /// It was on already and nothing was sent.
+    /// It was on already: nothing was sent, or only what the BMC refused because of that.
     WasOn,
 }
 
@@ -94,10 +95,12 @@ impl Bmc {
             Patience::new(options.power_timeout, options.poll_first, options.poll_most);
         let mut failure = None;
         let mut looks_since_sent = None;
+        let mut sent_at = None;
         while view.power != Power::Off {
             let due = looks_since_sent.is_none_or(|looks| looks >= LOOKS_BEFORE_REPEAT);
             if due && view.power != Power::TurningOff {
                 let body = json!({"ResetType": plan.power.off});
+                sent_at.get_or_insert_with(Instant::now);
                 match self.change(&self.reset(plan, &body), None).await {
                     Ok(_) => looks_since_sent = Some(0),
                     Err(error) if worth_waiting(&error) => {
@@ -114,10 +117,14 @@ impl Bmc {
                 }
             }
             if !patience.pause(None).await {
+                self.never_showed();
                 return Err(failure.unwrap_or_else(|| unseen(plan, Power::Off, view.power)));
             }
             looks_since_sent = looks_since_sent.map(|looks| looks + 1);
             view = self.system(op, plan, Look::Fresh).await?;
+        }
+        if let Some(sent_at) = sent_at {
+            self.showed(sent_at);
         }
         Ok(())
     }
@@ -139,23 +146,29 @@ impl Bmc {
         let options = &self.inner.options;
         let mut patience =
             Patience::new(options.busy_timeout, options.poll_first, options.poll_most);
-        let mut view = self.system(op, plan, Look::Recent).await?;
+        let mut found = PowerOn::WasOn;
         loop {
+            // Whoever believes that it is off must have seen it just now, with the media in.
+            let mut view = self.system(op, plan, Look::JustNow).await?;
             if view.power != Power::Off {
                 view = self.system(op, plan, Look::Fresh).await?;
             }
             let error = match view.power {
-                Power::On | Power::TurningOn => return Ok(PowerOn::WasOn),
+                Power::On | Power::TurningOn => return Ok(found),
                 Power::TurningOff | Power::Unknown => unseen(plan, Power::Off, view.power),
                 Power::Off => match self.send_power_on(plan).await? {
                     None => return Ok(PowerOn::Started),
                     Some(refusal) => refusal,
                 },
             };
+            // A BMC that says it conflicts with the state tells that the machine is on already;
+            // other refusals have been seen of BMCs which then did what they refused.
+            if view.power == Power::Off && *error.kind() != Kind::Busy(BusyReason::StateConflict) {
+                found = PowerOn::Started;
+            }
             if !patience.pause(pause_of(&error)).await {
                 return Err(error);
             }
-            view = self.system(op, plan, Look::Fresh).await?;
         }
     }
 
@@ -182,6 +195,7 @@ impl Bmc {
         let options = &self.inner.options;
         let mut patience = Patience::new(limit, options.poll_first, options.poll_most);
         let mut power = Power::Off;
+        let sent_at = Instant::now();
         while patience.pause(None).await {
             power = self
                 .system(self.purpose.reset(), plan, Look::Fresh)
@@ -189,10 +203,25 @@ impl Bmc {
                 .map_err(|error| error.unsure(true))?
                 .power;
             if matches!(power, Power::On | Power::TurningOn) {
+                self.showed(sent_at);
                 return Ok(());
             }
         }
+        self.never_showed();
         Err(unseen(plan, Power::On, power).unsure(true))
+    }
+
+    /// A reset's effect was read back.
+    fn showed(&self, sent_at: Instant) {
+        let vendor = self.inner.wire.vendor().label();
+        let seconds = sent_at.elapsed().as_secs_f64();
+        metrics::histogram!("redfish_poll_duration_seconds", "vendor" => vendor).record(seconds);
+    }
+
+    /// A reset's effect did not show in time.
+    fn never_showed(&self) {
+        let vendor = self.inner.wire.vendor().label();
+        metrics::counter!("redfish_poll_timeouts_total", "vendor" => vendor).increment(1);
     }
 
     fn reset<'a>(&self, plan: &'a Plan, body: &'a serde_json::Value) -> Change<'a> {
@@ -224,7 +253,7 @@ impl Bmc {
     }
 
     pub(crate) async fn seen(&self, op: Op, path: &str, look: Look) -> Result<Seen, Error> {
-        let recent = if look == Look::Recent { self.known().recent.find(path) } else { None };
+        let recent = self.known().recent.as_of(path, look);
         match recent {
             Some(seen) => Ok(seen),
             None => self.observe(op, path).await,

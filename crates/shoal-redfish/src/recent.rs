@@ -9,11 +9,14 @@ use tokio::time::Instant;
 
 /// How long a look counts as recent.
 const RECENT: Duration = Duration::from_secs(10);
+/// How long it may be what a power-on relies on: the time between two requests of one flow.
+const JUST_NOW: Duration = Duration::from_secs(1);
 
 /// Whether a step may begin with what was seen moments ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     Fresh,
+    JustNow,
     Recent,
 }
 
@@ -51,8 +54,14 @@ impl Recent {
         self.seen.insert(path.to_owned(), seen);
     }
 
-    pub(crate) fn find(&self, path: &str) -> Option<Seen> {
-        self.seen.get(path).filter(|seen| seen.at.elapsed() <= RECENT).cloned()
+    /// What was seen of a resource, if it counts for a step that looks like this.
+    pub(crate) fn as_of(&self, path: &str, look: Look) -> Option<Seen> {
+        let most = match look {
+            Look::Fresh => return None,
+            Look::JustNow => JUST_NOW,
+            Look::Recent => RECENT,
+        };
+        self.seen.get(path).filter(|seen| seen.at.elapsed() <= most).cloned()
     }
 
     /// The next read of these must be a real one.
@@ -79,9 +88,12 @@ mod tests {
         recent.put("/s/1", Seen::now(json!({"@odata.etag": "x"}), None, None));
         recent.put("/s/1/VirtualMedia/1", Seen::now(json!({}), None, None));
         recent.forget("/s/1/Actions/ComputerSystem.Reset");
-        assert!(recent.find("/s/1").is_none());
-        assert!(recent.find("/s/1/VirtualMedia/1").is_some());
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert!(recent.find("/s/1/VirtualMedia/1").is_none());
+        assert!(recent.as_of("/s/1", Look::Recent).is_none());
+        assert!(recent.as_of("/s/1/VirtualMedia/1", Look::Recent).is_some());
+        assert!(recent.as_of("/s/1/VirtualMedia/1", Look::JustNow).is_some());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(recent.as_of("/s/1/VirtualMedia/1", Look::JustNow).is_none());
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert!(recent.as_of("/s/1/VirtualMedia/1", Look::Recent).is_none());
     }
 }

@@ -175,7 +175,7 @@ impl Bmc {
                     known.recent.remove(&slot.path);
                 }
             }
-            slots.iter().all(|slot| known.recent.find(&slot.path).is_some())
+            slots.iter().all(|slot| known.recent.as_of(&slot.path, Look::Recent).is_some())
         };
         if !all_recent && slots.len() > 1 {
             self.expand_slots(op, slots).await?;

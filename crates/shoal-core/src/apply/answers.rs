@@ -123,6 +123,7 @@ impl Draft {
 
     fn power_answered(&mut self, purpose: Purpose, verdict: &Verdict) {
         match verdict {
+            Verdict::Done { seen: Seen::AlreadyOn } => self.found_on(),
             Verdict::Done { .. } => self.seen_on(),
             // Nobody knows: the intent stays, and only looking can tell.
             Verdict::Unknown { .. } => self.look_soon(),

@@ -7,8 +7,9 @@ use super::{Entry, draft::Draft};
 use crate::{
     Workflow,
     event::StopAs,
+    fault::Fault,
     outcome::{Outcome, OutcomeKind, Warning},
-    phase::Phase,
+    phase::{Hold, Phase},
     plan::OnFailure,
     step::StepKey,
 };
@@ -23,7 +24,13 @@ impl Draft {
         self.begin_cleanup(false);
     }
 
+    /// Ends the job as failed, unless that could cut power while firmware is written.
     pub(super) fn fail(&mut self, step: StepKey, message: &str) {
+        if self.job.may_flash_unasked() {
+            self.job.fault = Some(Fault::operator(message).at(step));
+            self.hold(Hold::FlashUnsure);
+            return;
+        }
         self.finish(OutcomeKind::Failed, Some(step), message);
         self.begin_cleanup(false);
     }

@@ -82,6 +82,31 @@ impl Draft {
         }
     }
 
+    /// The machine was on when it was about to be switched on: somebody else did that, perhaps
+    /// before the one-time boot was armed, and the BMC told of it late.
+    ///
+    /// Where reads of the boot medium prove something, none of it was served, and a new attempt
+    /// takes back the addresses under which it could be: no install began or can begin, so power may
+    /// be cut. Elsewhere the machine may be installing, and is believed to.
+    pub(super) fn found_on(&mut self) {
+        let switched_elsewhere = matches!(self.job.position, Phase::PowerOn { .. })
+            && self.job.has_boot_evidence()
+            && !self.job.booted();
+        if !switched_elsewhere || self.job.stop.is_some() {
+            self.seen_on();
+            return;
+        }
+        self.note(Entry::new("found_on").with("attempt", self.job.attempt));
+        if self.job.attempt < self.job.plan.max_attempts {
+            self.new_attempt();
+        } else {
+            self.fail(
+                StepKey::RedfishReset,
+                "the machine was switched on by somebody else while it was prepared",
+            );
+        }
+    }
+
     /// The boot medium was booted: the machine works on its own now.
     pub(super) fn boot_observed(&mut self) {
         match self.job.stop {

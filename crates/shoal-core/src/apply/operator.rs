@@ -19,7 +19,11 @@ impl Draft {
         self.note(Entry::new("stop_requested").with("force", force));
         self.job.stop = Some(stop);
         if self.job.position.is_before_intent() {
-            self.stopped(stop);
+            if force || !self.job.may_flash_unasked() {
+                self.stopped(stop);
+            } else if !matches!(self.job.position, Phase::Held { .. }) {
+                self.hold(Hold::StopDuringFlash);
+            }
             return Ok(());
         }
         let firmware = self.job.plan.workflow == Workflow::Firmware;
@@ -61,6 +65,8 @@ impl Draft {
             Decision::Succeeded => "succeeded",
         };
         self.note(Entry::new("decided").with("decision", word));
+        // Whoever decides knows what the machine does.
+        self.job.evidence.unasked = false;
         match (decision, back_to) {
             (Decision::Failed, _) => {
                 let fault = self.job.fault.clone();

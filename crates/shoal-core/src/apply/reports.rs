@@ -71,11 +71,15 @@ impl Draft {
         Ok(())
     }
 
-    /// A BMC that reads the boot image while the machine is off fetches media whole.
+    /// A BMC that reads the boot image while the machine is off fetches media whole, but
+    /// it may also be a machine that somebody else switched on.
     fn read_before_power_on(&mut self, milestone: Milestone) {
         if !milestone.proves_boot() {
             return;
         }
+        // An earlier attempt, or somebody else, may have left the one-time boot armed.
+        let inserting = self.job.position == Phase::InsertBoot && self.job.has_boot_evidence();
+        self.job.evidence.unasked |= inserting || self.job.position.is_armed();
         if let Some(media) = &mut self.job.media
             && !media.prefetches
         {

@@ -76,6 +76,7 @@ impl World {
             | Move::Time
             | Move::MachineGoesOn { .. }
             | Move::PowerLoss
+            | Move::PowerReturn
             | Move::LateOn
             | Move::Stop { .. }
             | Move::Decide(_)

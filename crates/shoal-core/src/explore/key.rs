@@ -89,7 +89,8 @@ impl Key {
         self.add(
             media.as_ref().map_or(0, |MediaPlan { prefetches, .. }| 1 + u64::from(*prefetches)),
         );
-        let Evidence { milestones, moved_at } = evidence;
+        let Evidence { milestones, moved_at, unasked } = evidence;
+        self.add(u64::from(*unasked));
         let seen = |milestone: &Milestone| milestones.contains_key(milestone);
         for milestone in &Milestone::ALL {
             self.add(u64::from(seen(milestone)));

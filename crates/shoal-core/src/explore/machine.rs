@@ -43,7 +43,9 @@ impl World {
         match command {
             Command::ReadBmc => return Ok(Seen::Bmc { media: media_plan() }),
             Command::BuildMedium => return Ok(Seen::Medium { bytes: 1, sha256: String::new() }),
-            Command::EnsureOff { .. } => self.cut_power()?,
+            // What a lagging BMC tells as off is left as it is.
+            Command::EnsureOff { .. } if !self.told_on() => {}
+            Command::EnsureOff { .. } => self.cut_power(setting)?,
             Command::EnsureEjected { .. } => (self.boot_slot, self.task_slot) = (0, 0),
             Command::EnsureTaskInserted => self.task_slot = self.job.attempt(),
             Command::EnsureBootInserted => self.insert_boot(setting)?,
@@ -54,17 +56,23 @@ impl World {
                 if purpose == Purpose::Install && empty {
                     return Err(Harm("switched on into the installer without media"));
                 }
+                if self.told_on() {
+                    return Ok(Seen::AlreadyOn);
+                }
                 self.switch_on(setting);
             }
             Command::Look => {
-                let on = self.machine != Machine::Off;
-                let lagging = self.lag.filter(|(_, until)| self.now < *until);
-                let told = lagging.map_or(on, |(old, _)| old);
-                let power = if told { Power::On } else { Power::Off };
+                let power = if self.told_on() { Power::On } else { Power::Off };
                 return Ok(Seen::Machine { sight: Sight::of(power) });
             }
         }
         Ok(Seen::Nothing)
+    }
+
+    /// What the BMC says, which may be what was true a moment ago.
+    fn told_on(&self) -> bool {
+        let lagging = self.lag.filter(|(_, until)| self.now < *until);
+        lagging.map_or(self.machine != Machine::Off, |(old, _)| old)
     }
 
     fn insert_boot(&mut self, setting: Setting) -> Made {
@@ -78,9 +86,9 @@ impl World {
         Ok(())
     }
 
-    fn cut_power(&mut self) -> Made {
+    fn cut_power(&mut self, setting: Setting) -> Made {
         let ruins = matches!(self.machine, Machine::Live { .. } | Machine::Done { .. })
-            || self.machine == Machine::Post { medium: true };
+            || self.machine == Machine::Post { medium: true } && !self.medium_is_closed(setting);
         if ruins && self.job.outcome().is_none() && !self.allowed {
             return Err(Harm("power cut into a live install without an outcome"));
         }
@@ -95,6 +103,13 @@ impl World {
             self.allowed = false;
         }
         Ok(())
+    }
+
+    /// Firmware that is about to boot what is in the slot will be refused its bytes: the medium is
+    /// that of an attempt which was given up.
+    fn medium_is_closed(&self, setting: Setting) -> bool {
+        let ours = !setting.external && !setting.prefetches;
+        ours && self.boot_slot != self.job.attempt()
     }
 
     pub(super) fn lose_power(&mut self) {

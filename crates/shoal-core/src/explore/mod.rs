@@ -67,6 +67,26 @@ fn refusals_stops_and_power_losses_break_no_promise() {
 }
 
 #[test]
+fn a_machine_that_comes_on_by_itself_breaks_no_promise() {
+    for mishaps in [
+        Mishaps { crashes: 1, lost: 1, stops: 1, power_returns: 1, ..Mishaps::default() },
+        Mishaps { refusals: 1, power_losses: 1, power_returns: 2, ..Mishaps::default() },
+    ] {
+        run_distinct("power returns", Setting::of, mishaps);
+    }
+    let sticky = |workflow| Setting { sticky_override: true, ..Setting::of(workflow) };
+    let mishaps = Mishaps { lost: 1, stops: 1, power_returns: 1, ..Mishaps::default() };
+    run_distinct("power returns, sticky override", sticky, mishaps);
+    // Where reads prove nothing, somebody else's power-on cannot be told from one of ours that was
+    // lost; no controller could keep the two apart, so they are not explored together.
+    let mishaps = Mishaps { power_returns: 2, ..Mishaps::default() };
+    let prefetching = |workflow| Setting { prefetches: true, ..Setting::of(workflow) };
+    run_distinct("power returns, prefetching", prefetching, mishaps);
+    let external = |workflow| Setting { external: true, ..Setting::of(workflow) };
+    run_distinct("power returns, external boot medium", external, mishaps);
+}
+
+#[test]
 fn two_stops_break_no_promise() {
     let mishaps = Mishaps { crashes: 1, lost: 1, stops: 2, ..Mishaps::default() };
     run_distinct("two stops", Setting::of, mishaps);

@@ -15,14 +15,16 @@ pub(super) struct Mishaps {
     pub(super) refusals: u8,
     pub(super) stops: u8,
     pub(super) power_losses: u8,
+    pub(super) power_returns: u8,
     pub(super) clock_steps: u8,
     pub(super) reports: u8,
 }
 
 impl Mishaps {
-    fn counts(self) -> [u8; 7] {
-        let Self { crashes, lost, refusals, stops, power_losses, clock_steps, reports } = self;
-        [crashes, lost, refusals, stops, power_losses, clock_steps, reports]
+    fn counts(self) -> [u8; 8] {
+        let Self { crashes, lost, refusals, stops, clock_steps, reports, .. } = self;
+        let Self { power_losses, power_returns, .. } = self;
+        [crashes, lost, refusals, stops, power_losses, power_returns, clock_steps, reports]
     }
 
     pub(super) fn total(self) -> usize {
@@ -41,6 +43,7 @@ impl Mishaps {
             Move::Refused(_) => &mut self.refusals,
             Move::CrashBefore | Move::CrashAfter | Move::CrashIdle => &mut self.crashes,
             Move::PowerLoss => &mut self.power_losses,
+            Move::PowerReturn => &mut self.power_returns,
             Move::Stop { .. } => &mut self.stops,
             Move::Report { .. } => &mut self.reports,
             Move::ClockStep(_) => &mut self.clock_steps,
@@ -65,6 +68,7 @@ impl Move {
             refusals: 1,
             stops: 1,
             power_losses: 1,
+            power_returns: 1,
             clock_steps: 1,
             reports: 1,
         };
@@ -119,6 +123,9 @@ impl World {
         }
         if left.power_losses > 0 && self.machine != Machine::Off {
             moves.push(Move::PowerLoss);
+        }
+        if left.power_returns > 0 && self.machine == Machine::Off {
+            moves.push(Move::PowerReturn);
         }
     }
 

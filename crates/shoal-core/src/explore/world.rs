@@ -141,6 +141,7 @@ impl World {
             Move::Time => world.pass_time(setting),
             Move::MachineGoesOn { success } => world.machine_goes_on(setting, success)?,
             Move::PowerLoss => world.lose_power(),
+            Move::PowerReturn => world.switch_on(setting),
             Move::LateOn => {
                 world.late_on = false;
                 world.switch_on(setting);
@@ -194,6 +195,8 @@ pub(super) enum Move {
         success: bool,
     },
     PowerLoss,
+    /// Somebody at the machine, or its own settings, switch it on.
+    PowerReturn,
     LateOn,
     Stop {
         stop: StopAs,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shoal_core::{
     Command, Event, Fault, FaultClass, Milestone, Next, OutcomeKind, Plan, Power, Purpose, Report,
-    StepKey, Verdict, WaitingFor, Warning, Workflow,
+    Seen, StepKey, StopAs, Verdict, WaitingFor, Warning, Workflow,
 };
 
 use crate::drive::{Run, SETTLE, lost, plan, refused};
@@ -53,6 +53,56 @@ fn a_job_loaded_after_a_crash_looks_instead_of_sending_again() {
     assert_eq!(run.next(), Next::Do(Command::Look));
     let again = run.try_fold(&Event::Intended { seq: run.job.seq() });
     assert_eq!(again, Err(shoal_core::Ignored::Stale));
+}
+
+fn already_on() -> Verdict {
+    Verdict::Done { seen: Seen::AlreadyOn }
+}
+
+#[test]
+fn a_machine_somebody_else_switched_on_is_switched_off_again_under_new_addresses() {
+    let mut run = Run::of(Workflow::Linux).until("power_on");
+    run.answer(already_on());
+    assert_eq!((run.at(), run.job.attempt()), ("build", 2));
+    let late = Event::MediaRead { attempt: 1, milestone: Milestone::BootImageRead };
+    assert_eq!(run.try_fold(&late), Err(shoal_core::Ignored::FinishedAttempt));
+    while run.job.outcome().is_none() {
+        run = run.until("power_on");
+        run.answer(already_on());
+    }
+    let offs = run.commands.iter().filter(|command| command.starts_with("ensure_off")).count();
+    assert_eq!(offs, run.job.plan().max_attempts as usize);
+    let outcome = run.job.outcome().unwrap();
+    assert_eq!(
+        (outcome.kind, outcome.failed_step),
+        (OutcomeKind::Failed, Some(StepKey::RedfishReset))
+    );
+}
+
+#[test]
+fn a_machine_found_on_is_left_alone_where_it_may_be_installing() {
+    let mut read = Run::of(Workflow::Linux).until("power_on");
+    read.read(Milestone::BootImageRead);
+    read.answer(already_on());
+    assert_eq!((read.at(), read.job.attempt()), ("await_report", 1));
+    let mut elsewhere = plan(Workflow::Linux);
+    elsewhere.boot_evidence = false;
+    let mut unproven = Run::with(elsewhere).until("power_on");
+    unproven.answer(already_on());
+    assert_eq!((unproven.at(), unproven.job.attempt()), ("await_report", 1));
+}
+
+#[test]
+fn firmware_that_began_without_our_power_on_is_not_cut_off() {
+    let mut run = Run::of(Workflow::Firmware).until("power_on");
+    run.read(Milestone::BootImageRead);
+    let stop = Event::StopRequested { stop: StopAs::Cancelled, force: false };
+    let mut stopped = run.clone();
+    stopped.fold(&stop);
+    assert_eq!(stopped.at(), "held");
+    let forced = Event::StopRequested { stop: StopAs::Cancelled, force: true };
+    run.fold(&forced);
+    assert_ne!(run.at(), "held");
 }
 
 #[test]

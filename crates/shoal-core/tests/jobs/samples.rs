@@ -49,7 +49,7 @@ fn answers(run: &Run) -> Vec<Sample> {
     let answer = |name, seq, verdict| sample(name, run, Event::Answered { seq, command, verdict });
     let done = || Verdict::Done { seen: seen(command, &run.media) };
     let busy = Fault::transient("the BMC is busy");
-    vec![
+    let mut samples = vec![
         sample("claimed", run, Event::Claimed),
         sample("intended", run, Event::Intended { seq }),
         sample("intended, stale", run, Event::Intended { seq: seq + 1 }),
@@ -60,7 +60,12 @@ fn answers(run: &Run) -> Vec<Sample> {
         answer("answered: refused for good", seq, refused(Fault::permanent("no"))),
         answer("answered: unknown", seq, lost()),
         answer("answered, stale", seq + 1, done()),
-    ]
+    ];
+    if command.is_fenced() {
+        let on = Verdict::Done { seen: Seen::AlreadyOn };
+        samples.push(answer("answered: on already", seq, on));
+    }
+    samples
 }
 
 fn looks(run: &Run) -> Vec<Sample> {

@@ -10,7 +10,7 @@ use shoal_redfish::Checkpoint;
 
 use crate::{
     bmc::{Fault, TestBmc, What},
-    given::{forget, request, urls},
+    given::{forget, impatient, request, urls},
     model::Family,
 };
 
@@ -75,7 +75,21 @@ async fn every_request_is_counted_under_the_step_it_served() {
         "redfish_request_duration_seconds{op=reset,vendor=hpe}",
         "redfish_retries_total{op=discover,vendor=hpe}",
         "redfish_profile_selected_total{vendor=hpe,profile=ilo5}",
+        "redfish_poll_duration_seconds{vendor=hpe}",
     ] {
         assert!(seen.contains(expected), "{expected} is missing: {seen:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_reset_that_never_shows_is_counted() {
+    let series = Series::default();
+    let _guard = metrics::set_default_local_recorder(&series);
+    let server = TestBmc::start(Family::Ilo).await;
+    let bmc = server.connect_with(impatient()).await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    server.fault(Fault { times: 99, ..Fault::once("POST", "Reset", What::DropRequest) });
+    bmc.ensure_off(&plan).await.unwrap_err();
+    let seen = series.0.lock().unwrap().clone();
+    assert!(seen.contains("redfish_poll_timeouts_total{vendor=hpe}"), "{seen:#?}");
 }

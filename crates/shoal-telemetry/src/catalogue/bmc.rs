@@ -73,7 +73,7 @@ pub(super) const METRICS: &[Metric] = &[
         "redfish_poll_duration_seconds",
         Kind::Histogram(POLL_SECONDS),
         Unit::Seconds,
-        "From a reset until the BMC's API was ready again.",
+        "From a reset until the BMC, ready again, showed its effect.",
         "runbook 2.4 polling time",
     )
     .labels(&[VENDOR]),
@@ -81,7 +81,7 @@ pub(super) const METRICS: &[Metric] = &[
         "redfish_poll_timeouts_total",
         Kind::Counter,
         Unit::Count,
-        "BMCs whose API was not ready again within the budget.",
+        "Resets whose effect the BMC did not show in time.",
         "runbook 3 redfish_poll_timeout_count",
     )
     .labels(&[VENDOR]),
