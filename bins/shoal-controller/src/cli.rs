@@ -15,7 +15,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    Exit,
+    Exit, Origin,
     listen::Activated,
     settings::{Loaded, Settings, Sources},
 };
@@ -60,6 +60,10 @@ struct Configuration {
 }
 
 impl Configuration {
+    fn origin(&self) -> Origin {
+        Origin { file: self.config.clone(), set: self.set.clone() }
+    }
+
     fn load(self) -> Result<Loaded, Failure> {
         let sources = Sources::of_process(self.config, self.set);
         Settings::load(&sources).map_err(|error| Failure::new(Exit::Configuration, error))

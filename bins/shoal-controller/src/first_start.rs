@@ -5,13 +5,14 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
-    time::Duration,
 };
 
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use shoal_core::Time;
-use shoal_store::{ApiToken, Imported, KeyPurpose, Role, Sealing, SealingKey, Secret, Store};
+use shoal_store::{
+    ApiToken, Caller, Imported, KeyPurpose, Role, Sealing, SealingKey, Secret, Store,
+};
 
 use crate::settings;
 
@@ -33,8 +34,13 @@ fn private(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("failed to create the directory {}", path.display()))
 }
 
-/// The key that seals secrets in the database, from its file; made when there is none.
+/// What seals secrets in the database: the key in its file, made when there is none.
 pub(crate) fn sealing(file: &Path) -> anyhow::Result<Sealing> {
+    Ok(Sealing::new(sealing_key(file)?))
+}
+
+/// The sealing key in a file; made when there is none.
+pub(crate) fn sealing_key(file: &Path) -> anyhow::Result<SealingKey> {
     let text = match fs::read_to_string(file) {
         Ok(text) => zeroize::Zeroizing::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(file)?,
@@ -46,7 +52,7 @@ pub(crate) fn sealing(file: &Path) -> anyhow::Result<Sealing> {
     let Some(key) = bytes.ok().and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok()) else {
         bail!("{} must hold 64 hex digits (32 bytes)", file.display());
     };
-    Ok(Sealing::new(SealingKey::from_bytes(key)))
+    Ok(SealingKey::from_bytes(key))
 }
 
 fn make_key(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
@@ -60,28 +66,46 @@ fn make_key(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
     Ok(text)
 }
 
-/// How long the fleet secret before the current one stays accepted.
-const DUAL_ACCEPT: Duration = Duration::from_hours(7 * 24);
+/// Takes over the secrets of the configuration; none of them if one was revoked.
+pub(crate) async fn secrets(
+    store: &Store,
+    access: &settings::Access,
+    now: Time,
+) -> Result<Vec<String>, shoal_store::Error> {
+    let given = given(access);
+    let imported = store.import_keys(given.clone(), now, access.dual_accept).await?;
+    let superseded = given.iter().zip(imported).filter_map(|((purpose, _), imported)| {
+        let Imported::Superseded(id) = imported else { return None };
+        Some(format!(
+            "the configured {} secret is the former key {id}: an operator has set another one since",
+            purpose.as_str()
+        ))
+    });
+    Ok(superseded.collect())
+}
 
-/// Takes over the configured fleet secret: a new value becomes current, the one before stays
-/// accepted for a while, and one that was revoked is refused.
-pub(crate) async fn fleet_secret(store: &Store, text: &Secret, now: Time) -> anyhow::Result<()> {
-    match store.import_key(KeyPurpose::FleetWebhook, text, now, DUAL_ACCEPT).await? {
-        Imported::Revoked(_) => bail!("WEBHOOK_SECRET was revoked; set another value"),
-        Imported::Current(_) | Imported::Known(_) => Ok(()),
-    }
+/// The secrets that the configuration gives.
+pub(crate) fn given(access: &settings::Access) -> Vec<(KeyPurpose, Secret)> {
+    let given = [
+        (KeyPurpose::FleetWebhook, &access.webhook_secret),
+        (KeyPurpose::Media, &access.signed_url_secret),
+    ];
+    given.into_iter().filter_map(|(purpose, text)| Some((purpose, text.clone()?))).collect()
 }
 
 /// The first administrator's token. Made once; its file may be deleted after it was fetched.
 pub(crate) async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow::Result<()> {
-    let known = store.api_tokens().await?.iter().any(|caller| caller.role == Role::Admin);
-    if known {
+    let tokens = store.api_tokens().await?;
+    if tokens.iter().any(|token| token.caller.role == Role::Admin && token.is_valid(now)) {
         return Ok(());
     }
     // The file first: killed in between, the next start draws another token and overwrites it.
     let token = ApiToken::draw()?;
     secret_file(file, token.text.expose())?;
-    store.keep_api_token("first-admin", Role::Admin, &token, now).await?;
+    let taken = tokens.iter().any(|token| token.caller.name == "first-admin");
+    let name =
+        if taken { format!("first-admin-{}", now.as_secs()) } else { "first-admin".to_owned() };
+    store.keep_api_token(Caller { name, role: Role::Admin }, &token, None, now).await?;
     tracing::info!(path = %file.display(), "made a first administrator's token");
     Ok(())
 }

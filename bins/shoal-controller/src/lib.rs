@@ -34,10 +34,12 @@ pub mod cli;
 mod client;
 mod effects;
 mod first_start;
+mod keys;
 pub mod listen;
 mod planner;
 mod pulse;
 pub mod ready;
+mod reload;
 mod retire;
 pub mod serve;
 pub mod settings;
@@ -45,4 +47,4 @@ mod signal;
 mod start;
 pub mod tls;
 
-pub use start::{Exit, NotStarted, ServeOptions};
+pub use start::{Exit, NotStarted, Origin, ServeOptions};

@@ -12,7 +12,6 @@ use std::{
 };
 
 use axum::Router;
-use rustls::ServerConfig;
 use tokio::{
     net::TcpListener,
     sync::Semaphore,
@@ -20,7 +19,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::settings::Http;
+use crate::{settings::Http, tls::Tls};
 pub use activation::{Activated, InvalidActivation};
 use connection::Connection;
 
@@ -102,7 +101,7 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Serves a router on a socket until `stop`, over TLS if given its configuration. Then accepts
+/// Serves a router on a socket until `stop`, over TLS if there is a certificate. Then accepts
 /// nothing more, lets requests under way finish within [`Limits::drain`], and cuts the rest.
 ///
 /// Handlers find the peer as an extension [`SocketAddr`], and as [`axum::extract::ConnectInfo`].
@@ -111,7 +110,7 @@ pub struct Drained {
 /// Only when the socket cannot be used at all; nothing a peer does ends the listener.
 pub async fn serve(
     listener: StdListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
@@ -121,7 +120,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
-    let connection = Connection::new(tls, router, limits, stop.clone());
+    let connection = Connection::new(tls.as_deref(), router, limits, stop.clone());
     let accept = async {
         loop {
             // The place first: without one a connection is better off in the kernel's queue.

@@ -1,16 +1,16 @@
 //! What a request amounts to: its workflow, budgets and boot medium, decided once at POST.
 
-use std::collections::BTreeMap;
-
 use shoal_api::{JobRequest, Planned, Planner, Warning};
-use shoal_core::{Budgets, InstallerEnd, Plan, Workflow};
+use shoal_core::{InstallerEnd, Plan, Workflow};
 use shoal_recipe::{Code, Problem};
+
+use crate::settings::InForce;
 
 /// The configuration's say in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
-    /// Budgets of workflows the operator changed; the product's defaults else.
-    pub(crate) budgets: BTreeMap<Workflow, Budgets>,
+    /// Has the budgets of every workflow.
+    pub(crate) in_force: InForce,
     /// The maintenance medium at an outside address, where it is not ours.
     pub(crate) outside_boot_medium: Option<String>,
     /// A boot medium of our own is served.
@@ -46,7 +46,7 @@ impl Planner for Rules {
         if let Some(kickstart) = &recipe.ks_cfg {
             plan.installer_end = installer_end(kickstart.reveal());
         }
-        if let Some(budgets) = self.budgets.get(&workflow) {
+        if let Some(budgets) = self.in_force.now().jobs.budgets.get(&workflow) {
             plan.budgets = budgets.clone();
         }
         Ok(Planned { plan, boot_url, warnings })

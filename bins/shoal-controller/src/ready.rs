@@ -54,6 +54,20 @@ pub fn stopping() {
     notify(sd_notify::NotifyState::Stopping);
 }
 
+/// Tells the service manager that a reload is under way.
+pub fn reloading() {
+    notify(sd_notify::NotifyState::Reloading);
+    if let Ok(now) = sd_notify::NotifyState::monotonic_usec_now() {
+        notify(now);
+    }
+}
+
+/// Tells the service manager that the reload is over, and how it went.
+pub fn reloaded(told: &str) {
+    notify(sd_notify::NotifyState::Status(told));
+    notify(sd_notify::NotifyState::Ready);
+}
+
 /// Without a service manager this does nothing; a failure costs the notification and no more.
 fn notify(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {

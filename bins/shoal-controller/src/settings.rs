@@ -7,24 +7,31 @@
 mod budget;
 mod duration;
 mod error;
+mod in_force;
 mod key;
 mod layer;
 mod network;
 mod read;
 mod reader;
 mod reference;
+mod snapshot;
+mod users;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use shoal_api::{AuthMode, User};
 use shoal_core::{Budgets, Workflow};
 use shoal_store::Secret;
 use shoal_telemetry::logs;
 use url::Url;
 
 pub use error::Error;
+pub use in_force::InForce;
 pub use layer::Sources;
 pub use network::{InvalidNetwork, Network};
 pub use reference::reference;
+pub use snapshot::{Difference, Snapshot};
+pub use users::InvalidUsers;
 
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
@@ -132,19 +139,27 @@ pub struct Jobs {
 /// Who may do something.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// The one account that is named in the configuration.
-    pub basic: Option<Basic>,
+    /// Which logins are accepted.
+    pub mode: AuthMode,
+    /// Accounts with passwords.
+    pub users: Vec<User>,
     /// The fleet secret; without it only job tokens are accepted.
     pub webhook_secret: Option<Secret>,
+    /// Certificates of machines that report.
+    pub webhook_mtls: Option<WebhookMtls>,
+    /// What signs media addresses; drawn when nobody sets it.
+    pub signed_url_secret: Option<Secret>,
+    /// How long a former key stays accepted.
+    pub dual_accept: Duration,
 }
 
-/// An account for basic authentication.
-#[derive(Clone, Debug)]
-pub struct Basic {
-    /// Its name.
-    pub user: String,
-    /// argon2id or bcrypt hash of its password.
-    pub pass_hash: Secret,
+/// Which certificates machines must show when they report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookMtls {
+    /// Whether a machine without one is refused.
+    pub required: bool,
+    /// Authorities whose certificates are accepted, PEM.
+    pub client_ca_file: PathBuf,
 }
 
 /// What the controller tells about itself.
@@ -167,6 +182,8 @@ pub struct Loaded {
     pub given: Vec<Given>,
     /// Keys of the plain environment that mean something only to other releases.
     pub ignored: Vec<&'static str>,
+    /// Everything as it was read, to be compared with a later reading.
+    pub snapshot: Snapshot,
 }
 
 /// One key that somebody set.

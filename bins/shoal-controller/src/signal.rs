@@ -1,7 +1,24 @@
-//! The signals that ask this process to stop.
+//! The signals that ask this process to stop, and the one that asks it to reload.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGHUP. Made before anything slow, since a process that does not listen dies of it.
+pub(crate) struct Hangups(Signal);
+
+impl Hangups {
+    /// From here on SIGHUP no longer kills the process.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup()).context("failed to listen for signals")?))
+    }
+
+    /// Returns when one arrives. Several that arrive meanwhile count as one.
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
 
 /// The two signals. Made first thing, so that a signal during a long start is not lost.
 pub(crate) struct Stop {

@@ -4,6 +4,7 @@
 use std::{fmt, path::PathBuf, process::ExitCode};
 
 use crate::listen::Activated;
+pub use crate::reload::Origin;
 
 /// What serving needs besides settings.
 #[derive(Debug)]
@@ -12,6 +13,10 @@ pub struct ServeOptions {
     pub ready_file: Option<PathBuf>,
     /// Sockets a service manager had opened; empty without one.
     pub activated: Activated,
+    /// Changes what is logged.
+    pub levels: shoal_telemetry::logs::Levels,
+    /// Where the configuration is read again.
+    pub origin: Origin,
     /// What the admin listener renders.
     pub metrics: shoal_telemetry::metrics::Metrics,
     /// Name of this instance, in leases, traces and the ready file.

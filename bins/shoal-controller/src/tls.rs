@@ -3,8 +3,10 @@
 //! leaf behind it changes as often as it must.
 
 mod authority;
+mod client;
 mod leaf;
 mod names;
+mod prepared;
 mod store;
 
 use std::{
@@ -25,7 +27,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::settings::{Settings, TlsFiles};
 use authority::Authority;
+pub(crate) use client::Clients;
 pub use names::Names;
+pub use prepared::Prepared;
 
 /// Why there is no certificate to show.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +62,26 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with them.
         source: rustls::Error,
+    },
+    /// The certificate's time is over, or has not come.
+    #[error("show certificate {}: it is valid from {from} until {until}, and now it is {now}", path.display())]
+    Time {
+        /// The certificate's file.
+        path: PathBuf,
+        /// First second, seconds since 1970.
+        from: i64,
+        /// Last second, seconds since 1970.
+        until: i64,
+        /// This second, seconds since 1970.
+        now: i64,
+    },
+    /// The file with authorities of clients holds none that can be used.
+    #[error("use the client authorities in {}", path.display())]
+    ClientAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: rustls::server::VerifierBuilderError,
     },
     /// The authority's certificate is there and its key is not, so nothing can be issued under the
     /// name that others trust already.
@@ -95,15 +119,10 @@ pub struct Trust {
 
 /// The certificate in use, which can be exchanged while connections go on.
 pub struct Tls {
-    origin: Origin,
     current: Arc<Current>,
     config: Arc<ServerConfig>,
-    trust: Trust,
-}
-
-enum Origin {
-    Files(TlsFiles),
-    Local { authority: Box<Authority>, names: Names },
+    trust: ArcSwap<Trust>,
+    clients: Clients,
 }
 
 /// What new handshakes get. Connections under way keep what they were given.
@@ -111,27 +130,26 @@ struct Current(ArcSwap<CertifiedKey>);
 
 impl Tls {
     /// Loads the operator's certificate, or one of the local authority under the storage root, which
-    /// is made at the first start.
+    /// is made at the first start. One whose time is over is used all the same: the BMCs that do not
+    /// look are better served than not.
     pub fn open(settings: &Settings, now: SystemTime) -> Result<Self, Error> {
-        let (origin, trust) = match &settings.http.tls_files {
-            Some(files) => (Origin::Files(files.clone()), trust_in(files)?),
-            None => {
-                let authority = Authority::open(&settings.storage.root.join("tls"), now)?;
-                let trust = authority.trust();
-                (
-                    Origin::Local { authority: Box::new(authority), names: Names::of(settings) },
-                    trust,
-                )
-            }
-        };
-        let current = Arc::new(Current(ArcSwap::new(Arc::new(origin.load(now)?))));
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let Prepared { key, trust, path } = Prepared::load(settings, now)?;
+        if let Err(error) = prepared::in_time(&key, &path, now) {
+            tracing::error!(%error, "clients will refuse this certificate");
+        }
+        let current = Arc::new(Current(ArcSwap::from_pointee(key)));
+        let clients = Clients::of(settings.access.webhook_mtls.as_ref())?;
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(Error::Config)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+            .map_err(Error::Config)?;
+        let builder = match clients.asker() {
+            Some(asker) => builder.with_client_cert_verifier(asker),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config =
+            builder.with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { origin, current, config: Arc::new(config), trust })
+        Ok(Self { current, config: Arc::new(config), trust: ArcSwap::from_pointee(trust), clients })
     }
 
     /// For the listener; it follows every exchange of the certificate.
@@ -139,9 +157,14 @@ impl Tls {
         Arc::clone(&self.config)
     }
 
+    /// What is thought of the certificates that clients show.
+    pub(crate) fn clients(&self) -> Clients {
+        self.clients.clone()
+    }
+
     /// What others need to trust this controller.
-    pub fn trust(&self) -> &Trust {
-        &self.trust
+    pub fn trust(&self) -> Arc<Trust> {
+        self.trust.load_full()
     }
 
     /// SHA-256 of the leaf in use, in lower-case hexadecimal.
@@ -149,30 +172,29 @@ impl Tls {
         self.current.0.load().cert.first().map(|leaf| fingerprint(leaf)).unwrap_or_default()
     }
 
-    /// Reads the operator's files again, or issues a new leaf if the present one is near its end.
-    /// Answers whether the certificate changed; after an error the old one stays in use.
-    pub fn refresh(&self, now: SystemTime) -> Result<bool, Error> {
-        let fresh = self.origin.load(now)?;
-        if fresh.cert == self.current.0.load().cert {
-            return Ok(false);
-        }
-        self.current.0.store(Arc::new(fresh));
-        Ok(true)
+    /// When the leaf in use ends, in seconds since 1970.
+    pub fn not_after(&self) -> Option<i64> {
+        prepared::validity(&self.current.0.load()).map(|(_, until)| until)
+    }
+
+    /// Whether that is another certificate than the one in use.
+    pub fn is_news(&self, prepared: &Prepared) -> bool {
+        prepared.key.cert != self.current.0.load().cert
+    }
+
+    /// Shows that certificate from the next handshake on; answers whether it is another one.
+    pub fn install(&self, prepared: Prepared) -> bool {
+        let news = self.is_news(&prepared);
+        let Prepared { key, trust, .. } = prepared;
+        self.current.0.store(Arc::new(key));
+        self.trust.store(Arc::new(trust));
+        news
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("trust", &self.trust).finish_non_exhaustive()
-    }
-}
-
-impl Origin {
-    fn load(&self, now: SystemTime) -> Result<CertifiedKey, Error> {
-        match self {
-            Self::Files(files) => certified(&files.cert, &files.key),
-            Self::Local { authority, names } => leaf::open(authority, names, now),
-        }
+        f.debug_struct("Tls").field("trust", &self.trust.load()).finish_non_exhaustive()
     }
 }
 
@@ -196,6 +218,11 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider::default_provider())
+}
+
+/// Refuses files that hold no chain and key which belong together.
+pub(crate) fn check_pair(files: &TlsFiles) -> Result<(), Error> {
+    certified(&files.cert, &files.key).map(drop)
 }
 
 /// A chain and its key, found to belong together.

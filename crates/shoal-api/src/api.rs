@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin::{self, Installation},
     audit,
     auth::{self, Auth},
     error::{Code, Error},
@@ -39,8 +40,10 @@ pub struct Api {
     pub planner: Arc<dyn Planner>,
     /// Who may call.
     pub auth: Auth,
-    /// Whether the fleet secrets in the store are accepted: only while `WEBHOOK_SECRET` is set.
-    pub fleet_secret: bool,
+    /// What machines must show to report.
+    pub webhook_certificates: WebhookCertificates,
+    /// What only the process around us can do.
+    pub installation: Arc<dyn Installation>,
     /// What `/readyz` asks.
     pub health: Health,
     /// Wall time.
@@ -81,6 +84,31 @@ pub struct ClientAddr(pub IpAddr);
 /// When the first byte of a request's header arrived, put into its extensions by the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived(pub std::time::Instant);
+
+/// What the client of a connection has shown, put into a request's extensions by the listener.
+/// Without it: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificate {
+    /// No certificate.
+    #[default]
+    None,
+    /// One that no authority of ours has issued, or whose time is over.
+    Foreign,
+    /// One of ours.
+    Trusted,
+}
+
+/// Which certificates machines must show when they report (`WEBHOOK_MTLS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WebhookCertificates {
+    /// Nobody looks.
+    #[default]
+    Off,
+    /// None, or one of ours.
+    Optional,
+    /// One of ours.
+    Required,
+}
 
 /// What handlers share.
 pub(crate) struct Shared {
@@ -134,6 +162,7 @@ pub fn router<C: Catalog>(api: Api, media: Arc<MediaServer<C>>) -> Router {
             "/api/v1/servers/{serial}",
             put(server::put).get(server::show).delete(server::remove),
         )
+        .merge(admin::routes())
         .route_layer(from_fn(auth::permit))
         .route_layer(from_fn_with_state(Arc::clone(&shared), audit::keep))
         .route_layer(from_fn_with_state(Arc::clone(&shared), auth::identify));

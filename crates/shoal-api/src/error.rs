@@ -46,6 +46,10 @@ codes! {
     NoServer = "not_found.server", NOT_FOUND;
     /// No job has this id.
     NoJob = "not_found.job", NOT_FOUND;
+    /// No API token has this id.
+    NoToken = "not_found.token", NOT_FOUND;
+    /// There is no such key, or no such purpose of keys.
+    NoKey = "not_found.key", NOT_FOUND;
     /// The path does not take this method.
     Method = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The body did not arrive in time.
@@ -56,6 +60,18 @@ codes! {
     Quarantined = "conflict.quarantined", CONFLICT;
     /// The job is not where this can be done.
     JobState = "conflict.job_state", CONFLICT;
+    /// An API token of this name exists.
+    NameTaken = "conflict.name_taken", CONFLICT;
+    /// The key is current and cannot be revoked.
+    KeyCurrent = "conflict.current_key", CONFLICT;
+    /// Unfinished jobs depend on the key.
+    KeyInUse = "conflict.key_in_use", CONFLICT;
+    /// The value is or was a key.
+    SecretKnown = "conflict.known_secret", CONFLICT;
+    /// Nothing would accept a secret of this purpose.
+    SecretUnused = "conflict.unused_secret", CONFLICT;
+    /// The configuration was read and is not taken over.
+    ReloadRefused = "conflict.reload_refused", CONFLICT;
     /// The body is larger than the route takes.
     TooLarge = "payload_too_large", PAYLOAD_TOO_LARGE;
     /// The address is longer than any of ours.
@@ -72,6 +88,10 @@ codes! {
     TokenMissing = "webhook.token_missing", UNAUTHORIZED;
     /// A report with a wrong token, or with that of another job.
     TokenWrong = "webhook.token_wrong", FORBIDDEN;
+    /// A report without the certificate machines must show.
+    CertificateMissing = "webhook.certificate_missing", UNAUTHORIZED;
+    /// A report with a certificate that is none of our machines'.
+    CertificateForeign = "webhook.certificate_foreign", FORBIDDEN;
     /// A report for a server without a job it could belong to.
     NoReportedJob = "webhook.no_job", NOT_FOUND;
     /// A report for an attempt whose power-on was never intended.
@@ -186,7 +206,7 @@ impl IntoResponse for Error {
                     headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
                 }
             }
-            Code::TokenMissing => {
+            Code::TokenMissing | Code::CertificateMissing => {
                 let scheme = "Webhook realm=\"shoal\", header=\"X-Webhook-Secret\"";
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
             }

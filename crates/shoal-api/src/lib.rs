@@ -7,7 +7,7 @@
 //!
 //! # Scope
 //! Jobs, servers, events (as lists and as Server-Sent Events), the status webhook, the way to the
-//! media server, health; logins, roles, rate limits, bounds, request ids, the audit record and the
+//! media server, health, administration; logins, roles, rate limits, bounds, request ids, the audit record and the
 //! metrics of requests.
 //!
 //! # Non-goals
@@ -18,8 +18,8 @@
 //! # Invariants
 //! - Every refusal has the shape `{error, message, details?, request_id}` and a [`Code`]; the status
 //!   of a code is decided in one table.
-//! - A role is asked for by method in one layer around all routes with a login: no route can be
-//!   added without it. Writes with a login are recorded in the audit log, refused ones too.
+//! - A role is asked for by method and path in one layer around all routes with a login: no route can
+//!   be added without it, and everything under `/admin/` needs an administrator. Writes with a login are recorded in the audit log, refused ones too.
 //! - Refusals never repeat what was sent in a body; passwords, tokens and sealed recipe members are
 //!   in no answer, log line or label. Logs and metrics show route templates, never paths.
 //! - Failed logins and webhook secrets are counted before a rate limit can answer in their place.
@@ -37,6 +37,7 @@
 //! ```
 #![deny(missing_docs)]
 
+mod admin;
 mod api;
 mod audit;
 mod auth;
@@ -56,8 +57,12 @@ mod throttle;
 mod timestamp;
 mod webhook;
 
-pub use api::{Api, Arrived, ClientAddr, Clock, Limits, admin_router, media_router, router};
-pub use auth::{Auth, BadPasswordHash, LoginLimits, PasswordHash, User};
+pub use admin::{Changed, Installation, Pending, Reload, ReloadRefusal, Reloaded};
+pub use api::{
+    Api, Arrived, ClientAddr, ClientCertificate, Clock, Limits, WebhookCertificates, admin_router,
+    media_router, router,
+};
+pub use auth::{Auth, AuthMode, BadPasswordHash, LoginLimits, PasswordHash, User};
 pub use error::Code;
 pub use health::{Check, Health};
 pub use planner::{JobRequest, Planned, Planner, Warning};

@@ -22,6 +22,22 @@ pub(crate) fn parse(text: &str) -> Option<Time> {
     u64::try_from(at.as_millisecond()).ok().map(Time::from_millis)
 }
 
+/// Reads a time as [`parse`] does, or how long before `now` it was: `90s`, `15m`, `24h`, `7d`.
+pub(crate) fn since(text: &str, now: Time) -> Option<Time> {
+    parse(text).or_else(|| {
+        let unit = match text.bytes().last()? {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3600,
+            b'd' => 24 * 3600,
+            _ => return None,
+        };
+        let count: u64 = text.get(..text.len() - 1)?.parse().ok()?;
+        let millis = count.checked_mul(unit)?.checked_mul(1000)?;
+        Some(Time::from_millis(now.as_millis().saturating_sub(millis)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +55,18 @@ mod tests {
             parse("2023-11-14T23:13:20.123+01:00"),
             Some(Time::from_millis(1_700_000_000_123))
         );
+    }
+
+    #[test]
+    fn how_long_ago_is_a_time_too() {
+        let now = Time::from_millis(10 * 24 * 3600 * 1000);
+        let ago = |text| since(text, now).map(Time::as_secs);
+        assert_eq!(ago("24h"), Some(9 * 24 * 3600));
+        assert_eq!(ago("11d"), Some(0));
+        assert_eq!(ago("1970-01-01T00:00:05Z"), Some(5));
+        for odd in ["", "h", "-1h", "5", "5w", "99999999999999999999d", "18446744073709551615d"] {
+            assert_eq!(ago(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -236,11 +236,11 @@ fn frozen_row(
     })
 }
 
-fn cell_row(job: &str, attempt: u32) -> String {
+pub(crate) fn cell_row(job: &str, attempt: u32) -> String {
     format!("{job}/{attempt}")
 }
 
-fn frozen_cell(row: &str) -> Cell<'_> {
+pub(crate) fn frozen_cell(row: &str) -> Cell<'_> {
     Cell { column: "attempts.frozen", row }
 }
 

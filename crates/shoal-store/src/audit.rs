@@ -98,14 +98,16 @@ impl Store {
         .await
     }
 
-    /// What happened to the installation at `since` or later, oldest first.
+    /// What happened to the installation at `since` or later, oldest first; the newest 1000 of it.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn installation_events(&self, since: Time) -> Result<Vec<InstallationEvent>, Error> {
         self.read(move |tx, _| {
-            let sql = "SELECT id, at, kind, detail FROM installation_events
-                       WHERE at >= ?1 ORDER BY id";
+            let sql = "SELECT id, at, kind, detail FROM
+                           (SELECT * FROM installation_events WHERE at >= ?1
+                            ORDER BY id DESC LIMIT 1000)
+                       ORDER BY id";
             row::all(tx, sql, [row::millis(since)], |found| {
                 Ok(InstallationEvent {
                     id: found.get(0)?,

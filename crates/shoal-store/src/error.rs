@@ -67,6 +67,14 @@ pub enum Error {
     /// An API token of this name exists.
     #[error("add a second API token called {0:?}")]
     NameTaken(String),
+    /// This key was revoked and must not come back.
+    #[error("use {} key {id}: it was revoked", purpose.as_str())]
+    RevokedKey {
+        /// What it was for.
+        purpose: crate::KeyPurpose,
+        /// Its id.
+        id: u8,
+    },
     /// All 256 key ids of a purpose are in use.
     #[error("number another key for {0}: all ids are in use")]
     NoKeyId(&'static str),

@@ -1,12 +1,13 @@
 //! The keys of the installation: for media addresses, job tokens and the fleet's webhook secret. They
 //! live sealed in the store, so that a restart or a restored backup honours what was handed out.
 
-use std::time::Duration;
+mod change;
 
 use ring::digest::{SHA256, digest};
 use shoal_core::Time;
 use shoal_sqlite::rusqlite::Transaction;
 
+pub use self::change::{Imported, KeySet, Revocation, Revoke};
 use crate::{
     Error, Secret, Store, row,
     sealing::{Cell, Sealing, random},
@@ -45,15 +46,45 @@ pub struct KeyRing {
     pub accepted: Vec<Key>,
 }
 
-/// What became of a key that an operator gave.
+/// Where a key came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Imported {
-    /// It is new, and current now.
-    Current(u8),
-    /// It was known; nothing changed.
-    Known(u8),
-    /// It was revoked, and must not come back.
-    Revoked(u8),
+pub enum KeySource {
+    /// We drew it when there was none.
+    Drawn,
+    /// The configuration gave it.
+    Configured,
+    /// An operator set it while we ran.
+    Operator,
+}
+
+/// Whether a key is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It makes what is new.
+    Current,
+    /// A former one, accepted until its time is over.
+    Accepted,
+    /// It is never accepted again.
+    Revoked,
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// What it is for.
+    pub purpose: KeyPurpose,
+    /// Tells the keys of one purpose apart.
+    pub id: u8,
+    /// Whether it is accepted.
+    pub state: KeyState,
+    /// Where it came from.
+    pub source: KeySource,
+    /// When it was first used here; unknown for the oldest ones.
+    pub created_at: Option<Time>,
+    /// Until when a former one is accepted.
+    pub accepted_until: Option<Time>,
+    /// When it was revoked.
+    pub revoked_at: Option<Time>,
 }
 
 impl KeyPurpose {
@@ -68,6 +99,32 @@ impl KeyPurpose {
             Self::WebhookToken => "webhook_token",
             Self::RegistryToken => "registry_token",
             Self::FleetWebhook => "fleet_webhook",
+        }
+    }
+}
+
+impl KeySource {
+    const ALL: [Self; 3] = [Self::Drawn, Self::Configured, Self::Operator];
+
+    /// The word used in SQL and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drawn => "drawn",
+            Self::Configured => "configured",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl KeyState {
+    const ALL: [Self; 3] = [Self::Current, Self::Accepted, Self::Revoked];
+
+    /// The word used in SQL and answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Accepted => "accepted",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -104,75 +161,36 @@ impl Store {
             if let Some(ring) = ring(tx, sealing, purpose)? {
                 return Ok(ring);
             }
-            let current = add_current(tx, sealing, purpose, Secret::new(*random::<32>()?))?;
+            let fresh = Fresh { secret: Secret::new(*random::<32>()?), source: KeySource::Drawn };
+            let current = add_current(tx, sealing, purpose, fresh, None)?;
             Ok(KeyRing { current, accepted: Vec::new() })
         })
         .await
     }
 
-    /// Makes a fresh key current; the one before stays accepted for `accept_for`.
+    /// Every key there ever was, by purpose, the newest first; without the secrets.
     ///
     /// # Errors
-    /// [`Error::NoKeyId`], [`Error::NoRandomness`], [`Error::Database`].
-    pub async fn rotate_key(
-        &self,
-        purpose: KeyPurpose,
-        now: Time,
-        accept_for: Duration,
-    ) -> Result<Key, Error> {
-        self.write(move |tx, sealing| {
-            retire(tx, purpose, now + accept_for)?;
-            add_current(tx, sealing, purpose, Secret::new(*random::<32>()?))
-        })
-        .await
-    }
-
-    /// Makes SHA-256 of an operator's text the current key, unless it is known already; the one
-    /// before stays accepted for `accept_for`.
-    ///
-    /// # Errors
-    /// [`Error::Unseal`], [`Error::NoKeyId`], [`Error::Database`].
-    pub async fn import_key(
-        &self,
-        purpose: KeyPurpose,
-        text: &Secret,
-        now: Time,
-        accept_for: Duration,
-    ) -> Result<Imported, Error> {
-        let secret = key_from_text(text);
-        self.write(move |tx, sealing| {
-            for (key, state) in all_keys(tx, sealing, purpose)? {
-                if key.secret.expose() == secret.expose() {
-                    return match state.as_str() {
-                        "revoked" => Ok(Imported::Revoked(key.id)),
-                        "current" => Ok(Imported::Known(key.id)),
-                        // A value that was rolled back to counts from now on again.
-                        _ => {
-                            retire(tx, purpose, now + accept_for)?;
-                            reinstate(tx, purpose, key.id)?;
-                            Ok(Imported::Current(key.id))
-                        }
-                    };
-                }
-            }
-            retire(tx, purpose, now + accept_for)?;
-            Ok(Imported::Current(add_current(tx, sealing, purpose, secret)?.id))
-        })
-        .await
-    }
-
-    /// Ends the acceptance of a former key at once; `false` if there is no such former key.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn revoke_key(&self, purpose: KeyPurpose, id: u8) -> Result<bool, Error> {
-        self.write(move |tx, _| {
-            let revoked = tx.execute(
-                "UPDATE keys SET state = 'revoked'
-                 WHERE purpose = ?1 AND id = ?2 AND state = 'accepted'",
-                (purpose.as_str(), id),
-            )?;
-            Ok(revoked == 1)
+    /// [`Error::StoredWord`], [`Error::Database`].
+    pub async fn key_records(&self) -> Result<Vec<KeyRecord>, Error> {
+        self.read(|tx, _| {
+            let sql = "SELECT purpose, id, state, source, created_at, accepted_until, revoked_at
+                       FROM keys ORDER BY purpose, id DESC";
+            row::all(tx, sql, [], |found| {
+                let text = |column: usize| found.get::<_, String>(column);
+                let time =
+                    |column| Ok::<_, Error>(found.get::<_, Option<i64>>(column)?.map(row::time));
+                let (purpose, state, source) = (text(0)?, text(2)?, text(3)?);
+                Ok(KeyRecord {
+                    purpose: row::word("purpose", &KeyPurpose::ALL, KeyPurpose::as_str, &purpose)?,
+                    id: found.get(1)?,
+                    state: row::word("key state", &KeyState::ALL, KeyState::as_str, &state)?,
+                    source: row::word("key source", &KeySource::ALL, KeySource::as_str, &source)?,
+                    created_at: time(4)?,
+                    accepted_until: time(5)?,
+                    revoked_at: time(6)?,
+                })
+            })
         })
         .await
     }
@@ -194,23 +212,36 @@ fn ring(
 ) -> Result<Option<KeyRing>, Error> {
     let mut current = None;
     let mut accepted = Vec::new();
-    for (key, state) in all_keys(tx, sealing, purpose)? {
-        match state.as_str() {
-            "current" => current = Some(key),
-            "accepted" => accepted.push(key),
-            _ => {}
+    for Stored { key, state, .. } in all_keys(tx, sealing, purpose)? {
+        match state {
+            KeyState::Current => current = Some(key),
+            KeyState::Accepted => accepted.push(key),
+            KeyState::Revoked => {}
         }
     }
     Ok(current.map(|current| KeyRing { current, accepted }))
 }
 
-/// All keys of a purpose with their states, newest first.
+/// A key as it is stored.
+struct Stored {
+    key: Key,
+    state: KeyState,
+    source: KeySource,
+}
+
+/// A key about to become current.
+struct Fresh {
+    secret: Secret<[u8; 32]>,
+    source: KeySource,
+}
+
+/// All keys of a purpose, newest first.
 fn all_keys(
     tx: &Transaction<'_>,
     sealing: &Sealing,
     purpose: KeyPurpose,
-) -> Result<Vec<(Key, String)>, Error> {
-    let sql = "SELECT id, secret, accepted_until, state FROM keys WHERE purpose = ?1
+) -> Result<Vec<Stored>, Error> {
+    let sql = "SELECT id, secret, accepted_until, state, source FROM keys WHERE purpose = ?1
                ORDER BY id DESC";
     row::all(tx, sql, [purpose.as_str()], |found| {
         let id: u8 = found.get(0)?;
@@ -221,34 +252,25 @@ fn all_keys(
             .try_into()
             .map_err(|_| Error::StoredWord { what: "key", found: cell.clone() })?;
         let accepted_until: Option<i64> = found.get(2)?;
-        let key =
-            Key { id, secret: Secret::new(bytes), accepted_until: accepted_until.map(row::time) };
-        Ok((key, found.get(3)?))
+        let (state, source): (String, String) = (found.get(3)?, found.get(4)?);
+        Ok(Stored {
+            key: Key {
+                id,
+                secret: Secret::new(bytes),
+                accepted_until: accepted_until.map(row::time),
+            },
+            state: row::word("key state", &KeyState::ALL, KeyState::as_str, &state)?,
+            source: row::word("key source", &KeySource::ALL, KeySource::as_str, &source)?,
+        })
     })
-}
-
-fn retire(tx: &Transaction<'_>, purpose: KeyPurpose, until: Time) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE keys SET state = 'accepted', accepted_until = ?2
-         WHERE purpose = ?1 AND state = 'current'",
-        (purpose.as_str(), row::millis(until)),
-    )?;
-    Ok(())
-}
-
-fn reinstate(tx: &Transaction<'_>, purpose: KeyPurpose, id: u8) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE keys SET state = 'current', accepted_until = NULL WHERE purpose = ?1 AND id = ?2",
-        (purpose.as_str(), id),
-    )?;
-    Ok(())
 }
 
 fn add_current(
     tx: &Transaction<'_>,
     sealing: &Sealing,
     purpose: KeyPurpose,
-    secret: Secret<[u8; 32]>,
+    fresh: Fresh,
+    now: Option<Time>,
 ) -> Result<Key, Error> {
     let next: i64 = tx.query_row(
         "SELECT coalesce(max(id), 0) + 1 FROM keys WHERE purpose = ?1",
@@ -256,10 +278,12 @@ fn add_current(
         |found| found.get(0),
     )?;
     let id = u8::try_from(next).map_err(|_| Error::NoKeyId(purpose.as_str()))?;
+    let Fresh { secret, source } = fresh;
     let sealed = sealing.seal(key_cell(&cell_row(purpose, id)), secret.expose())?;
     tx.execute(
-        "INSERT INTO keys (purpose, id, secret, state) VALUES (?1, ?2, ?3, 'current')",
-        (purpose.as_str(), id, sealed),
+        "INSERT INTO keys (purpose, id, secret, state, source, created_at)
+         VALUES (?1, ?2, ?3, 'current', ?4, ?5)",
+        (purpose.as_str(), id, sealed, source.as_str(), now.map(row::millis)),
     )?;
     Ok(Key { id, secret, accepted_until: None })
 }

@@ -73,13 +73,17 @@ mod server;
 mod store;
 pub mod token;
 mod transition;
+mod underway;
 mod upkeep;
 
 pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck};
 pub use audit::{AuditEntry, Audited, InstallationEvent};
-pub use caller::{ApiToken, Caller, Role};
+pub use caller::{ApiToken, Caller, Role, TokenRecord};
 pub use error::Error;
-pub use key::{Imported, Key, KeyPurpose, KeyRing, key_from_text};
+pub use key::{
+    Imported, Key, KeyPurpose, KeyRecord, KeyRing, KeySet, KeySource, KeyState, Revocation, Revoke,
+    key_from_text,
+};
 pub use lease::{Adopted, Lease};
 pub use query::{EventFilter, Filter, Place, StoredEvent};
 pub use record::{Created, Idempotency, NewRecord, Record, Recorded};
@@ -91,3 +95,4 @@ pub use server::{
     TlsPolicy,
 };
 pub use store::{Change, Options, Store};
+pub use underway::UnderWay;

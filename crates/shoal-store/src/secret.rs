@@ -3,7 +3,10 @@
 
 use std::fmt;
 
+use data_encoding::BASE32_NOPAD;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::{Error, sealing::random};
 
 /// Something that is never printed or serialised, and whose memory is wiped when it is dropped.
 ///
@@ -20,6 +23,17 @@ impl<T: Zeroize> Secret<T> {
     /// The content.
     pub fn expose(&self) -> &T {
         &self.0
+    }
+}
+
+impl Secret {
+    /// A text nobody can guess: 256 random bits as 52 characters of lower-case base32.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`].
+    pub fn draw() -> Result<Self, Error> {
+        let bytes = random::<32>()?;
+        Ok(Self::new(BASE32_NOPAD.encode(bytes.as_slice()).to_ascii_lowercase()))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 use tracing::Instrument;
 
 use crate::{
-    Error, announce::announce, caller::KnownCallers, sealing::Sealing, transition::Transition,
+    Error, announce::announce, caller::KnownTokens, sealing::Sealing, transition::Transition,
 };
 
 /// `SHOL`, so that `file` and this program recognise the database.
@@ -18,8 +18,13 @@ const APPLICATION_ID: i32 = 0x5348_4F4C;
 /// Changes a slow subscriber may fall behind before it is told that it lagged.
 const CHANGES_KEPT: usize = 1024;
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { name: "first", sql: include_str!("../migrations/0001_first.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "first", sql: include_str!("../migrations/0001_first.sql") },
+    Migration {
+        name: "tokens and keys",
+        sql: include_str!("../migrations/0002_tokens_and_keys.sql"),
+    },
+];
 
 /// The store. Clones share it.
 #[derive(Clone)]
@@ -30,7 +35,7 @@ pub struct Store {
 struct Inner {
     database: Database,
     sealing: Arc<Sealing>,
-    callers: KnownCallers,
+    tokens: KnownTokens,
     changes: broadcast::Sender<Change>,
 }
 
@@ -94,7 +99,7 @@ impl Store {
         proved?;
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         Ok(Self {
-            inner: Arc::new(Inner { database, sealing, callers: KnownCallers::default(), changes }),
+            inner: Arc::new(Inner { database, sealing, tokens: KnownTokens::default(), changes }),
         })
     }
 
@@ -120,6 +125,11 @@ impl Store {
         Ok(self.inner.database.backup(to, labels).await?)
     }
 
+    /// Id of the key that seals.
+    pub fn sealing_key_id(&self) -> String {
+        self.inner.sealing.key_id()
+    }
+
     /// Checks the file and exports the verdict.
     ///
     /// # Errors
@@ -136,8 +146,8 @@ impl Store {
         Ok(self.inner.database.sample()?)
     }
 
-    pub(crate) fn known_callers(&self) -> &KnownCallers {
-        &self.inner.callers
+    pub(crate) fn known_tokens(&self) -> &KnownTokens {
+        &self.inner.tokens
     }
 
     /// Runs a read on one snapshot.

@@ -1,15 +1,14 @@
-//! Servers, attempts, keys, callers and the audit log.
+//! Servers, attempts and the audit log.
 
 mod drive;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use drive::{NOW, at, claimed, create, frozen, id, new_job, put, serial, server, until};
-use ring::digest::{SHA256, digest};
 use shoal_core::{Event, Fault, Report, Verdict, Workflow};
 use shoal_store::{
-    AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, Imported, KeyPurpose,
-    MediaKind, MediumCheck, Role, Secret, ServerChange, Store, TlsPolicy, token,
+    AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, MediaKind, MediumCheck,
+    Secret, ServerChange, Store, TlsPolicy,
 };
 
 fn hardware(serial: &str, firmware: &str) -> Hardware {
@@ -162,66 +161,6 @@ async fn medium_that_differs_from_the_one_built_before_is_told_apart() {
     let differs = MediumCheck::Differs { stored: (10, "aa".to_owned()) };
     assert_eq!(built(10, "bb").await.unwrap(), differs);
     assert_eq!(built(11, "aa").await.unwrap(), differs);
-}
-
-#[tokio::test]
-async fn rotated_keys_verify_until_their_time_is_over() {
-    let store = Store::scratch().unwrap();
-    let purpose = KeyPurpose::WebhookToken;
-    let first = store.keys(purpose).await.unwrap().current;
-    assert_eq!(store.keys(purpose).await.unwrap().current.secret.expose(), first.secret.expose());
-    let token = token::mint(&first, purpose, id(1), 1);
-
-    let second = store.rotate_key(purpose, NOW, Duration::from_mins(1)).await.unwrap();
-    let ring = store.keys(purpose).await.unwrap();
-    assert_eq!((ring.current.id, ring.accepted[0].id), (second.id, first.id));
-    let verify = |ring| token::verify(&ring, purpose, token.expose());
-    assert_eq!(verify(ring.clone().at(at(59))), Some((id(1), 1)));
-    assert_eq!(verify(ring.at(at(60))), None);
-
-    assert!(!store.revoke_key(purpose, second.id).await.unwrap());
-    assert!(store.revoke_key(purpose, first.id).await.unwrap());
-    assert_eq!(verify(store.keys(purpose).await.unwrap()), None);
-}
-
-#[tokio::test]
-async fn operators_key_becomes_current_once_and_stays_revoked() {
-    let store = Store::scratch().unwrap();
-    let import = |text: &str, now| {
-        let text = Secret::from(text);
-        let store = store.clone();
-        async move {
-            let accept = Duration::from_secs(9);
-            store.import_key(KeyPurpose::FleetWebhook, &text, now, accept).await.unwrap()
-        }
-    };
-    assert_eq!(import("one", at(0)).await, Imported::Current(1));
-    assert_eq!(import("one", at(1)).await, Imported::Known(1));
-    assert_eq!(import("two", at(2)).await, Imported::Current(2));
-    let ring = store.keys(KeyPurpose::FleetWebhook).await.unwrap();
-    assert_eq!(ring.accepted[0].accepted_until, Some(at(11)));
-    assert_eq!(
-        ring.current.secret.expose(),
-        shoal_store::key_from_text(&Secret::from("two")).expose()
-    );
-    assert!(store.revoke_key(KeyPurpose::FleetWebhook, 1).await.unwrap());
-    assert_eq!(import("one", at(3)).await, Imported::Revoked(1));
-}
-
-#[tokio::test]
-async fn api_token_is_known_by_its_digest_alone() {
-    let store = Store::scratch().unwrap();
-    let token = store.add_api_token("ci", Role::Operator, NOW).await.unwrap();
-    let sha256 = |text: &str| digest(&SHA256, text.as_bytes()).as_ref().try_into().unwrap();
-
-    let caller = store.api_token(sha256(token.text.expose())).await.unwrap().unwrap();
-    assert_eq!((caller.name.as_str(), caller.role), ("ci", Role::Operator));
-    assert_eq!(store.api_token(sha256("shoal_x")).await.unwrap(), None);
-    let taken = store.add_api_token("ci", Role::Admin, NOW).await.unwrap_err();
-    assert!(matches!(taken, Error::NameTaken(name) if name == "ci"));
-    assert_eq!(store.api_tokens().await.unwrap(), [caller]);
-    assert!(store.remove_api_token("ci").await.unwrap());
-    assert_eq!(store.api_token(sha256(token.text.expose())).await.unwrap(), None);
 }
 
 #[tokio::test]

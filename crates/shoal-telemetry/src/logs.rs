@@ -67,6 +67,17 @@ pub enum Output {
     Stderr,
 }
 
+/// Changes what is logged while the process runs. Clones change the same log.
+#[derive(Debug, Clone)]
+pub struct Levels(pub(crate) Verbosity);
+
+impl Levels {
+    /// Changes what is logged from now on.
+    pub fn set(&self, level: Level) {
+        self.0.set(level);
+    }
+}
+
 /// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

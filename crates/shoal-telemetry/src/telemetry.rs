@@ -131,6 +131,11 @@ impl Guard {
         self.log.verbosity.set(level);
     }
 
+    /// What changes the level for those who do not hold the guard.
+    pub fn levels(&self) -> logs::Levels {
+        logs::Levels(self.log.verbosity.clone())
+    }
+
     /// Delivers spans, then writes the remaining log lines; each may take `limit`. The last thing
     /// a program does: whatever is logged afterwards is lost and counted.
     pub fn shutdown(mut self, limit: Duration) {

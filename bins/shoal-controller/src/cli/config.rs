@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 
 use super::{Configuration, Failure};
+use crate::Exit;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -19,6 +20,8 @@ impl Config {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let Self::Check { configuration } = self;
         let loaded = configuration.load()?;
+        crate::tls::Prepared::check(&loaded.settings, std::time::SystemTime::now())
+            .map_err(|error| Failure::new(Exit::Configuration, error))?;
         for given in &loaded.given {
             writeln!(out, "{} = {} ({})", given.key, given.value, given.source)?;
         }

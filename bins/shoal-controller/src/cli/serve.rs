@@ -10,7 +10,7 @@ use super::{Configuration, Failure};
 use crate::{
     Exit, ServeOptions,
     listen::{Activated, InvalidActivation},
-    settings::Settings,
+    settings::{Loaded, Settings},
 };
 
 /// How long spans and log lines may take to leave, each, once everything has ended.
@@ -33,22 +33,25 @@ impl Serve {
         self,
         activated: Result<Activated, InvalidActivation>,
     ) -> Result<(), Failure> {
+        let origin = self.configuration.origin();
         let loaded = self.configuration.load()?;
         let activated = activated.map_err(|error| Failure::new(Exit::Configuration, error))?;
         // Several libraries ask for the process's provider; a second installation changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let instance = format!("{}-{}", host_name(), std::process::id());
         let guard = telemetry(&loaded.settings, &instance)?;
-        for key in loaded.ignored {
+        for key in &loaded.ignored {
             tracing::warn!(key, "ignored a key: this release does not have what it configures");
         }
         let options = ServeOptions {
             ready_file: self.ready_file,
             activated,
             metrics: guard.metrics(),
+            levels: guard.levels(),
+            origin,
             instance,
         };
-        let ended = served(loaded.settings, options);
+        let ended = served(loaded, options);
         if let Err(Failure { error, .. }) = &ended {
             tracing::error!(error = format!("{error:#}"), "the controller ended");
         }
@@ -57,9 +60,9 @@ impl Serve {
     }
 }
 
-fn served(settings: Settings, options: ServeOptions) -> Result<(), Failure> {
+fn served(loaded: Loaded, options: ServeOptions) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(crate::serve::run(settings, options));
+    let ended = runtime.block_on(crate::serve::run(loaded, options));
     runtime.shutdown_timeout(LEFTOVERS);
     ended.map_err(|error| Failure { exit: Exit::of(&error), error })
 }

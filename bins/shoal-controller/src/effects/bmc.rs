@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use shoal_core::{Fault, ServerSerial, StepKey, Time};
 use shoal_engine::Clock;
 use shoal_redfish::{
@@ -32,7 +33,7 @@ pub(crate) enum Reach {
 /// All connections to BMCs.
 pub(crate) struct Bmcs {
     store: Store,
-    options: Options,
+    options: ArcSwap<Options>,
     insecure_allowed: bool,
     offered: Offered,
     clock: Clock,
@@ -59,14 +60,18 @@ impl Bmcs {
         offered: Offered,
         clock: Clock,
     ) -> Self {
-        let options = Options {
-            request_timeout: settings.timeout,
-            retries: settings.retries,
-            profiles,
-            ..Options::default()
-        };
+        let options = ArcSwap::from_pointee(options(settings, profiles));
         let insecure_allowed = settings.insecure;
         Self { store, options, insecure_allowed, offered, clock, open: Mutex::default() }
+    }
+
+    /// Takes another timing and other profiles for connections made from now on.
+    pub(crate) fn configure(&self, settings: &settings::Redfish, profiles: Arc<Profiles>) {
+        self.options.store(Arc::new(options(settings, profiles)));
+    }
+
+    fn options(&self) -> Options {
+        Options::clone(&self.options.load())
     }
 
     /// Wall time.
@@ -78,7 +83,7 @@ impl Bmcs {
     pub(crate) async fn discover(&self, server: &ServerRecord) -> Result<Discovery, Reach> {
         let endpoint = self.endpoint(server).await.map_err(Reach::Fault)?;
         self.close(&server.server.serial).await;
-        let bmc = Bmc::connect(endpoint, self.options.clone()).await.map_err(Reach::Bmc)?;
+        let bmc = Bmc::connect(endpoint, self.options()).await.map_err(Reach::Bmc)?;
         // Kept before it logs in, so that whatever fails next the session is given back.
         self.keep(server, &bmc);
         bmc.discover().await.map_err(Reach::Bmc)
@@ -95,7 +100,7 @@ impl Bmcs {
         }
         self.close(serial).await;
         let endpoint = self.endpoint(&server).await?;
-        let bmc = Bmc::resume(&endpoint, self.options.clone(), plan).map_err(|e| of_redfish(&e))?;
+        let bmc = Bmc::resume(&endpoint, self.options(), plan).map_err(|e| of_redfish(&e))?;
         self.keep(&server, &bmc);
         match bmc.look().await {
             Ok(sight) if contradicts(&sight.identity, &plan.identity) => {
@@ -213,6 +218,15 @@ impl Bmcs {
                 "the server asks for an unverified BMC certificate, which REDFISH_INSECURE does not allow",
             )),
         }
+    }
+}
+
+fn options(settings: &settings::Redfish, profiles: Arc<Profiles>) -> Options {
+    Options {
+        request_timeout: settings.timeout,
+        retries: settings.retries,
+        profiles,
+        ..Options::default()
     }
 }
 

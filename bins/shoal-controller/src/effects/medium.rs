@@ -17,12 +17,11 @@ use std::{
 
 use shoal_core::JobId;
 use shoal_engine::Clock;
-use shoal_media::Keyring;
 use shoal_recipe::{HttpUrl, JobFile, Recipe, Sealed, task_file};
 use shoal_redfish::Plan;
 use shoal_store::{Frozen, KeyPurpose, MediumCheck, Record, Store, token};
 
-use crate::addresses::Addresses;
+use crate::{addresses::Addresses, keys::MediaKeys, tls::Tls};
 pub(crate) use error::BuildError;
 
 /// A task medium on disk.
@@ -43,8 +42,8 @@ pub(crate) struct Mediums {
     store: Store,
     directory: PathBuf,
     addresses: Addresses,
-    keyring: Keyring,
-    ca_pem: String,
+    keys: MediaKeys,
+    tls: Arc<Tls>,
     boot_digest: Option<String>,
     clock: Clock,
     turns: Mutex<HashMap<JobId, Arc<tokio::sync::Mutex<()>>>>,
@@ -57,9 +56,9 @@ pub(crate) struct Making {
     /// Where BMCs and hosts reach us.
     pub(crate) addresses: Addresses,
     /// Keys of media paths.
-    pub(crate) keyring: Keyring,
+    pub(crate) keys: MediaKeys,
     /// What the maintenance OS has to trust.
-    pub(crate) ca_pem: String,
+    pub(crate) tls: Arc<Tls>,
     /// SHA-256 of the boot medium, where it is ours.
     pub(crate) boot_digest: Option<String>,
 }
@@ -67,9 +66,9 @@ pub(crate) struct Making {
 impl Mediums {
     /// Nothing is built yet.
     pub(crate) fn new(store: Store, making: Making, clock: Clock) -> Self {
-        let Making { directory, addresses, keyring, ca_pem, boot_digest } = making;
+        let Making { directory, addresses, keys, tls, boot_digest } = making;
         let turns = Mutex::default();
-        Self { store, directory, addresses, keyring, ca_pem, boot_digest, clock, turns }
+        Self { store, directory, addresses, keys, tls, boot_digest, clock, turns }
     }
 
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.

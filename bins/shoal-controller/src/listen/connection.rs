@@ -2,7 +2,7 @@
 //! finish. The HTTP library limits the head of a request but not the time before it knows which
 //! protocol it speaks, so silence before the first request is watched for here.
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
@@ -10,7 +10,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use rustls::ServerConfig;
+use shoal_api::ClientCertificate;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Limits;
+use crate::tls::{Clients, Tls};
 
 /// Requests of one HTTP/2 connection at one time.
 const MOST_STREAMS: u32 = 128;
@@ -34,16 +35,23 @@ const MOST_HEAD_BYTES: usize = 64 * 1024;
 /// What all connections of one listener share.
 #[derive(Clone)]
 pub(super) struct Connection {
-    tls: Option<TlsAcceptor>,
+    tls: Option<(TlsAcceptor, Clients)>,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
     http: auto::Builder<TokioExecutor>,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy)]
+struct Caller {
+    peer: SocketAddr,
+    shown: ClientCertificate,
+}
+
 impl Connection {
     pub(super) fn new(
-        tls: Option<Arc<ServerConfig>>,
+        tls: Option<&Tls>,
         router: Router,
         limits: Limits,
         stop: CancellationToken,
@@ -60,7 +68,8 @@ impl Connection {
             .keep_alive_timeout(limits.head)
             .max_concurrent_streams(MOST_STREAMS)
             .max_header_list_size(MOST_HEADER_BYTES);
-        Self { tls: tls.map(TlsAcceptor::from), router, limits, stop, http }
+        let tls = tls.map(|tls| (TlsAcceptor::from(tls.server_config()), tls.clients()));
+        Self { tls, router, limits, stop, http }
     }
 
     pub(super) async fn run(&self, stream: TcpStream, peer: SocketAddr) {
@@ -68,25 +77,31 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "could not set TCP_NODELAY");
         }
-        let Some(tls) = &self.tls else { return self.serve(stream, peer).await };
+        let Some((tls, clients)) = &self.tls else {
+            return self.serve(stream, Caller { peer, shown: ClientCertificate::None }).await;
+        };
         let handshake = timeout(self.limits.handshake, tls.accept(stream));
         // Nobody has been promised anything yet, so a stop may end a handshake.
         match self.stop.run_until_cancelled(handshake).await {
             None => {}
-            Some(Ok(Ok(stream))) => self.serve(stream, peer).await,
+            Some(Ok(Ok(stream))) => {
+                let shown = clients.shown(stream.get_ref().1);
+                self.serve(stream, Caller { peer, shown }).await;
+            }
             Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Some(Err(_)) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
 
-    async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    async fn serve<S>(&self, stream: S, caller: Caller)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let Caller { peer, .. } = caller;
         let heard = CancellationToken::new();
         let service = service_fn(|request: Request<Incoming>| {
             heard.cancel();
-            self.answer(request, peer)
+            self.answer(request, caller)
         });
         let silence = async {
             if timeout(self.limits.head, heard.cancelled()).await.is_ok() {
@@ -113,11 +128,12 @@ impl Connection {
     fn answer(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        Caller { peer, shown }: Caller,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(shown);
         self.router.clone().oneshot(request)
     }
 }

@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::*;
 use crate::{
     settings::{Settings, Sources},
-    tls::Tls,
+    tls::{Prepared, Tls},
 };
 
 /// Guards a test against waiting for something that never comes.
@@ -32,11 +32,11 @@ struct Server {
 }
 
 impl Server {
-    fn start(router: Router, limits: Limits, tls: Option<&Tls>) -> Self {
+    fn start(router: Router, limits: Limits, tls: Option<&Arc<Tls>>) -> Self {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let tls = tls.map(Tls::server_config);
+        let tls = tls.cloned();
         let task = tokio::spawn(serve(listener, tls, router, limits, stop.clone()));
         Self { address, stop, task }
     }
@@ -77,7 +77,8 @@ fn told() -> (Router, mpsc::Sender<io::Result<&'static str>>, oneshot::Receiver<
 
 struct Identity {
     directory: tempfile::TempDir,
-    tls: Tls,
+    settings: Settings,
+    tls: Arc<Tls>,
 }
 
 impl Identity {
@@ -85,7 +86,8 @@ impl Identity {
         let directory = tempfile::tempdir().unwrap();
         let set = vec![format!("STORAGE_ROOT={}", directory.path().display())];
         let settings = Settings::load(&Sources { set, ..Sources::default() }).unwrap().settings;
-        Self { tls: Tls::open(&settings, SystemTime::now()).unwrap(), directory }
+        let tls = Arc::new(Tls::open(&settings, SystemTime::now()).unwrap());
+        Self { directory, settings, tls }
     }
 
     fn ca(&self) -> PathBuf {
@@ -179,7 +181,8 @@ async fn exchanging_the_certificate_does_not_cut_an_open_transfer() {
     assert_eq!(transfer.chunk().await.unwrap().unwrap(), "first ");
 
     std::fs::remove_file(identity.directory.path().join("tls/leaf.pem")).unwrap();
-    assert!(identity.tls.refresh(SystemTime::now()).unwrap());
+    let prepared = Prepared::read(&identity.settings, SystemTime::now()).unwrap();
+    assert!(identity.tls.install(prepared));
 
     let fresh = identity.client().get(server.url("https", "/new")).send().await.unwrap();
     assert_eq!(shown(&fresh), identity.tls.leaf_sha256());

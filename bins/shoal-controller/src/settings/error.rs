@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use super::InvalidUsers;
+
 /// A configuration that is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,6 +83,24 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Certificate and key cannot be shown.
+    #[error("use TLS_CERT_FILE from {origin}")]
+    Certificate {
+        /// Who set it.
+        origin: String,
+        /// What is wrong with them.
+        source: Box<crate::tls::Error>,
+    },
+    /// The file of accounts has a line that is none.
+    #[error("use USERS_FILE from {origin}: read {}", path.display())]
+    Users {
+        /// Who set it.
+        origin: String,
+        /// The file.
+        path: PathBuf,
+        /// Which line, and why.
+        source: InvalidUsers,
+    },
     /// Two keys, each right on its own, do not go together.
     #[error("use {key} from {origin}: {reason}")]
     Contradiction {
@@ -91,6 +111,24 @@ pub enum Error {
         /// What it does not go together with.
         reason: String,
     },
+}
+
+impl Error {
+    /// The key to blame, where it is one key's fault.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::File { .. } | Self::Toml { .. } => None,
+            Self::Certificate { .. } => Some("TLS_CERT_FILE"),
+            Self::Users { .. } => Some("USERS_FILE"),
+            Self::Unknown { key, .. }
+            | Self::NotInThisRelease { key, .. }
+            | Self::Twice { key, .. }
+            | Self::SecretInPlainSight { key, .. }
+            | Self::Invalid { key, .. }
+            | Self::Missing { key, .. }
+            | Self::Contradiction { key, .. } => Some(key),
+        }
+    }
 }
 
 fn shown(value: Option<&String>) -> String {

@@ -141,17 +141,55 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("JOB_HISTORY_DAYS", Value("365"), "Days for which complete jobs and their events are kept.")
         .reload(),
     Key::new(
+        "AUTH_MODE",
+        Value("any"),
+        "Which logins are accepted: `any`, `basic` (passwords only) or `token` (API tokens only).",
+    ),
+    Key::new(
         "BASIC_USER",
         Unset("no such account"),
-        "Name of an account for basic authentication; needs `BASIC_PASS_HASH`.",
-    ),
-    Key::new("BASIC_PASS_HASH", Unset("as above"), "argon2id or bcrypt hash of its password.").secret(),
+        "Name of an administrator's account for basic authentication; needs `BASIC_PASS_HASH`.",
+    )
+    .reload(),
+    Key::new("BASIC_PASS_HASH", Unset("as above"), "argon2id or bcrypt hash of its password.")
+        .secret()
+        .reload(),
+    Key::new(
+        "USERS_FILE",
+        Unset("no further accounts"),
+        "Accounts for basic authentication, one `name:hash[:role]` a line; without a role: `reader`.",
+    )
+    .reload(),
     Key::new(
         "WEBHOOK_SECRET",
         Unset("only job tokens are accepted"),
         "The fleet secret of maintenance images that do not use job tokens.",
     )
-    .secret(),
+    .secret()
+    .reload(),
+    Key::new(
+        "WEBHOOK_MTLS",
+        Value("off"),
+        "Certificates of machines that report: `off`, `optional` (a wrong one is refused) or `required`.",
+    ),
+    Key::new(
+        "WEBHOOK_CLIENT_CA_FILE",
+        Unset("as above"),
+        "Authorities of these certificates in PEM; `WEBHOOK_MTLS` needs it.",
+    ),
+    Key::new(
+        "SIGNED_URL_SECRET",
+        Unset("a key drawn at the first start"),
+        "Signs media addresses; at least 16 characters.",
+    )
+    .secret()
+    .reload(),
+    Key::new(
+        "SECRET_DUAL_ACCEPT",
+        Value("7d"),
+        "How long a key or fleet secret stays accepted after another one took its place.",
+    )
+    .reload(),
     Key::new(
         "LOG_LEVEL",
         Value("info"),
@@ -173,7 +211,6 @@ pub(super) const KEYS: &[Key] = &[
 /// Keys of the runbook that configure what this release does not have. Where they are certainly
 /// meant for this program they are refused, because to obey silently would be to promise.
 pub(super) const LATER: &[&str] = &[
-    "AUTH_MODE",
     "BACKUP_DIR",
     "BACKUP_INTERVAL",
     "BACKUP_KEEP",
@@ -186,7 +223,4 @@ pub(super) const LATER: &[&str] = &[
     "REGISTRY_RETENTION_TOOLS_KEEP",
     "REGISTRY_STORAGE",
     "REGISTRY_USERS_FILE",
-    "SECRET_DUAL_ACCEPT",
-    "SIGNED_URL_SECRET",
-    "WEBHOOK_MTLS",
 ];

@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use shoal_store::Secret;
+use shoal_api::{AuthMode, PasswordHash, User};
+use shoal_store::{Role, Secret};
 use shoal_telemetry::logs;
 use url::Url;
 
 use super::{
-    Access, Basic, Error, Http, Jobs, Loaded, Media, Network, Redfish, Settings, Sources, Storage,
-    Telemetry, TlsFiles, budget, duration, layer, reader::Reader,
+    Access, Error, Http, Jobs, Loaded, Media, Network, Redfish, Settings, Snapshot, Sources,
+    Storage, Telemetry, TlsFiles, WebhookMtls, budget, duration, layer, reader::Reader, users,
 };
 
 const ADDRESS: &str = "an address with a port, such as 0.0.0.0:8443 or [::]:8443";
@@ -33,7 +34,13 @@ pub(super) fn load(sources: &Sources) -> Result<Loaded, Error> {
         access: access(&reader)?,
         telemetry: telemetry(&reader)?,
     };
-    Ok(Loaded { settings, given: reader.given(), ignored })
+    if settings.access.dual_accept < settings.jobs.stuck_timeout {
+        let reason =
+            "it must not be below JOB_STUCK_TIMEOUT, or machines under way lose their keys";
+        return Err(reader.contradiction("SECRET_DUAL_ACCEPT", reason));
+    }
+    let snapshot = Snapshot::of(&reader)?;
+    Ok(Loaded { settings, given: reader.given(), ignored, snapshot })
 }
 
 fn http(reader: &Reader) -> Result<Http, Error> {
@@ -52,6 +59,13 @@ fn http(reader: &Reader) -> Result<Http, Error> {
         ("TLS_CERT_FILE", reader.present("TLS_CERT_FILE", readable)?),
         ("TLS_KEY_FILE", reader.present("TLS_KEY_FILE", readable)?),
     )?;
+    let tls_files = tls_files.map(|(cert, key)| TlsFiles { cert, key });
+    if let Some(files) = &tls_files {
+        crate::tls::check_pair(files).map_err(|source| Error::Certificate {
+            origin: reader.origin("TLS_CERT_FILE"),
+            source: Box::new(source),
+        })?;
+    }
     let proxies = reader.optional(
         "TRUSTED_PROXIES",
         "addresses or networks such as 10.0.0.0/8, separated by commas",
@@ -64,7 +78,7 @@ fn http(reader: &Reader) -> Result<Http, Error> {
         public_url: reader.optional("PUBLIC_URL", "an http or https URL", |text| {
             base(text, &["http", "https"])
         })?,
-        tls_files: tls_files.map(|(cert, key)| TlsFiles { cert, key }),
+        tls_files,
         trusted_proxies: proxies.unwrap_or_default(),
     })
 }
@@ -129,8 +143,42 @@ fn jobs(reader: &Reader) -> Result<Jobs, Error> {
 }
 
 fn access(reader: &Reader) -> Result<Access, Error> {
+    let fleet = |text: &str| Some(Secret::new(text.to_owned()));
+    let signing = |text: &str| (text.len() >= 16).then(|| Secret::new(text.to_owned()));
+    let mode = reader.value("AUTH_MODE", "any, basic or token", |text| match text {
+        "any" => Some(AuthMode::Any),
+        "basic" => Some(AuthMode::Basic),
+        "token" => Some(AuthMode::Token),
+        _ => None,
+    })?;
+    let users = accounts(reader)?;
+    if mode == AuthMode::Basic && !users.iter().any(|user| user.role == Role::Admin) {
+        let reason = "basic needs an account with the role admin in BASIC_USER or USERS_FILE";
+        return Err(reader.contradiction("AUTH_MODE", reason));
+    }
+    if mode == AuthMode::Token
+        && let Some(key) = ["BASIC_USER", "USERS_FILE"].into_iter().find(|key| reader.is_given(key))
+    {
+        return Err(reader.contradiction(key, "AUTH_MODE is token, so no account is accepted"));
+    }
+    Ok(Access {
+        mode,
+        users,
+        webhook_secret: reader.optional("WEBHOOK_SECRET", "text", fleet)?,
+        webhook_mtls: webhook_mtls(reader)?,
+        signed_url_secret: reader.optional(
+            "SIGNED_URL_SECRET",
+            "text of at least 16 characters",
+            signing,
+        )?,
+        dual_accept: positive(reader, "SECRET_DUAL_ACCEPT")?,
+    })
+}
+
+/// The account of the configuration and those of the file, each name once.
+fn accounts(reader: &Reader) -> Result<Vec<User>, Error> {
     let name = |text: &str| (!text.contains([':', '\0'])).then(|| text.to_owned());
-    let secret = |text: &str| Some(Secret::new(text.to_owned()));
+    let hash = |text: &str| text.parse::<PasswordHash>().ok();
     let basic = reader.pair(
         ("BASIC_USER", reader.optional("BASIC_USER", "a name without a colon", name)?),
         (
@@ -138,10 +186,44 @@ fn access(reader: &Reader) -> Result<Access, Error> {
             reader.optional("BASIC_PASS_HASH", "an argon2id or bcrypt hash", hash)?,
         ),
     )?;
-    Ok(Access {
-        basic: basic.map(|(user, pass_hash)| Basic { user, pass_hash }),
-        webhook_secret: reader.optional("WEBHOOK_SECRET", "text", secret)?,
-    })
+    let basic = basic.map(|(name, password)| User { name, password, role: Role::Admin });
+    let mut users: Vec<User> = basic.into_iter().collect();
+    let Some(path) = reader.path("USERS_FILE")? else { return Ok(users) };
+    let listed = users::read(&path).map_err(|source| Error::Users {
+        origin: reader.origin("USERS_FILE"),
+        path,
+        source,
+    })?;
+    if let Some(twin) = listed.iter().find(|listed| users.iter().any(|it| it.name == listed.name)) {
+        let reason = format!("it lists {:?}, which is BASIC_USER", twin.name);
+        return Err(reader.contradiction("USERS_FILE", &reason));
+    }
+    users.extend(listed);
+    Ok(users)
+}
+
+fn webhook_mtls(reader: &Reader) -> Result<Option<WebhookMtls>, Error> {
+    let readable = |path: &Path| fs::File::open(path).map(drop);
+    let file = reader.present("WEBHOOK_CLIENT_CA_FILE", readable)?;
+    let required =
+        reader.value("WEBHOOK_MTLS", "off, optional or required", |text| match text {
+            "off" => Some(None),
+            "optional" => Some(Some(false)),
+            "required" => Some(Some(true)),
+            _ => None,
+        })?;
+    match (required, file) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => {
+            Err(reader.contradiction("WEBHOOK_CLIENT_CA_FILE", "WEBHOOK_MTLS is off"))
+        }
+        (Some(_), None) => {
+            Err(reader.contradiction("WEBHOOK_MTLS", "it needs WEBHOOK_CLIENT_CA_FILE"))
+        }
+        (Some(required), Some(client_ca_file)) => {
+            Ok(Some(WebhookMtls { required, client_ca_file }))
+        }
+    }
 }
 
 fn telemetry(reader: &Reader) -> Result<Telemetry, Error> {
@@ -205,9 +287,4 @@ fn image(text: &str) -> Option<String> {
         None => true,
     };
     fits.then(|| text.to_owned())
-}
-
-fn hash(text: &str) -> Option<Secret> {
-    let known = ["$argon2id$", "$2a$", "$2b$", "$2y$"];
-    known.iter().any(|prefix| text.starts_with(prefix)).then(|| Secret::new(text.to_owned()))
 }

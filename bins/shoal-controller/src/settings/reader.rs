@@ -107,15 +107,29 @@ impl Reader {
             Some(Given { key: key.to_owned(), value, source: self.origin(key) })
         };
         let keys = key::KEYS.iter().filter_map(|key| shown(key.name, key.secret));
-        let budgets = self.merged.keys().filter(|key| key.contains('.'));
-        keys.chain(budgets.filter_map(|key| shown(key, false))).collect()
+        keys.chain(self.budgets().filter_map(|key| shown(key, false))).collect()
+    }
+
+    /// The text in force for a key, given or default, and who set it.
+    pub(super) fn in_force(&self, key: &str) -> (Option<&str>, String) {
+        let default = match key::find(key).map(|key| key.default) {
+            Some(Default::Value(value)) => Some(value),
+            Some(Default::Unset(_)) | None => None,
+        };
+        (self.given_text(key).or(default).map(str::trim), self.origin(key))
+    }
+
+    /// The budgets that were given.
+    pub(super) fn budgets(&self) -> impl Iterator<Item = &str> {
+        self.merged.keys().map(String::as_str).filter(|key| key.contains('.'))
     }
 
     fn given_text(&self, key: &str) -> Option<&str> {
         self.merged.get(key).map(|entry| entry.text.as_str()).filter(|text| !text.trim().is_empty())
     }
 
-    fn origin(&self, key: &str) -> String {
+    /// Who set a key.
+    pub(super) fn origin(&self, key: &str) -> String {
         let given = self.merged.get(key).filter(|entry| !entry.text.trim().is_empty());
         given.map_or_else(|| "the defaults".to_owned(), |entry| entry.origin.clone())
     }

@@ -23,7 +23,9 @@ Secrets come from the environment, or from a file named by `<KEY>_FILE`, which h
 Unknown keys are refused in the file, under `SHOAL_` and with `--set`; so is everything that contradicts itself, before a socket is bound (exit code 64).
 `shoal-controller config check` says what would be used and who set it.
 
-The last column says which keys a reload is meant to change without a restart; this release reads its configuration at start only.
+The last column says which keys a reload changes without a restart (SIGHUP, or `POST /api/v1/admin/reload`).
+A reload is all or nothing: whatever is wrong, or a change of any other key, leaves the configuration in force as it is.
+The environment of a running process cannot change; files that keys name are read again.
 
 ";
 

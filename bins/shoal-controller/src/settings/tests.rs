@@ -2,7 +2,12 @@
 
 use std::{ffi::OsString, fs, path::Path};
 
+use shoal_store::Role;
+
 use super::*;
+
+/// `crypt` of libxcrypt made this of `secret`.
+const BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 
 #[derive(Default)]
 struct Setup {
@@ -74,7 +79,10 @@ fn defaults_are_those_of_the_product() {
     for (workflow, budgets) in settings.jobs.budgets {
         assert_eq!(budgets, Budgets::for_workflow(workflow));
     }
-    assert!(settings.access.basic.is_none() && settings.access.webhook_secret.is_none());
+    let access = settings.access;
+    assert!(access.users.is_empty() && access.webhook_secret.is_none());
+    assert!(access.webhook_mtls.is_none() && access.signed_url_secret.is_none());
+    assert_eq!((access.mode, access.dual_accept), (AuthMode::Any, Duration::from_hours(7 * 24)));
     assert_eq!(settings.telemetry.log_format, logs::Format::Auto);
 }
 
@@ -83,9 +91,15 @@ fn every_key_of_the_table_is_read() {
     // A value nothing accepts shows that somebody looks at it. Paths and free text accept almost
     // everything, so they are given what cannot be opened, or are listed with what they become.
     let free = ["STORAGE_ROOT", "DB_PATH", "TASK_ISO_DIR", "STATIC_DIR", "WEBHOOK_SECRET"];
-    for key in key::KEYS.iter().filter(|key| !free.contains(&key.name)) {
+    let named = |key: &&key::Key| !free.contains(&key.name) && key.name != "SIGNED_URL_SECRET";
+    for key in key::KEYS.iter().filter(named) {
         assert_refused(&nothing().env(key.name, ":nonsense://"), key.name, "environment variable");
     }
+    assert_refused(
+        &nothing().env("SIGNED_URL_SECRET", "short"),
+        "SIGNED_URL_SECRET",
+        "environment variable",
+    );
     let mut setup = nothing();
     for name in free {
         setup = setup.env(name, format!("/x/{name}"));
@@ -175,6 +189,9 @@ fn wrong_values_are_refused_with_what_was_expected() {
         ("MEDIA_URL_HTTPS", "http://shoal.example", "an https URL"),
         ("MAINTENANCE_ISO_URL", "nfs://shoal.example/m.iso", "an http, https or file URL"),
         ("TRUSTED_PROXIES", "10.0.0.0/8, proxy", "addresses or networks"),
+        ("AUTH_MODE", "none", "any, basic or token"),
+        ("WEBHOOK_MTLS", "on", "off, optional or required"),
+        ("SECRET_DUAL_ACCEPT", "a week", "a duration"),
     ] {
         let setup = nothing().env(key, value);
         assert_refused(&setup, key, &format!("environment variable {key}: expected {expected}"));
@@ -191,13 +208,75 @@ fn files_that_are_named_must_be_there() {
         "TLS_KEY_FILE",
         "SEAL_KEY_FILE",
         "REDFISH_PROFILE_DIR",
+        "USERS_FILE",
+        "WEBHOOK_CLIENT_CA_FILE",
         "WEBHOOK_SECRET_FILE",
+        "SIGNED_URL_SECRET_FILE",
+        "BASIC_PASS_HASH_FILE",
     ] {
         assert_refused(&nothing().env(key, gone), key, gone);
     }
     let mut setup = nothing();
     setup.sources.file = Some(Path::new(gone).to_owned());
     assert_refused(&setup, "configuration file", gone);
+}
+
+#[test]
+fn accounts_come_from_the_configuration_and_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("users");
+    fs::write(&path, format!("olga:{BCRYPT}:operator\n")).unwrap();
+    let both = || {
+        let basic = nothing().set("BASIC_USER=admin").env("BASIC_PASS_HASH", BCRYPT);
+        basic.env("USERS_FILE", &path)
+    };
+    let users = both().load().access.users;
+    let told: Vec<_> = users.iter().map(|user| (user.name.as_str(), user.role)).collect();
+    assert_eq!(told, [("admin", Role::Admin), ("olga", Role::Operator)]);
+
+    fs::write(&path, format!("admin:{BCRYPT}\n")).unwrap();
+    assert_refused(&both(), "USERS_FILE from environment variable USERS_FILE", "\"admin\"");
+    fs::write(&path, "olga:hunter2\n").unwrap();
+    assert_refused(&both(), "USERS_FILE from environment variable USERS_FILE", "line 1");
+    assert_refused(&both(), &path.display().to_string(), "argon2id or bcrypt");
+}
+
+#[test]
+fn two_readings_tell_what_is_different_and_what_a_reload_may_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users");
+    fs::write(&users, format!("olga:{BCRYPT}\n")).unwrap();
+    let read = |setup: Setup| {
+        let setup = setup.env("USERS_FILE", &users);
+        Settings::load(&setup.sources).unwrap().snapshot
+    };
+    let before = read(nothing().env("WEBHOOK_SECRET", "hunter2"));
+    assert!(before.differences(&read(nothing().env("WEBHOOK_SECRET", "hunter2"))).is_empty());
+
+    fs::write(&users, format!("olga:{BCRYPT}:admin\n")).unwrap();
+    let after = nothing().file("log_level = 'warn'\n[budgets.linux]\nlook = '9s'");
+    let file = format!("file {}", after.sources.file.as_ref().unwrap().display());
+    let after =
+        read(after.env("WEBHOOK_SECRET", "hunter3").set("CONTROLLER_HTTP_ADDR=127.0.0.1:1"));
+
+    let told = before.differences(&after);
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.key.as_str(), it.to.as_str(), it.source.as_str(), it.reload))
+        .collect();
+    let other = format!("{} (other content)", users.display());
+    let expected = [
+        ("CONTROLLER_HTTP_ADDR", "127.0.0.1:1", "--set", false),
+        ("LOG_LEVEL", "warn", file.as_str(), true),
+        ("USERS_FILE", other.as_str(), "environment variable USERS_FILE", true),
+        ("WEBHOOK_SECRET", "***", "environment variable WEBHOOK_SECRET", true),
+        ("budgets.linux.look", "9s", file.as_str(), true),
+    ];
+    assert_eq!(told, expected);
+    assert_ne!(before.sha256(), after.sha256());
+    let secret = read(nothing().env("WEBHOOK_SECRET", "hunter4"));
+    let without = read(nothing().env("WEBHOOK_SECRET", "hunter5"));
+    assert_eq!(secret.sha256(), without.sha256(), "a digest must not help to guess a secret");
 }
 
 #[test]
@@ -215,6 +294,24 @@ fn contradictions_are_refused() {
         &nothing().set("BASIC_USER=admin"),
         "BASIC_USER from --set",
         "needs BASIC_PASS_HASH",
+    );
+    assert_refused(
+        &only("WEBHOOK_CLIENT_CA_FILE"),
+        "WEBHOOK_CLIENT_CA_FILE",
+        "WEBHOOK_MTLS is off",
+    );
+    assert_refused(
+        &nothing().set("WEBHOOK_MTLS=optional"),
+        "WEBHOOK_MTLS from --set",
+        "needs WEBHOOK_CLIENT_CA_FILE",
+    );
+    assert_refused(&nothing().set("AUTH_MODE=basic"), "AUTH_MODE from --set", "role admin");
+    let token = nothing().set("AUTH_MODE=token").set("BASIC_USER=a").env("BASIC_PASS_HASH", BCRYPT);
+    assert_refused(&token, "BASIC_USER from --set", "AUTH_MODE is token");
+    assert_refused(
+        &nothing().set("SECRET_DUAL_ACCEPT=3h"),
+        "SECRET_DUAL_ACCEPT from --set",
+        "JOB_STUCK_TIMEOUT",
     );
     let same = nothing().set("ADMIN_HTTP_ADDR=127.0.0.1:1").set("CONTROLLER_HTTP_ADDR=127.0.0.1:1");
     assert_refused(&same, "ADMIN_HTTP_ADDR from --set", "same address");
@@ -274,9 +371,11 @@ fn no_secret_is_shown() {
     let secrets = nothing()
         .env("WEBHOOK_SECRET", "hunter2")
         .env("BASIC_USER", "admin")
-        .env("BASIC_PASS_HASH", "$2y$hunter2");
+        .env("BASIC_PASS_HASH", BCRYPT)
+        .env("SIGNED_URL_SECRET", "hunter2-and-more-of-it");
     let loaded = format!("{:?}", Settings::load(&secrets.sources).unwrap());
-    assert!(!loaded.contains("hunter2") && loaded.contains("***"), "{loaded}");
+    assert!(!loaded.contains("hunter2") && !loaded.contains("$2y$"), "{loaded}");
+    assert!(loaded.contains("***"), "{loaded}");
 
     let wrong = nothing().env("BASIC_USER", "admin").env("BASIC_PASS_HASH", "hunter2").refusal();
     assert!(wrong.contains("BASIC_PASS_HASH") && !wrong.contains("hunter2"), "{wrong}");

@@ -24,6 +24,11 @@ fn openssl(arguments: &[&str]) -> String {
     format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr))
 }
 
+/// What a reload does.
+fn refresh(tls: &Tls, settings: &Settings, now: SystemTime) -> Result<bool, Error> {
+    Prepared::read(settings, now).map(|prepared| tls.install(prepared))
+}
+
 #[test]
 fn openssl_accepts_the_leaf_for_every_name_it_must_carry() {
     let root = tempfile::tempdir().unwrap();
@@ -107,18 +112,19 @@ fn the_leaf_is_renewed_when_its_names_change_and_the_authority_stays() {
 fn the_leaf_is_renewed_near_its_end_and_never_outlives_the_authority() {
     let root = tempfile::tempdir().unwrap();
     let start = now();
-    let tls = Tls::open(&settings(root.path(), &[]), start).unwrap();
+    let settings = settings(root.path(), &[]);
+    let tls = Tls::open(&settings, start).unwrap();
     let first = tls.leaf_sha256();
 
-    assert!(!tls.refresh(start + 200 * DAY).unwrap());
-    assert!(tls.refresh(start + 300 * DAY).unwrap());
+    assert!(!refresh(&tls, &settings, start + 200 * DAY).unwrap());
+    assert!(refresh(&tls, &settings, start + 300 * DAY).unwrap());
     let second = tls.leaf_sha256();
     assert_ne!(first, second);
 
     let late = start + 3500 * DAY;
-    assert!(tls.refresh(late).unwrap());
+    assert!(refresh(&tls, &settings, late).unwrap());
     let last = tls.leaf_sha256();
-    assert!(!tls.refresh(late + DAY).unwrap(), "nothing longer can be issued");
+    assert!(!refresh(&tls, &settings, late + DAY).unwrap(), "nothing longer can be issued");
     assert_eq!(tls.leaf_sha256(), last);
 }
 
@@ -174,14 +180,53 @@ fn the_operators_files_are_used_and_read_again() {
     assert_eq!(tls.trust().sha256, tls.leaf_sha256());
     assert!(!root.path().join("tls").exists());
 
-    assert!(!tls.refresh(now()).unwrap());
+    assert!(!refresh(&tls, &settings, now()).unwrap());
     let before = tls.leaf_sha256();
     let [other_cert, other_key] = operators_files(root.path(), "two");
     fs::copy(other_cert, &cert).unwrap();
-    let mismatch = tls.refresh(now()).unwrap_err();
+    let mismatch = refresh(&tls, &settings, now()).unwrap_err();
     assert!(matches!(mismatch, Error::Pair { .. }), "{mismatch}");
     assert_eq!(tls.leaf_sha256(), before);
     fs::copy(other_key, &key).unwrap();
-    assert!(tls.refresh(now()).unwrap());
+    assert!(refresh(&tls, &settings, now()).unwrap());
     assert_ne!(tls.leaf_sha256(), before);
+}
+
+#[test]
+fn a_certificate_whose_time_is_over_is_refused_but_used_where_there_is_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    let [cert, key] = operators_files(root.path(), "one");
+    let set = [format!("TLS_CERT_FILE={cert}"), format!("TLS_KEY_FILE={key}")];
+    let settings = settings(root.path(), &[&set[0], &set[1]]);
+    let late = now() + 31 * DAY;
+
+    let refused = Prepared::read(&settings, late).unwrap_err().to_string();
+    assert!(refused.contains(&cert) && refused.contains("valid from"), "{refused}");
+    assert!(Prepared::check(&settings, late).is_err());
+    assert!(Prepared::check(&settings, now()).is_ok());
+    assert!(Tls::open(&settings, late).is_ok());
+}
+
+#[test]
+fn trust_is_what_a_machine_would_find() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let set = ["PUBLIC_URL=https://shoal.example"];
+    let tls = Tls::open(&settings(one.path(), &set), now()).unwrap();
+    let stranger = Tls::open(&settings(other.path(), &set), now()).unwrap();
+    let prepared = Prepared::read(&settings(one.path(), &set), now()).unwrap();
+
+    let trusted = |tls: &Tls, address| prepared.is_trusted(&tls.trust().pem, address, now());
+    assert!(trusted(&tls, "https://shoal.example:8443/api"));
+    assert!(trusted(&tls, "https://192.0.2.7/api"));
+    assert!(!trusted(&tls, "https://other.example/api"), "another name");
+    assert!(!trusted(&stranger, "https://shoal.example/api"), "another authority");
+    assert!(!prepared.is_trusted("", "https://shoal.example/api", now()));
+    assert!(!prepared.is_trusted(&tls.trust().pem, "https://shoal.example", now() + 400 * DAY));
+
+    let [cert, key] = operators_files(one.path(), "alone");
+    let set = [format!("TLS_CERT_FILE={cert}"), format!("TLS_KEY_FILE={key}")];
+    let alone = settings(one.path(), &[&set[0], &set[1]]);
+    let pem = fs::read_to_string(&cert).unwrap();
+    let alone = Prepared::read(&alone, now()).unwrap();
+    assert!(alone.is_trusted(&pem, "https://anything.example", now()), "pinned as it is");
 }

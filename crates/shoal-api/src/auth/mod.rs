@@ -14,13 +14,14 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE64;
 use http::{Extensions, HeaderMap, Method, header};
 use ring::digest;
+use shoal_core::Time;
 use shoal_store::{Caller, Role, Store};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -31,8 +32,9 @@ pub use self::{
     password::{BadPasswordHash, PasswordHash},
 };
 use crate::{
+    admin,
     api::{ClientAddr, Shared},
-    error::{Code, Error},
+    error::{Code, Error, chain},
     observe::Actor,
     throttle::{Rate, Throttle},
 };
@@ -44,7 +46,20 @@ const AUTHORIZATION_MAX: usize = 1024;
 #[derive(Clone)]
 pub struct Auth(Arc<Inner>);
 
+/// Which logins are accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Passwords and API tokens.
+    #[default]
+    Any,
+    /// Passwords only.
+    Basic,
+    /// API tokens only.
+    Token,
+}
+
 struct Inner {
+    mode: AuthMode,
     accounts: RwLock<Arc<Accounts>>,
     store: Store,
     logins: Throttle<IpAddr>,
@@ -69,9 +84,10 @@ impl Default for LoginLimits {
 }
 
 impl Auth {
-    /// Logins of `users` and of the tokens in `store`.
-    pub fn new(users: Vec<User>, store: Store, limits: LoginLimits) -> Self {
+    /// Logins of `users` and of the tokens in `store`, as far as the mode accepts them.
+    pub fn new(mode: AuthMode, users: Vec<User>, store: Store, limits: LoginLimits) -> Self {
         Self(Arc::new(Inner {
+            mode,
             accounts: RwLock::new(Arc::new(Accounts::new(users))),
             store,
             logins: Throttle::new(limits.attempts),
@@ -88,16 +104,27 @@ impl Auth {
     /// Who sent these headers.
     ///
     /// Every refusal is counted before a rate limit can answer in its place.
-    async fn caller(&self, headers: &HeaderMap, from: IpAddr) -> Result<Caller, Error> {
-        let found = match credentials(headers) {
+    async fn caller(&self, headers: &HeaderMap, from: IpAddr, now: Time) -> Result<Caller, Error> {
+        let sent = credentials(headers).map(|sent| sent.accepted(self.0.mode));
+        let found = match sent {
             None => return Err(Error::new(Code::Unauthorized, "this needs a login")),
             Some(Credentials::Unreadable) => None,
-            Some(Credentials::Bearer(sha256)) => {
-                self.0.store.api_token(sha256).await.map_err(Error::store)?
-            }
+            Some(Credentials::Bearer(sha256)) => self.bearer(sha256, now).await?,
             Some(Credentials::Basic(login)) => return self.basic(login, from).await,
         };
         found.ok_or_else(|| self.refusal(from))
+    }
+
+    async fn bearer(&self, sha256: [u8; 32], now: Time) -> Result<Option<Caller>, Error> {
+        let found = self.0.store.api_token(sha256).await.map_err(Error::store)?;
+        let Some(token) = found.filter(|token| token.is_valid(now)) else { return Ok(None) };
+        if token.is_use_news(now)
+            && let Err(error) = self.0.store.api_token_used(sha256, now).await
+        {
+            // Who calls is known; that the use is not noted is no reason to turn them away.
+            tracing::warn!(error = %chain(&error), token = token.id, "use of a token not noted");
+        }
+        Ok(Some(token.caller))
     }
 
     async fn basic(&self, login: Login, from: IpAddr) -> Result<Caller, Error> {
@@ -145,7 +172,7 @@ pub(crate) async fn identify(
     next: Next,
 ) -> Response {
     let from = client(request.extensions());
-    match shared.api.auth.caller(request.headers(), from).await {
+    match shared.api.auth.caller(request.headers(), from, shared.now()).await {
         Ok(caller) => {
             let actor = Actor(caller.name.clone());
             request.extensions_mut().insert(caller);
@@ -157,18 +184,23 @@ pub(crate) async fn identify(
     }
 }
 
-/// Layer: lets readers read and operators write.
+/// Layer: lets readers read, operators write, and administrators do what concerns the installation.
 pub(crate) async fn permit(request: Request, next: Next) -> Response {
     let reads = is_read(request.method());
     let Some(caller) = request.extensions().get::<Caller>() else {
         return Error::new(Code::Unauthorized, "this needs a login").into_response();
     };
-    let allowed = match caller.role {
-        Role::Reader => reads,
-        Role::Operator | Role::Admin => true,
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    // Without a template nobody can say which calls these are.
+    let of_installation = path.is_none_or(|path| path.starts_with(admin::PREFIX));
+    let needed = match (of_installation, reads) {
+        (true, _) => Role::Admin,
+        (false, true) => Role::Reader,
+        (false, false) => Role::Operator,
     };
-    if !allowed {
-        let message = "this needs the role operator; the caller is a reader";
+    if caller.role < needed {
+        let (needed, is) = (needed.as_str(), caller.role.as_str());
+        let message = format!("this needs the role {needed}; the caller's is {is}");
         return Error::new(Code::Forbidden, message).into_response();
     }
     // A browser adds a stored login to requests of other sites too, and says so.
@@ -206,6 +238,18 @@ enum Credentials {
     Basic(Login),
     Bearer([u8; 32]),
     Unreadable,
+}
+
+impl Credentials {
+    /// Those of a kind that is not accepted are as good as unreadable.
+    fn accepted(self, mode: AuthMode) -> Self {
+        match (&self, mode) {
+            (Self::Basic(_), AuthMode::Token) | (Self::Bearer(_), AuthMode::Basic) => {
+                Self::Unreadable
+            }
+            (Self::Basic(_) | Self::Bearer(_) | Self::Unreadable, _) => self,
+        }
+    }
 }
 
 /// What the one `Authorization` header says; none when there is no such header.

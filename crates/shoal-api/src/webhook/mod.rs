@@ -22,7 +22,7 @@ use self::{
     sender::{Sender, sender},
 };
 use crate::{
-    api::{Arrived, Shared},
+    api::{Arrived, ClientCertificate, Shared},
     body::{self, Bounds},
     error::{Code, Detail, Error},
     param::Named,
@@ -36,7 +36,8 @@ pub(crate) async fn receive(
     body: Body,
 ) -> Result<Response, Error> {
     let began = extensions.get::<Arrived>().map_or_else(Instant::now, |arrived| arrived.0);
-    let sender = sender(&shared, &serial, &headers)
+    let shown = extensions.get::<ClientCertificate>().copied().unwrap_or_default();
+    let sender = sender(&shared, &serial, &headers, shown)
         .await
         .map_err(|refusal| refusal.told(&shared, &extensions))?;
     let job = sender.record.job.id();

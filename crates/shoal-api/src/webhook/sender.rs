@@ -7,7 +7,7 @@ use shoal_store::{KeyPurpose, Record, token};
 use shoal_webhook::SECRET_HEADER;
 
 use crate::{
-    api::Shared,
+    api::{ClientCertificate, Shared, WebhookCertificates},
     auth,
     error::{Code, Error},
 };
@@ -22,6 +22,10 @@ pub(super) struct Sender {
 
 /// Why a sender is not believed.
 pub(super) enum Refusal {
+    /// Machines must show a certificate here.
+    NoCertificate,
+    /// The certificate is none of our machines'.
+    ForeignCertificate,
     Missing,
     /// The server has a job, and the secret is neither its token nor the fleet's.
     Wrong,
@@ -40,6 +44,16 @@ impl Refusal {
         let no_job = "this server has no job such a report could belong to";
         let error = match self {
             Self::Store(error) => return Error::store(error),
+            Self::NoCertificate => {
+                count_auth_failure("cert");
+                let message = "reports need a client certificate of this site";
+                Error::new(Code::CertificateMissing, message)
+            }
+            Self::ForeignCertificate => {
+                count_auth_failure("cert");
+                let message = "the client certificate is not of this site, or its time is over";
+                Error::new(Code::CertificateForeign, message)
+            }
             Self::Missing => {
                 count_auth_failure("missing");
                 Error::new(Code::TokenMissing, missing)
@@ -75,7 +89,17 @@ pub(super) async fn sender(
     shared: &Shared,
     serial: &str,
     headers: &HeaderMap,
+    shown: ClientCertificate,
 ) -> Result<Sender, Refusal> {
+    match (shared.api.webhook_certificates, shown) {
+        (WebhookCertificates::Off, _)
+        | (_, ClientCertificate::Trusted)
+        | (WebhookCertificates::Optional, ClientCertificate::None) => {}
+        (_, ClientCertificate::Foreign) => return Err(Refusal::ForeignCertificate),
+        (WebhookCertificates::Required, ClientCertificate::None) => {
+            return Err(Refusal::NoCertificate);
+        }
+    }
     let secret = headers.get(SECRET_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
     if secret.is_empty() {
         return Err(Refusal::Missing);
@@ -89,7 +113,8 @@ pub(super) async fn sender(
     if let Some((job, attempt)) = proved {
         return of_token(shared, serial.as_ref(), job, attempt).await;
     }
-    let fleet = shared.api.fleet_secret && is_fleet_secret(shared, secret).await?;
+    let fleet =
+        shared.api.installation.accepts_fleet_secret() && is_fleet_secret(shared, secret).await?;
     let active = match &serial {
         Some(serial) => store.active_on(serial).await?,
         None => None,

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use shoal_api::ClientAddr;
+use shoal_api::{AuthMode, ClientAddr};
 use shoal_store::Role;
 
 use crate::{
@@ -157,4 +157,16 @@ async fn another_web_site_cannot_write_with_a_browsers_login() {
     }
     let own = app.post(&path, &json!({})).header("sec-fetch-site", "same-origin").send().await;
     assert_eq!(own.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_mode_accepts_its_own_kind_of_login_only() {
+    for (mode, basic, token) in
+        [(AuthMode::Any, 200, 200), (AuthMode::Basic, 200, 401), (AuthMode::Token, 401, 200)]
+    {
+        let app = App::with(Setup { mode, ..Setup::default() }).await;
+        let call = app.anonymous(Method::GET, "/api/v1/jobs").basic("operator", "secret");
+        assert_eq!(call.send().await.status.as_u16(), basic, "{mode:?}");
+        assert_eq!(app.get("/api/v1/jobs").send().await.status.as_u16(), token, "{mode:?}");
+    }
 }

@@ -9,7 +9,10 @@ use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 use axum::Router;
 use http::{Method, StatusCode};
 use serde_json::Value;
-use shoal_api::{Api, Auth, Check, Clock, Health, Limits, LoginLimits, Rate, User, router};
+use shoal_api::{
+    Api, Auth, AuthMode, Check, Clock, Health, Limits, LoginLimits, Rate, User,
+    WebhookCertificates, router,
+};
 use shoal_core::{Command, Event, JobId, Milestone, Next, Power, Seen, Sight, Time, Verdict};
 use shoal_store::{
     Credentials, KeyPurpose, Lease, Record, Role, Secret, Server, Store, TlsPolicy, token,
@@ -18,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::Call,
-    sample::{TestPlanner, media, media_plan},
+    sample::{TestInstallation, TestPlanner, media, media_plan},
 };
 
 pub(crate) const SERIAL: &str = "SRV-1";
@@ -43,11 +46,19 @@ pub(crate) struct Setup {
     pub(crate) fleet_secret: bool,
     pub(crate) limits: Limits,
     pub(crate) login_burst: u32,
+    pub(crate) mode: AuthMode,
+    pub(crate) certificates: WebhookCertificates,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { fleet_secret: true, limits: Limits::default(), login_burst: 1000 }
+        Self {
+            fleet_secret: true,
+            limits: Limits::default(),
+            login_burst: 1000,
+            mode: AuthMode::Any,
+            certificates: WebhookCertificates::Off,
+        }
     }
 }
 
@@ -72,7 +83,7 @@ impl App {
         let fleet = Secret::new(FLEET.to_owned());
         let accept_for = Duration::from_hours(1);
         store.import_key(KeyPurpose::FleetWebhook, &fleet, now, accept_for).await.unwrap();
-        let auth = auth(&store, setup.login_burst);
+        let auth = auth(setup.mode, &store, setup.login_burst);
         let stop = CancellationToken::new();
         let ticking = Arc::clone(&clock);
         let clock_of_api: Clock =
@@ -81,7 +92,8 @@ impl App {
             store: store.clone(),
             planner: Arc::new(TestPlanner),
             auth: auth.clone(),
-            fleet_secret: setup.fleet_secret,
+            webhook_certificates: setup.certificates,
+            installation: Arc::new(TestInstallation { fleet_secret: setup.fleet_secret }),
             health: Health::new(|| vec![Check { name: "database", failing: None }]),
             clock: clock_of_api,
             stop: stop.clone(),
@@ -217,11 +229,11 @@ impl App {
     }
 }
 
-pub(crate) fn auth(store: &Store, burst: u32) -> Auth {
+pub(crate) fn auth(mode: AuthMode, store: &Store, burst: u32) -> Auth {
     let user =
         |name: &str, role| User { name: name.to_owned(), password: BCRYPT.parse().unwrap(), role };
     let users = vec![user("reader", Role::Reader), user("operator", Role::Operator)];
     let burst = NonZeroU32::new(burst).unwrap();
     let attempts = Rate { burst, every: Duration::from_hours(24) };
-    Auth::new(users, store.clone(), LoginLimits { attempts, checks: 2 })
+    Auth::new(mode, users, store.clone(), LoginLimits { attempts, checks: 2 })
 }

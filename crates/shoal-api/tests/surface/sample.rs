@@ -1,9 +1,12 @@
 //! What a surface is put on in tests: a planner, one medium, and requests for jobs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use shoal_api::{JobRequest, Planned, Planner, Warning};
+use shoal_api::{
+    Changed, Installation, JobRequest, Pending, Planned, Planner, Reload, ReloadRefusal, Reloaded,
+    Warning,
+};
 use shoal_core::{MediaPlan, OnFailure, Plan};
 use shoal_media::{
     Catalog, Content, Digest, Form, Grant, Key, KeyId, Keyring, Kind, LedgerDown, MediaServer,
@@ -32,6 +35,41 @@ impl Planner for TestPlanner {
             plan,
             boot_url: request.maintenance_iso_url.as_ref().map(|url| url.as_str().to_owned()),
             warnings: request.recipe.lints.iter().map(Warning::from).collect(),
+        })
+    }
+}
+
+/// A process that accepts what it is told, and refuses to reload without force.
+pub(crate) struct TestInstallation {
+    pub(crate) fleet_secret: bool,
+}
+
+impl Installation for TestInstallation {
+    fn accepts_fleet_secret(&self) -> bool {
+        self.fleet_secret
+    }
+
+    fn dual_accept(&self) -> Duration {
+        Duration::from_hours(1)
+    }
+
+    fn keys_changed(&self) -> Pending<'_, Result<(), shoal_store::Error>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reload(&self, wanted: Reload) -> Pending<'_, Result<Reloaded, ReloadRefusal>> {
+        Box::pin(async move {
+            if !wanted.force {
+                return Err(ReloadRefusal::of("TLS_CERT_FILE", "nobody would trust it"));
+            }
+            let changed = Changed {
+                key: "LOG_LEVEL".to_owned(),
+                from: "info".to_owned(),
+                to: "debug".to_owned(),
+                source: "file /etc/shoal/shoal.toml".to_owned(),
+            };
+            let changed = vec![changed];
+            Ok(Reloaded { changed, warnings: Vec::new(), config_sha256: "ab".repeat(32) })
         })
     }
 }

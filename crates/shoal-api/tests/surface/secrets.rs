@@ -4,7 +4,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use http::{Method, StatusCode};
 use serde_json::json;
-use shoal_api::{ClientAddr, Limits, Rate};
+use shoal_api::{ClientAddr, ClientCertificate, Limits, Rate, WebhookCertificates};
 use shoal_core::{JobId, Milestone};
 
 use crate::{
@@ -138,4 +138,35 @@ async fn wrong_tokens_are_counted_even_where_the_rate_limit_answers() {
     let token = app.token(id, 1).await;
     let report = app.report(SERIAL, &token, &success()).extension(from("192.0.2.1"));
     assert_eq!(report.send().await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn certificates_are_demanded_of_reports_as_far_as_the_operator_wants() {
+    use ClientCertificate::{Foreign, None, Trusted};
+    use WebhookCertificates::{Off, Optional, Required};
+    let metrics = Metrics::record();
+    let missing = Some("webhook.certificate_missing");
+    let foreign = Some("webhook.certificate_foreign");
+    for (certificates, shown, refused) in [
+        (Off, None, Option::None),
+        (Off, Foreign, Option::None),
+        (Optional, None, Option::None),
+        (Optional, Foreign, foreign),
+        (Optional, Trusted, Option::None),
+        (Required, None, missing),
+        (Required, Foreign, foreign),
+        (Required, Trusted, Option::None),
+    ] {
+        let app = App::with(Setup { certificates, ..Setup::default() }).await;
+        let id = app.created(&linux()).await;
+        app.booted(id).await;
+        let token = app.token(id, 1).await;
+        let report = app.report(SERIAL, &token, &success()).extension(shown).send().await;
+        let code = report.json()["error"].as_str().map(ToOwned::to_owned);
+        assert_eq!(code.as_deref(), refused, "{certificates:?} {shown:?}");
+        assert_eq!(app.job(id).await.job.outcome().is_some(), refused.is_none());
+        let login = app.get("/api/v1/jobs").extension(shown).send().await;
+        assert_eq!(login.status, StatusCode::OK, "only the webhook minds");
+    }
+    assert_eq!(metrics.value("webhook_auth_failures_total{reason=\"cert\"}"), 3);
 }

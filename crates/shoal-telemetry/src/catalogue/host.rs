@@ -11,6 +11,8 @@ const COMMIT_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
 const ROUTE: Label = Label::configured("route");
+const SECRET: Label =
+    Label::closed("secret", &["media", "webhook_token", "registry_token", "fleet_webhook"]);
 const PATH: Label = Label::configured("path");
 /// The two database files a controller owns.
 const DB: Label = Label::mapped("db", &["jobs", "registry", OTHER], OTHER);
@@ -157,6 +159,30 @@ pub(super) const METRICS: &[Metric] = &[
         .labels(&[PATH]),
     gauge("shoal_build_info", Unit::Flag, "Always 1; the labels tell the build.", "runbook 8.4")
         .labels(&[Label::configured("version"), Label::configured("revision")]),
+    gauge(
+        "tls_certificate_not_after_timestamp_seconds",
+        Unit::Timestamp,
+        "When a certificate ends.",
+        "runbook 6.8, 8.3",
+    )
+    .labels(&[Label::closed("cert", &["server"])])
+    .start(Start::FirstUse),
+    gauge(
+        "secret_rotated_timestamp_seconds",
+        Unit::Timestamp,
+        "When a secret was last replaced.",
+        "runbook 8.3",
+    )
+    .labels(&[SECRET])
+    .start(Start::FirstUse),
+    gauge(
+        "secret_accepted_keys",
+        Unit::Count,
+        "Keys of a secret that are accepted, the current one included.",
+        "runbook 8.3",
+    )
+    .labels(&[SECRET])
+    .start(Start::FirstUse),
     counter("panics_total", Unit::Count, "Panics caught by the panic hook.", "runbook 6.1"),
     counter(
         "log_lines_dropped_total",

@@ -2,7 +2,7 @@
 
 use ring::digest;
 use shoal_core::{JobId, Time};
-use shoal_media::{Form, Grant, KeyId, Kind, ObjectId};
+use shoal_media::{Form, Grant, Keyring, Kind, ObjectId};
 use shoal_recipe::Identity;
 use shoal_redfish::{Plan, Scheme, SlotKind};
 use shoal_store::{Frozen, KeyPurpose, MediaKind, Record, ServerRecord};
@@ -22,14 +22,16 @@ impl Mediums {
         let now = self.clock.now();
         let budgets = &record.job.plan().budgets;
         let expires_at = now + budgets.provisioning;
-        let key = self.keyring.current().id();
+        // One ring for the whole attempt, whatever is rotated meanwhile.
+        let keyring = self.keys.ring();
+        let key = keyring.current().id();
         let mut objects = vec![(MediaKind::Boot, object(job, attempt, "boot"))];
         let boot_url = match &record.boot_url {
             Some(outside) => outside.clone(),
             None => self.media_url(
                 &server,
                 plan.boot_scheme,
-                key,
+                &keyring,
                 &grant(&objects, Form::Iso, expires_at),
             )?,
         };
@@ -38,8 +40,12 @@ impl Mediums {
             objects.push((MediaKind::Task, object(job, attempt, "task")));
             let form = if slot.kind == SlotKind::Usb { Form::Img } else { Form::Iso };
             let scheme = plan.task_scheme.unwrap_or(plan.boot_scheme);
-            task_url =
-                Some(self.media_url(&server, scheme, key, &grant(&objects, form, expires_at))?);
+            task_url = Some(self.media_url(
+                &server,
+                scheme,
+                &keyring,
+                &grant(&objects, form, expires_at),
+            )?);
         }
         let tokens = self.store.keys(KeyPurpose::WebhookToken).await?;
         Ok(Frozen {
@@ -47,7 +53,7 @@ impl Mediums {
             task_url,
             webhook_url: self.addresses.webhook(serial, &server.server.bmc_address),
             registry_url: None,
-            ca_pem: self.ca_pem.clone(),
+            ca_pem: self.tls.trust().pem.clone(),
             traceparent: record.traceparent.clone(),
             media_key: u8::try_from(key.value()).unwrap_or(u8::MAX),
             token_key: tokens.current.id,
@@ -64,17 +70,14 @@ impl Mediums {
         &self,
         server: &ServerRecord,
         scheme: Scheme,
-        key: KeyId,
+        keyring: &Keyring,
         grant: &Grant,
     ) -> Result<String, BuildError> {
         let base = self
             .addresses
             .media(scheme == Scheme::Https, server)
             .map_err(|error| BuildError::Address(error.to_string()))?;
-        let path = self
-            .keyring
-            .sign_with(key, grant)
-            .ok_or_else(|| BuildError::Address("the media key is not known any more".to_owned()))?;
+        let path = keyring.sign(grant);
         Ok(format!("{}{}", base.as_str().trim_end_matches('/'), path.as_str()))
     }
 }

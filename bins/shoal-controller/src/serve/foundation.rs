@@ -1,0 +1,81 @@
+//! What must exist before anything can be served: directories, keys, the database, a certificate, the
+//! boot medium. The first start makes what is missing.
+
+use std::{path::PathBuf, sync::Arc, time::SystemTime};
+
+use anyhow::Context;
+use shoal_engine::Clock;
+use shoal_media::BootMedium;
+use shoal_store::{KeyPurpose, Options, Store};
+
+use crate::{
+    ServeOptions,
+    boot_medium::{self, Source},
+    first_start,
+    settings::{Settings, Snapshot},
+    tls::Tls,
+};
+
+pub(super) struct Foundation {
+    pub(super) store: Store,
+    pub(super) tls: Arc<Tls>,
+    pub(super) boot: Option<BootMedium>,
+    pub(super) boot_source: Option<Source>,
+}
+
+pub(super) async fn lay(
+    settings: &Settings,
+    snapshot: &Snapshot,
+    options: &ServeOptions,
+    clock: &Clock,
+) -> anyhow::Result<Foundation> {
+    first_start::directories(&settings.storage)?;
+    let sealing = first_start::sealing(&settings.storage.seal_key_file)?;
+    let path = settings.storage.db_path.clone();
+    let instance = options.instance.clone();
+    let open = move || Store::open(Options { path, instance, sealing });
+    let store = tokio::task::spawn_blocking(open).await?.context("failed to open the database")?;
+    let tls = Arc::new(Tls::open(settings, SystemTime::now())?);
+    let trust = tls.trust();
+    if trust.created {
+        tracing::info!(file = %trust.file.display(), sha256 = trust.sha256, "made a local certificate authority");
+    }
+    let imported = first_start::secrets(&store, &settings.access, clock.now()).await;
+    for warning in imported.context("failed to take over the configured secrets")? {
+        tracing::warn!("{warning}");
+    }
+    first_start::admin_token(&store, &admin_token_file(settings), clock.now()).await?;
+    let source = settings.media.maintenance_iso.as_deref();
+    let boot_source = source.map(|value| Source::parse(value, &settings.storage.static_dir));
+    let boot = match &boot_source {
+        Some(Source::File(path)) => Some(boot_medium::open(path.clone()).await?),
+        Some(Source::Outside(_)) | None => None,
+    };
+    note_start(&store, &tls, snapshot, clock).await?;
+    Ok(Foundation { store, tls, boot, boot_source })
+}
+
+/// Writes down what this start began with: who looks for a cause asks what changed first.
+async fn note_start(
+    store: &Store,
+    tls: &Tls,
+    snapshot: &Snapshot,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let mut start = std::collections::BTreeMap::from([
+        ("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("certificate_sha256".to_owned(), tls.leaf_sha256()),
+        ("config_sha256".to_owned(), snapshot.sha256()),
+        ("sealing_key".to_owned(), store.sealing_key_id()),
+    ]);
+    for purpose in [KeyPurpose::Media, KeyPurpose::WebhookToken] {
+        let id = store.keys(purpose).await?.current.id;
+        start.insert(format!("{}_key", purpose.as_str()), id.to_string());
+    }
+    store.installation_event("start", start, clock.now()).await?;
+    Ok(())
+}
+
+pub(super) fn admin_token_file(settings: &Settings) -> PathBuf {
+    settings.storage.root.join("secrets").join("admin-token")
+}
