@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use self::process::{Process, Wakened};
-use crate::{Api, BootMedium, Programs, socket::Sockets};
+use crate::{Api, BootMedium, Programs, Workflow, socket::Sockets};
 
 /// What one controller is started with.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Config {
     pub directory: PathBuf,
     /// The directory of static images, which holds [`BootMedium::NAME`].
     pub static_dir: PathBuf,
-    /// Budgets of Linux jobs that differ from the product's defaults, by name.
+    /// Budgets that differ from the product's defaults, by name; the same for every workflow.
     pub budgets: BTreeMap<&'static str, Duration>,
     /// Jobs that may work on a BMC at one time.
     pub workers: usize,
@@ -77,19 +77,26 @@ impl Config {
         }
     }
 
-    /// With another budget for Linux jobs, in whole seconds.
+    /// With another budget for the jobs of every workflow, in whole seconds.
     #[must_use]
     pub fn budget(mut self, name: &'static str, seconds: u64) -> Self {
         self.budgets.insert(name, Duration::from_secs(seconds));
         self
     }
 
+    /// The budgets that differ from the defaults, a line each, as they stand in the file.
+    pub fn changed_budgets(&self) -> String {
+        let line = |(name, span): (_, &Duration)| format!("{name} = \"{}s\"\n", span.as_secs());
+        self.budgets.iter().map(line).collect()
+    }
+
     /// The configuration file, with nothing but what differs from the defaults.
-    pub fn file(&self) -> String {
-        let lines =
-            self.budgets.iter().map(|(name, span)| format!("{name} = \"{}s\"\n", span.as_secs()));
-        let lines: String = lines.collect();
-        if lines.is_empty() { lines } else { format!("[budgets.linux]\n{lines}") }
+    fn file(&self) -> String {
+        let lines = self.changed_budgets();
+        if lines.is_empty() {
+            return lines;
+        }
+        Workflow::ALL.map(|workflow| format!("[budgets.{}]\n{lines}", workflow.name())).concat()
     }
 
     /// The rest of the configuration, as a unit's environment would have it.
@@ -235,6 +242,7 @@ mod tests {
         let config = Config::new("/a", "/b");
         assert_eq!(config.file(), "");
         let config = config.budget("settle", 2).budget("look", 1);
-        assert_eq!(config.file(), "[budgets.linux]\nlook = \"1s\"\nsettle = \"2s\"\n");
+        let file = config.file();
+        assert!(file.starts_with("[budgets.linux]\nlook = \"1s\"\nsettle = \"2s\"\n[budgets.win"));
     }
 }

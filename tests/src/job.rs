@@ -6,9 +6,6 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The example that the documentation shows too.
-const LINUX: &str = include_str!("../../schemas/examples/linux.json");
-
 /// What the tests look at of a job. `whole` is everything.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Job {
@@ -80,8 +77,48 @@ impl Job {
     }
 }
 
+/// What a job installs, by its documented example.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Workflow {
+    /// Linux from an image.
+    Linux,
+    /// Windows from an image.
+    Windows,
+    /// ESXi by its own installer.
+    Esxi,
+    /// A firmware update.
+    Firmware,
+}
+
+impl Workflow {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Linux, Self::Windows, Self::Esxi, Self::Firmware];
+
+    /// Its name in the configuration and on command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+            Self::Esxi => "esxi",
+            Self::Firmware => "firmware",
+        }
+    }
+
+    /// A request for the documented job on a server.
+    pub fn job(self, serial: &str) -> Result<Value> {
+        let example = match self {
+            Self::Linux => include_str!("../../schemas/examples/linux.json"),
+            Self::Windows => include_str!("../../schemas/examples/windows.json"),
+            Self::Esxi => include_str!("../../schemas/examples/esxi.json"),
+            Self::Firmware => include_str!("../../schemas/examples/firmware.json"),
+        };
+        let recipe: Value = serde_json::from_str(example)
+            .with_context(|| format!("read schemas/examples/{}.json", self.name()))?;
+        Ok(json!({"server_serial": serial, "recipe": recipe}))
+    }
+}
+
 /// A request for the documented Linux job on a server.
 pub fn linux_job(serial: &str) -> Result<Value> {
-    let recipe: Value = serde_json::from_str(LINUX).context("read schemas/examples/linux.json")?;
-    Ok(json!({"server_serial": serial, "recipe": recipe}))
+    Workflow::Linux.job(serial)
 }

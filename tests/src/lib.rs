@@ -60,7 +60,7 @@ pub use boot_medium::BootMedium;
 pub use controller::{Config, Controller, Ready, Refusal};
 pub use follow::{Event, Follow, PATIENCE};
 pub use interrupt::Interrupt;
-pub use job::{Job, linux_job};
+pub use job::{Job, Workflow, linux_job};
 pub use machine::Machine;
 pub use outcome::{Outcome, table};
 pub use program::{Programs, install_crypto, on_path, python_tools};

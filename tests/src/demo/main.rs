@@ -108,7 +108,7 @@ async fn start(programs: &Programs, scratch: &Path, story: &Story) -> Result<Con
     println!("controller:        {} (pid {})", controller.ready().api, controller.ready().pid);
     println!(
         "shortened waits:   {} (everything else is the product's default)",
-        config.file().trim().replace("]\n", "] ").replace('\n', ", ")
+        config.changed_budgets().trim().replace('\n', ", ")
     );
     println!("simulated time:    machines run {SPEED} times as fast as real ones");
     Ok(controller)
