@@ -2,7 +2,10 @@
 //! stage a peer can linger in has a limit of its own, and stopping never cuts what can still end.
 
 mod activation;
+mod answer;
 mod connection;
+mod files;
+mod places;
 
 use std::{
     io,
@@ -14,7 +17,6 @@ use std::{
 use axum::Router;
 use tokio::{
     net::TcpListener,
-    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -22,6 +24,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{settings::Http, tls::Tls};
 pub use activation::{Activated, InvalidActivation};
 use connection::Connection;
+pub(crate) use files::raise as raise_file_limit;
+use places::Places;
 
 /// Between two attempts when the system has no room for another connection.
 const BREATH: Duration = Duration::from_millis(100);
@@ -72,7 +76,8 @@ impl Sockets {
 /// How long a peer may linger, and how many may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at one time; further ones wait in the kernel's queue.
+    /// Connections at one time; for a further one the connection that is idle longest is cut, and it
+    /// waits while none is.
     pub connections: usize,
     /// From accepted until the TLS handshake is over.
     pub handshake: Duration,
@@ -117,14 +122,12 @@ pub async fn serve(
 ) -> io::Result<Drained> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
+    let places = Places::new(limits.connections, cut.clone());
     let connection = Connection::new(tls.as_deref(), router, limits, stop.clone());
     let accept = async {
         loop {
-            // The place first: without one a connection is better off in the kernel's queue.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_peer(&error) => continue,
@@ -134,10 +137,10 @@ pub async fn serve(
                     continue;
                 }
             };
-            let (connection, cut) = (connection.clone(), cut.clone());
+            let Some(place) = places.take().await else { return };
+            let (connection, cut) = (connection.clone(), place.cut().clone());
             connections.spawn(async move {
-                cut.run_until_cancelled(connection.run(stream, peer)).await;
-                drop(place);
+                cut.run_until_cancelled(connection.run(stream, peer, place)).await;
             });
         }
     };

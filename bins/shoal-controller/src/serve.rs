@@ -107,7 +107,7 @@ impl Serving {
         let proxies = settings.http.trusted_proxies.clone();
         let main = client::known(shoal_api::router(api, media.clone()), proxies.clone());
         let admin = shoal_api::admin_router(health, move || metrics.render());
-        let limits = listen::Limits::default();
+        let limits = listen::Limits::default().within(listen::raise_file_limit());
         let tls = Some(foundation.tls.clone());
         tasks.spawn(listen::serve(sockets.api, tls, main, limits, close.clone()));
         tasks.spawn(listen::serve(sockets.admin, None, admin, limits, close.clone()));

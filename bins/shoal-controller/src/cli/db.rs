@@ -1,4 +1,4 @@
-//! `db check`, `db restore` and `db vacuum`: what an operator does to the database file when the
+//! `db check`, `db restore`, `db reseal` and `db vacuum`: what an operator does to the database file when the
 //! controller cannot, or must not, be running.
 
 use std::{
@@ -8,9 +8,10 @@ use std::{
 
 use clap::{Args, Subcommand};
 use shoal_sqlite::{Depth, Error, check_file, restore, vacuum};
+use shoal_store::{Options, Sealing, Store};
 
 use super::{Configuration, Failure};
-use crate::Exit;
+use crate::{Exit, first_start, settings::Storage};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Db {
@@ -28,6 +29,14 @@ pub(super) enum Db {
         file: File,
         /// The backup; its manifest lies beside it.
         backup: PathBuf,
+    },
+    /// Seal everything under another key; whatever interrupts it, the same command goes on.
+    Reseal {
+        #[command(flatten)]
+        configuration: Configuration,
+        /// The other key's file, made when there is none; the present one is in `SEAL_KEY_FILE`.
+        #[arg(long, value_name = "FILE")]
+        new_key_file: PathBuf,
     },
     /// Give unused space back to the file system; needs as much free space as the database has.
     Vacuum {
@@ -73,6 +82,10 @@ impl Db {
                     writeln!(out, "the former database is {}", aside.display())?;
                 }
             }
+            Self::Reseal { configuration, new_key_file } => {
+                let storage = configuration.load()?.settings.storage;
+                reseal(&storage, &new_key_file, out)?;
+            }
             Self::Vacuum { file } => {
                 let path = file.path()?;
                 let gained = vacuum(&path).map_err(|error| failure(error, "vacuum", &path))?;
@@ -82,6 +95,44 @@ impl Db {
         }
         Ok(())
     }
+}
+
+/// Nothing but the database changes: which key the next start finds is the operator's to say.
+fn reseal(storage: &Storage, new_key_file: &Path, out: &mut impl Write) -> Result<(), Failure> {
+    let path = &storage.db_path;
+    let failed = |error: anyhow::Error| {
+        let error = error.context(format!("failed to reseal {}", path.display()));
+        Failure { exit: Exit::Unavailable, error }
+    };
+    // Opening would make a database where there is none, under a key nobody asked for.
+    let present = |path: &Path| path.metadata().map(drop);
+    for needed in [path, &storage.seal_key_file] {
+        let missing = |error| anyhow::Error::new(error).context(needed.display().to_string());
+        present(needed).map_err(|error| failed(missing(error)))?;
+    }
+    let older = first_start::sealing_key(&storage.seal_key_file).map_err(failed)?;
+    let new = first_start::sealing_key(new_key_file).map_err(failed)?;
+    let (from, to) = (older.id(), new.id());
+    let sealing = Sealing::new(new).and_older(older);
+    let instance = format!("db reseal ({})", std::process::id());
+    let options = Options { path: path.clone(), instance, sealing };
+    let store = Store::open(options).map_err(|error| failed(error.into()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let resealed = runtime.block_on(async {
+        let cells = store.reseal().await?;
+        let detail = [("from", from.clone()), ("to", to.clone()), ("cells", cells.to_string())];
+        let detail = detail.map(|(name, word)| (name.to_owned(), word)).into();
+        store.installation_event("reseal", detail, shoal_engine::system_clock().now()).await?;
+        store.close().await?;
+        Ok::<_, shoal_store::Error>(cells)
+    });
+    let cells = resealed.map_err(|error| failed(error.into()))?;
+    writeln!(out, "{} is sealed with key {to}; {cells} cells were changed", path.display())?;
+    let file = storage.seal_key_file.display();
+    let new = new_key_file.display();
+    writeln!(out, "move {new} to {file}, or set SEAL_KEY_FILE to it, before the next start")?;
+    writeln!(out, "keep key {from} as long as there are backups which it opens")?;
+    Ok(())
 }
 
 fn failure(error: Error, action: &str, path: &Path) -> Failure {

@@ -2,7 +2,7 @@
 //! finish. The HTTP library limits the head of a request but not the time before it knows which
 //! protocol it speaks, so silence before the first request is watched for here.
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin};
+use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::Limits;
+use super::{Limits, answer::Answer, places::Place};
 use crate::tls::{Clients, Tls};
 
 /// Requests of one HTTP/2 connection at one time.
@@ -43,10 +43,11 @@ pub(super) struct Connection {
 }
 
 /// Who is at the other end.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Caller {
     peer: SocketAddr,
     shown: ClientCertificate,
+    place: Arc<Place>,
 }
 
 impl Connection {
@@ -72,13 +73,15 @@ impl Connection {
         Self { tls, router, limits, stop, http }
     }
 
-    pub(super) async fn run(&self, stream: TcpStream, peer: SocketAddr) {
+    pub(super) async fn run(&self, stream: TcpStream, peer: SocketAddr, place: Arc<Place>) {
         // Small answers must not wait for the acknowledgement of the piece before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "could not set TCP_NODELAY");
         }
         let Some((tls, clients)) = &self.tls else {
-            return self.serve(stream, Caller { peer, shown: ClientCertificate::None }).await;
+            return self
+                .serve(stream, Caller { peer, shown: ClientCertificate::None, place })
+                .await;
         };
         let handshake = timeout(self.limits.handshake, tls.accept(stream));
         // Nobody has been promised anything yet, so a stop may end a handshake.
@@ -86,7 +89,7 @@ impl Connection {
             None => {}
             Some(Ok(Ok(stream))) => {
                 let shown = clients.shown(stream.get_ref().1);
-                self.serve(stream, Caller { peer, shown }).await;
+                self.serve(stream, Caller { peer, shown, place }).await;
             }
             Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Some(Err(_)) => tracing::debug!(%peer, "TLS handshake took too long"),
@@ -97,11 +100,11 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Caller { peer, .. } = caller;
+        let peer = caller.peer;
         let heard = CancellationToken::new();
         let service = service_fn(|request: Request<Incoming>| {
             heard.cancel();
-            self.answer(request, caller)
+            self.answer(request, caller.clone())
         });
         let silence = async {
             if timeout(self.limits.head, heard.cancelled()).await.is_ok() {
@@ -128,12 +131,16 @@ impl Connection {
     fn answer(
         &self,
         request: Request<Incoming>,
-        Caller { peer, shown }: Caller,
+        Caller { peer, shown, place }: Caller,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(shown);
-        self.router.clone().oneshot(request)
+        let (router, busy) = (self.router.clone(), place.busy());
+        async move {
+            let response = router.oneshot(request).await?;
+            Ok(response.map(|body| Body::new(Answer::new(body, busy))))
+        }
     }
 }

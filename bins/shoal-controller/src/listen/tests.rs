@@ -1,6 +1,9 @@
 //! Real sockets on loopback, with clients we did not write where there is one. Waiting always ends
 //! by an event of the other side; the limits in here are short so that those events come soon.
 
+mod flood;
+mod machine;
+
 use std::{
     fs::File,
     io::Write,
@@ -96,16 +99,19 @@ impl Identity {
 
     /// A client that trusts this authority and nobody else.
     fn client(&self) -> reqwest::Client {
+        self.client_with(None)
+    }
+
+    /// The same, with a certificate of its own and its key, PEM.
+    fn client_with(&self, identity: Option<&[u8]>) -> reqwest::Client {
         // Another test may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let ca = reqwest::Certificate::from_pem(self.tls.trust().pem.as_bytes()).unwrap();
-        reqwest::Client::builder()
-            .tls_certs_only([ca])
-            .tls_info(true)
-            .no_proxy()
-            .timeout(GUARD)
-            .build()
-            .unwrap()
+        let mut client = reqwest::Client::builder();
+        if let Some(pem) = identity {
+            client = client.identity(reqwest::Identity::from_pem(pem).unwrap());
+        }
+        client.tls_certs_only([ca]).tls_info(true).no_proxy().timeout(GUARD).build().unwrap()
     }
 }
 
