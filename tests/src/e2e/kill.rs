@@ -1,63 +1,19 @@
-//! The controller killed at every edge of a Linux job, and the answer lost to every write. There is
+//! The controller killed at every edge of a job, and the answer lost to every write. There is
 //! no recovery code to test: what is tested is that none is needed.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use shoal_redfish_mock::{Action, EffectKind, Ending, Fault, HostScript, Rule, When};
-use shoal_tests::{Follow, Machine, PATIENCE};
+use shoal_tests::{Follow, Machine, PATIENCE, Workflow};
 use tokio::time::timeout;
 
 use crate::{
-    Group, PERSONAS, proof,
+    Group, PERSONAS,
+    course::{Course, Write},
     stage::{Stage, host},
     suite::{Place, Scenario},
 };
-
-/// The phases of a Linux job. A phase is entered the moment its beginning is committed.
-const PHASES: [&str; 15] = [
-    "discover",
-    "build",
-    "power_off",
-    "clear_media",
-    "insert_task",
-    "insert_boot",
-    "boot_once",
-    "power_on",
-    "await_boot",
-    "await_report",
-    "settle",
-    "clean_power",
-    "clean_media",
-    "clean_override",
-    "deliver",
-];
-
-/// A write to the BMC, counted among those of its kind in one job.
-#[derive(Clone, Copy, Debug)]
-struct Write {
-    name: &'static str,
-    kind: EffectKind,
-    nth: u32,
-}
-
-const fn write(name: &'static str, kind: EffectKind, nth: u32) -> Write {
-    Write { name, kind, nth }
-}
-
-/// Every write of a Linux job on a machine that was on and whose slots were empty.
-const WRITES: [Write; 10] = [
-    write("login", EffectKind::Login, 1),
-    write("power off", EffectKind::PowerOff, 1),
-    write("insert the task medium", EffectKind::Insert, 1),
-    write("insert the boot medium", EffectKind::Insert, 2),
-    write("boot once", EffectKind::BootOnce, 1),
-    write("power on into the installer", EffectKind::PowerOn, 1),
-    write("power off after the report", EffectKind::PowerOff, 2),
-    write("eject the first medium", EffectKind::Eject, 1),
-    write("eject the second medium", EffectKind::Eject, 2),
-    write("power on into the installed system", EffectKind::PowerOn, 2),
-];
 
 /// Where the controller is killed.
 #[derive(Clone, Copy, Debug)]
@@ -70,40 +26,60 @@ enum Edge {
     After(Write),
 }
 
-pub(crate) fn scenarios() -> Vec<Scenario> {
+impl Edge {
+    /// Every edge of a course.
+    fn all(course: Course) -> Vec<Self> {
+        let entering = course.phases().into_iter().map(Self::Entering);
+        let around = course.writes().into_iter().flat_map(|it| [Self::Before(it), Self::After(it)]);
+        entering.chain(around).collect()
+    }
+}
+
+/// Linux on the first two kinds of BMC at every edge, and of all other courses so much that each edge
+/// is met once more, by turns; everything if `full`.
+pub(crate) fn scenarios(full: bool) -> Vec<Scenario> {
     let mut scenarios = Vec::new();
-    for persona in PERSONAS {
-        scenarios.extend(PHASES.map(|phase| killed(persona, Edge::Entering(phase))));
-        for write in WRITES {
-            let edges = [Edge::Before(write), Edge::After(write)];
-            scenarios.extend(edges.map(|edge| killed(persona, edge)));
-            let name = format!("the answer to `{}` is lost", write.name);
-            let run = move |place| lost_answer(place, persona, write);
-            scenarios.push(Scenario::new(Group::Kill, Some(persona), name, run));
-        }
+    let all = Course::all();
+    for (place, course) in all.iter().enumerate() {
+        let edges = Edge::all(*course);
+        let whole = full || is_whole(*course);
+        let mine = edges.into_iter().enumerate().filter(|(n, _)| whole || n % all.len() == place);
+        scenarios.extend(mine.map(|(_, edge)| killed(*course, edge)));
+        let writes = course.writes();
+        let mine = writes.into_iter().enumerate().filter(|(n, _)| whole || n % all.len() == place);
+        scenarios.extend(mine.map(|(_, write)| loses(*course, write)));
     }
     scenarios
 }
 
-fn killed(persona: &'static str, edge: Edge) -> Scenario {
+fn is_whole(course: Course) -> bool {
+    course.workflow == Workflow::Linux && PERSONAS.iter().take(2).any(|it| *it == course.persona)
+}
+
+fn killed(course: Course, edge: Edge) -> Scenario {
     let name = match edge {
         Edge::Entering(phase) => format!("killed on entering {phase}"),
         Edge::Before(write) => format!("killed before the BMC could `{}`", write.name),
         Edge::After(write) => format!("killed after the BMC did `{}`", write.name),
     };
-    Scenario::new(Group::Kill, Some(persona), name, move |place| kill(place, persona, edge))
+    Scenario::of(Group::Kill, course, name, move |place| kill(place, course, edge))
 }
 
-async fn kill(place: Place, persona: &'static str, edge: Edge) -> Result<()> {
+fn loses(course: Course, write: Write) -> Scenario {
+    let name = format!("the answer to `{}` is lost", write.name);
+    Scenario::of(Group::Kill, course, name, move |place| lost_answer(place, course, write))
+}
+
+async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
     let mut stage = Stage::set(&place).await?;
     let mut script = host(Ending::Succeed);
     if matches!(edge, Edge::Entering("await_boot")) {
         // The phase exists only while the machine is known to be on and still tests itself.
         script.post = Duration::from_mins(2);
     }
-    let machine = running_machine(&stage, persona, script).await?;
+    let machine = running_machine(&stage, course.persona, script).await?;
     let fault = edge.arm(&machine);
-    let (job, follow) = stage.job(&machine).await?;
+    let (job, follow) = stage.job_of(course.workflow, &machine).await?;
     edge.reached(fault.as_ref(), &follow).await?;
     stage.controller.kill().await?;
     match (&fault, edge) {
@@ -114,7 +90,7 @@ async fn kill(place: Place, persona: &'static str, edge: Edge) -> Result<()> {
     let before = follow.seen();
     stage.controller.restart().await?;
     follow.completed().await?;
-    installed_once(&stage, &job, &machine, &follow).await?;
+    done_once(course, &stage, &job, (&machine, &follow)).await?;
     let after = stage.api.events(&job).await?;
     ensure!(after.starts_with(&before), "events that were told are gone");
     let resumed = after.iter().any(|event| event.kind == "resumed");
@@ -122,15 +98,15 @@ async fn kill(place: Place, persona: &'static str, edge: Edge) -> Result<()> {
     stage.strike([machine]).await
 }
 
-async fn lost_answer(place: Place, persona: &'static str, write: Write) -> Result<()> {
+async fn lost_answer(place: Place, course: Course, write: Write) -> Result<()> {
     let stage = Stage::set(&place).await?;
-    let machine = running_machine(&stage, persona, host(Ending::Succeed)).await?;
+    let machine = running_machine(&stage, course.persona, host(Ending::Succeed)).await?;
     let rule = Rule::nth(When::Intends(write.kind), write.nth, Action::CloseAfter);
     let fault = machine.mock().faults().add(rule);
-    let (job, follow) = stage.job(&machine).await?;
+    let (job, follow) = stage.job_of(course.workflow, &machine).await?;
     follow.completed().await?;
     ensure!(fault.hits() == 1, "the job ended without a `{}`", write.name);
-    installed_once(&stage, &job, &machine, &follow).await?;
+    done_once(course, &stage, &job, (&machine, &follow)).await?;
     stage.strike([machine]).await
 }
 
@@ -141,19 +117,21 @@ async fn running_machine(stage: &Stage, persona: &str, script: HostScript) -> Re
     Ok(machine)
 }
 
-/// Beyond an install that went well: power went on once by us, once into the installer and once
-/// into the installed system.
-async fn installed_once(
+/// Beyond a job that went well: power went on once by us, and then no oftener than it does when
+/// nothing goes wrong.
+async fn done_once(
+    course: Course,
     stage: &Stage,
     job: &str,
-    machine: &Machine,
-    follow: &Follow,
+    (machine, follow): (&Machine, &Follow),
 ) -> Result<()> {
-    proof::installed(&stage.api, job, machine, follow).await?;
+    course.check_done(stage, job, machine, follow).await?;
     // A killed controller cannot log out, and who loses the answer to a login never hears of it.
     machine.check_sessions(3)?;
     let on = machine.count(EffectKind::PowerOn);
-    ensure!(on == 3, "power went on {on} times: {:?}", machine.mock().journal().effects());
+    let expected = course.power_ons() + 1;
+    let effects = machine.mock().journal().effects();
+    ensure!(on == expected, "power went on {on} times instead of {expected}: {effects:?}");
     Ok(())
 }
 

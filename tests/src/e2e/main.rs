@@ -4,6 +4,7 @@
 //! cannot be reached ends the scenario as failed, never as passed.
 #![expect(clippy::print_stdout, reason = "what a test program prints is its result")]
 
+mod course;
 mod kill;
 mod medium;
 mod mocks;
@@ -13,30 +14,32 @@ mod stage;
 mod suite;
 mod sushy;
 mod trouble;
+mod workflows;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use shoal_tests::{BootMedium, Interrupt, Programs, install_crypto};
+use shoal_tests::{BootMedium, Interrupt, Programs, Workflow, install_crypto};
 
 use crate::suite::{Scenario, Suite};
 
-/// The personas every group knows.
-const PERSONAS: [&str; 2] = ["idrac9-6x", "ilo5"];
+/// The kinds of BMC. The first two are the ones most scenarios run on.
+const PERSONAS: [&str; 5] = ["idrac9-6x", "ilo5", "xcc", "x13", SINGLE_SLOT];
 
-/// What every scenario installs.
-const WORKFLOW: &str = "linux";
+/// The kind that has one slot for both media.
+const SINGLE_SLOT: &str = "megarac";
 
 /// Runs the end-to-end suite.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Only scenarios of this kind of BMC
     #[arg(long, value_parser = PERSONAS)]
     persona: Option<String>,
     /// Only scenarios of this workflow
-    #[arg(long, value_parser = [WORKFLOW])]
-    workflow: Option<String>,
+    #[arg(long, value_enum)]
+    workflow: Option<Workflow>,
     /// Only this group
     #[arg(long, value_enum)]
     only: Option<Group>,
@@ -46,6 +49,9 @@ struct Arguments {
     /// Fail if sushy-emulator is not installed, instead of saying that its scenario is left out
     #[arg(long)]
     sushy: bool,
+    /// Every edge of every workflow on every kind of BMC, not only a part that meets each once
+    #[arg(long)]
+    full: bool,
     /// Scenarios that run at a time
     #[arg(long, value_name = "N", default_value_t = 12)]
     at_once: usize,
@@ -113,7 +119,8 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     let mut scenarios = mocks::scenarios();
     scenarios.extend(reports::scenarios());
     scenarios.extend(trouble::scenarios());
-    scenarios.extend(kill::scenarios());
+    scenarios.extend(workflows::scenarios());
+    scenarios.extend(kill::scenarios(arguments.full));
     let wanted = arguments.sushy || arguments.only == Some(Group::Sushy);
     if wanted || sushy::is_installed() {
         scenarios.extend(sushy::scenarios());
@@ -121,7 +128,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
         println!("left out: sushy-emulator is not installed (cargo xtask test --stage setup)");
     }
     scenarios.retain(|scenario| {
-        let of_workflow = arguments.workflow.as_deref().is_none_or(|it| it == WORKFLOW);
+        let of_workflow = arguments.workflow.is_none_or(|it| scenario.workflow == it);
         let of_persona = arguments.persona.as_deref().is_none_or(|it| scenario.persona == Some(it));
         let of_group = arguments.only.is_none_or(|group| scenario.group == group);
         let of_name = arguments.name.as_deref().is_none_or(|text| scenario.name.contains(text));

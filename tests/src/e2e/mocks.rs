@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let mut scenarios = Vec::new();
-    for persona in PERSONAS {
+    for persona in PERSONAS.into_iter().take(2) {
         scenarios.extend([
             new(persona, "a Linux job installs the machine", move |place| success(place, persona)),
             new(persona, "a failing step is named and the machine stays off", move |place| {

@@ -11,12 +11,22 @@ pub(crate) async fn installed(
     machine: &Machine,
     follow: &Follow,
 ) -> Result<Job> {
+    let job = succeeded(api, job, follow).await?;
+    provisioned(machine, &job).await?;
+    Ok(job)
+}
+
+/// The job succeeded without a warning, and its history is whole.
+pub(crate) async fn succeeded(api: &Api, job: &str, follow: &Follow) -> Result<Job> {
     let job = api.job(job).await?;
-    ensure!(job.succeeded(), "{}", job.story());
-    ensure!(job.warnings.is_empty(), "{}", job.story());
-    machine.check_provisioned().await.with_context(|| job.story())?;
+    ensure!(job.succeeded() && job.warnings.is_empty(), "{}", job.story());
     history(api, &job.job_id, follow).await?;
     Ok(job)
+}
+
+/// The machine was installed once, runs what was installed, and is clean.
+pub(crate) async fn provisioned(machine: &Machine, job: &Job) -> Result<()> {
+    machine.check_provisioned().await.with_context(|| job.story())
 }
 
 /// The job ended failed at that step.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let [first, second] = PERSONAS;
+    let [first, second, ..] = PERSONAS;
     vec![
         new(first, "a machine that never reports fails at the deadline", move |place| {
             never_reports(place, first)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use shoal_redfish_mock::{Ending, HostScript};
-use shoal_tests::{Api, Config, Controller, Follow, Machine, Rack, linux_job};
+use shoal_tests::{Api, Config, Controller, Follow, Machine, Rack, Workflow};
 
 use crate::suite::Place;
 
@@ -56,7 +56,16 @@ impl Stage {
 
     /// Asks for a Linux job on the machine, and follows it.
     pub(crate) async fn job(&self, machine: &Machine) -> Result<(String, Follow)> {
-        let job = self.api.create_job(&linux_job(machine.serial())?).await?;
+        self.job_of(Workflow::Linux, machine).await
+    }
+
+    /// Asks for a job of a workflow on the machine, and follows it.
+    pub(crate) async fn job_of(
+        &self,
+        workflow: Workflow,
+        machine: &Machine,
+    ) -> Result<(String, Follow)> {
+        let job = self.api.create_job(&workflow.job(machine.serial())?).await?;
         let follow = Follow::start(&self.api, &job);
         Ok((job, follow))
     }

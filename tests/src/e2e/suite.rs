@@ -10,10 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use shoal_tests::Programs;
+use shoal_tests::{Programs, Workflow};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use crate::Group;
+use crate::{Group, course::Course};
 
 /// Longest scenario. Its own waits are shorter and say what they waited for.
 const LONGEST: Duration = Duration::from_mins(4);
@@ -24,6 +24,7 @@ type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 pub(crate) struct Scenario {
     pub(crate) group: Group,
     pub(crate) persona: Option<&'static str>,
+    pub(crate) workflow: Workflow,
     pub(crate) name: String,
     run: Box<dyn FnOnce(Place) -> Running + Send>,
 }
@@ -42,7 +43,22 @@ impl Scenario {
             Some(persona) => format!("{}: {}", persona, name.into()),
             None => name.into(),
         };
-        Self { group, persona, name, run: Box::new(|place| Box::pin(run(place))) }
+        let run: Box<dyn FnOnce(Place) -> Running + Send> = Box::new(|place| Box::pin(run(place)));
+        Self { group, persona, workflow: Workflow::Linux, name, run }
+    }
+
+    /// A scenario of this course.
+    pub(crate) fn of<F>(
+        group: Group,
+        course: Course,
+        name: impl AsRef<str>,
+        run: impl FnOnce(Place) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let name = format!("{}: {}", course.workflow.name(), name.as_ref());
+        Self { workflow: course.workflow, ..Self::new(group, Some(course.persona), name, run) }
     }
 }
 

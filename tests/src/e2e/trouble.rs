@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let [first, second] = PERSONAS;
+    let [first, second, ..] = PERSONAS;
     vec![
         new(Group::Mock, first, "another machine behind the address is held", move |place| {
             wrong_machine(place, first)
