@@ -39,6 +39,8 @@ pub struct BootMedium {
 impl BootMedium {
     /// Its file name in the directory of static images.
     pub const NAME: &'static str = "maintenance.iso";
+    /// Where a task medium may be laid over it.
+    pub const RESERVED_AT: usize = RESERVED.1 as usize;
 
     /// Writes the image into `directory`, which is made if it is not there.
     ///

@@ -17,7 +17,7 @@ use crate::{
     plan::{Plan, Role},
     power::{pause_of, worth_waiting},
     recent::Look,
-    slot::{InsertBy, SlotRef},
+    slot::{InsertBy, SlotRef, SlotView},
     transcript::Op,
     wire::Method,
 };
@@ -79,7 +79,18 @@ impl Bmc {
         }
         let slots: Vec<&SlotRef> = targets.iter().map(|target| target.slot).collect();
         let Some(op) = targets.last().map(|target| target.op) else { return Ok(()) };
-        let views = self.slots_seen(op, &slots, Look::Recent).await?;
+        let mut views = self.slots_seen(op, &slots, Look::Recent).await?;
+        let all_there = |views: &[SlotView]| {
+            targets.iter().zip(views).all(|(target, view)| view.holds(target.url))
+        };
+        if all_there(&views) {
+            // Nothing would be changed, so an older look is no proof: a BMC that restarted meanwhile
+            // has dropped its media.
+            views = self.slots_seen(op, &slots, Look::Fresh).await?;
+            if all_there(&views) {
+                return Ok(());
+            }
+        }
         let missing: Vec<&Target<'_>> = targets
             .iter()
             .zip(&views)

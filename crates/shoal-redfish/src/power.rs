@@ -27,6 +27,9 @@ const LOOKS_BEFORE_REPEAT: u32 = 5;
 /// How long a power-on whose answer was lost is watched for its effect.
 const LOST_ANSWER: Duration = Duration::from_secs(30);
 
+/// How long a host that went off by itself may still be shown as on.
+const LAG: Duration = Duration::from_secs(10);
+
 /// One look at a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -109,11 +112,7 @@ impl Bmc {
                         looks_since_sent = error.may_have_taken_effect().then_some(nearly_due);
                         failure = Some(error);
                     }
-                    // Some BMCs refuse to switch off what is off.
-                    Err(error) => match self.system(op, plan, Look::Fresh).await?.power {
-                        Power::Off => return Ok(()),
-                        _ => return Err(error),
-                    },
+                    Err(error) => return self.is_off_after_all(plan, error).await,
                 }
             }
             if !patience.pause(None).await {
@@ -127,6 +126,22 @@ impl Bmc {
             self.showed(sent_at);
         }
         Ok(())
+    }
+
+    /// Some BMCs refuse to switch off what is off, and show only after a while that it is.
+    async fn is_off_after_all(&self, plan: &Plan, refusal: Error) -> Result<(), Error> {
+        let options = &self.inner.options;
+        let limit = LAG.min(options.power_timeout);
+        let mut patience = Patience::new(limit, options.poll_first, options.poll_most);
+        loop {
+            let view = self.system(self.purpose.reset(), plan, Look::Fresh).await?;
+            if view.power == Power::Off {
+                return Ok(());
+            }
+            if !patience.pause(None).await {
+                return Err(refusal);
+            }
+        }
     }
 
     /// Switches the host on, once. **Not idempotent**: store that you are about to call this first.

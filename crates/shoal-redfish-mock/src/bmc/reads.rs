@@ -39,10 +39,7 @@ impl Bmc {
         }
         let mut document = self.document(target).ok_or_else(Reply::not_found)?;
         self.expand(&mut document, &ask.query)?;
-        let etag = self.etag(target, &document);
-        if let (Some(etag), Some(fields)) = (&etag, document.as_object_mut()) {
-            fields.insert("@odata.etag".to_owned(), json!(etag));
-        }
+        let etag = self.tag(target, &mut document);
         let mut reply = Reply::json(StatusCode::OK, &document).with(header::ALLOW, allow);
         if let Some(kind) = document.get("@odata.type").and_then(Value::as_str) {
             // `#Name.v1_2_3.Name` is described by the schema `Name.v1_2_3`.
@@ -55,6 +52,15 @@ impl Bmc {
             Some(etag) => reply.with(header::ETAG, etag),
             None => reply,
         })
+    }
+
+    /// Writes the document's entity tag into it.
+    fn tag(&self, target: Target, document: &mut Value) -> Option<String> {
+        let etag = self.etag(target, document)?;
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("@odata.etag".to_owned(), json!(etag));
+        }
+        Some(etag)
     }
 
     /// Replaces a collection's links by their documents when the query asks for it.
@@ -80,7 +86,9 @@ impl Bmc {
                 for member in members {
                     let path = member.get("@odata.id").and_then(Value::as_str).unwrap_or_default();
                     let target = Target::find(&self.persona, path);
-                    if let Some(mut full) = target.and_then(|target| self.document(target)) {
+                    let full = target.and_then(|target| Some((target, self.document(target)?)));
+                    if let Some((target, mut full)) = full {
+                        self.tag(target, &mut full);
                         for omitted in &self.persona.root.expand_omits {
                             full.as_object_mut().map(|fields| fields.remove(omitted));
                         }
