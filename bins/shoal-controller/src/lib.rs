@@ -40,6 +40,7 @@ mod planner;
 mod pulse;
 pub mod ready;
 mod reload;
+mod retention;
 mod retire;
 pub mod serve;
 pub mod settings;

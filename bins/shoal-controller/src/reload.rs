@@ -11,7 +11,7 @@ use std::{
 };
 
 use shoal_api::{Auth, Changed, Installation, Pending, Reload, ReloadRefusal, Reloaded};
-use shoal_engine::Clock;
+use shoal_engine::{Clock, Gate};
 use shoal_store::Store;
 use shoal_telemetry::logs::Levels;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) tls: Arc<Tls>,
     pub(crate) auth: Auth,
     pub(crate) bmcs: Arc<Bmcs>,
+    pub(crate) gate: Gate,
     pub(crate) keys: Arc<Keys>,
     pub(crate) levels: Levels,
 }
@@ -169,6 +170,7 @@ impl Running {
         self.parts.tls.install(plan.certificate);
         self.parts.auth.replace_users(access.users.clone());
         self.parts.bmcs.configure(&plan.settings.redfish, plan.profiles);
+        self.parts.gate.set_limits(plan.settings.jobs.limits());
         self.parts.levels.set(plan.level);
         self.in_force.replace(plan.settings);
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = plan.snapshot;

@@ -21,6 +21,7 @@ use crate::{
     pulse::Pulse,
     ready::{self, Ready},
     reload::{Origin, Parts, Running},
+    retention::Retention,
     retire::Retire,
     settings::{InForce, Loaded, Settings, Snapshot},
     signal::{Hangups, Stop},
@@ -97,8 +98,15 @@ impl Serving {
             tls: foundation.tls.clone(),
             auth: auth.clone(),
             bmcs: controller.bmcs.clone(),
+            gate: controller.engine.gate().clone(),
             keys: controller.keys.clone(),
             levels,
+        };
+        let retention = Retention {
+            store: foundation.store.clone(),
+            mediums: controller.mediums.clone(),
+            in_force: in_force.clone(),
+            clock: controller.clock.clone(),
         };
         let running = Running::new(origin, in_force, snapshot, parts);
         let api = api(&settings, &controller, auth, running.clone(), stop.clone());
@@ -123,6 +131,7 @@ impl Serving {
             bmcs: controller.bmcs.clone(),
         };
         tasks.spawn(retire.follow(controller.changes, retired.clone()));
+        tasks.spawn(retention.follow(stop.clone()));
         tasks.spawn(controller.keys.follow(stop.clone()));
         tasks.spawn(running.clone().renew(stop.clone()));
         tasks.spawn(running.follow(hangups, stop.clone()));
@@ -177,6 +186,7 @@ fn api(
         auth,
         health: Pulse::begin(store.clone(), directories, stop.clone()),
         store,
+        gate: controller.engine.gate().clone(),
         planner: Arc::new(controller.rules.clone()),
         webhook_certificates: match &settings.access.webhook_mtls {
             None => WebhookCertificates::Off,

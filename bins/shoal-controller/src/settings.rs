@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use shoal_api::{AuthMode, User};
 use shoal_core::{Budgets, Workflow};
-use shoal_store::Secret;
+use shoal_store::{Limits, Secret};
 use shoal_telemetry::logs;
 use url::Url;
 
@@ -126,14 +126,24 @@ pub struct Jobs {
     pub workers: usize,
     /// Jobs that may be under way at one time, waiting ones included.
     pub max_active: usize,
+    /// Jobs under way whose servers share a value of this label.
+    pub label_limits: BTreeMap<String, u64>,
     /// Bounds all of provisioning, whatever a workflow's own budgets say.
     pub stuck_timeout: Duration,
     /// Budgets of every workflow; each passed [`Budgets::check`].
     pub budgets: BTreeMap<Workflow, Budgets>,
-    /// Days for which media of complete jobs are kept.
+    /// Days after which files that a complete job should not have left are deleted.
     pub retention_days: u32,
-    /// Days for which complete jobs and their events are kept.
+    /// Days for which complete jobs, their events and the audit log are kept.
     pub history_days: u32,
+}
+
+impl Jobs {
+    /// How much may be under way at one time.
+    pub fn limits(&self) -> Limits {
+        let per_label = self.label_limits.clone();
+        Limits { workers: self.workers, active: self.max_active, per_label }
+    }
 }
 
 /// Who may do something.

@@ -9,6 +9,7 @@ use axum::{
     routing::{get, post, put},
 };
 use shoal_core::{JobId, Time};
+use shoal_engine::Gate;
 use shoal_media::{Catalog, MediaServer};
 use shoal_store::Store;
 use tokio::sync::Semaphore;
@@ -36,6 +37,8 @@ pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 pub struct Api {
     /// Jobs, servers and the audit log.
     pub store: Store,
+    /// What lets jobs out of the queue; the runner's own.
+    pub gate: Gate,
     /// What requests amount to.
     pub planner: Arc<dyn Planner>,
     /// Who may call.
@@ -155,12 +158,18 @@ pub fn router<C: Catalog>(api: Api, media: Arc<MediaServer<C>>) -> Router {
         .route("/api/v1/jobs/{id}/fail", post(job::fail))
         .route("/api/v1/jobs/{id}/decide", post(job::decide))
         .route("/api/v1/jobs/{id}/requeue", post(job::requeue))
+        .route("/api/v1/jobs/{id}/priority", post(job::priority))
         .route("/api/v1/jobs/{id}/events", get(event::of_job))
         .route("/api/v1/events", get(event::of_all))
         .route("/api/v1/servers", get(server::list))
         .route(
             "/api/v1/servers/{serial}",
             put(server::put).get(server::show).delete(server::remove),
+        )
+        .route("/api/v1/servers/import", post(server::import))
+        .route(
+            "/api/v1/servers/{serial}/quarantine",
+            put(server::quarantine).delete(server::lift_quarantine),
         )
         .merge(admin::routes())
         .route_layer(from_fn(auth::permit))

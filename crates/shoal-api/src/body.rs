@@ -45,7 +45,8 @@ pub(crate) async fn json_or_none(
     Ok(bytes)
 }
 
-async fn whole(headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Bytes, Error> {
+/// Reads a body of any type; its route looks at the type itself.
+pub(crate) async fn whole(headers: &HeaderMap, body: Body, bounds: Bounds) -> Result<Bytes, Error> {
     let too_large =
         || Error::new(Code::TooLarge, format!("the body exceeds {} bytes", bounds.most));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());

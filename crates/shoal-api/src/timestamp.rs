@@ -1,5 +1,7 @@
 //! Points in time as the API writes and reads them: RFC 3339 in UTC with milliseconds.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use shoal_core::Time;
@@ -8,11 +10,17 @@ use shoal_core::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct At(pub(crate) Time);
 
-impl Serialize for At {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX);
         let at = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
-        out.collect_str(&format_args!("{at:.3}"))
+        write!(f, "{at:.3}")
+    }
+}
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
     }
 }
 

@@ -65,12 +65,7 @@ impl Job {
             Phase::AwaitReport { watch } => self.watch(watch, WaitingFor::Report, now),
             Phase::AwaitFlash { watch } => self.watch(watch, WaitingFor::Flash, now),
             Phase::AwaitInstaller { watch, restarted, .. } => {
-                let waiting_for = match restarted {
-                    Some(_) => WaitingFor::InstallerStable,
-                    None if self.installer_read_all() => WaitingFor::InstallerRestart,
-                    None => WaitingFor::InstallerReads,
-                };
-                self.watch(watch, waiting_for, now)
+                self.watch(watch, self.installer_step(*restarted), now)
             }
             Phase::Settle { until } if now >= *until => {
                 Next::Record(Event::Elapsed { seq: self.seq })
@@ -90,11 +85,50 @@ impl Job {
         }
     }
 
-    /// The named condition the job waits for at `now`; none while it works or is done.
+    /// The named condition the job waits for at `now`; none while it works or is done. A look is
+    /// only how a wait is spent.
     pub fn waiting_for(&self, now: Time) -> Option<WaitingFor> {
         match self.next(now) {
             Next::Wait { waiting_for, .. } => Some(waiting_for),
-            Next::Do(_) | Next::Record(_) | Next::Done => None,
+            Next::Do(_) | Next::Record(_) | Next::Done => self.awaited(),
+        }
+    }
+
+    /// What the job waits for in its phase, whatever it does meanwhile.
+    fn awaited(&self) -> Option<WaitingFor> {
+        Some(match &self.position {
+            Phase::PowerOn { intent: Some(_) } | Phase::Deliver { intent: Some(_) } => {
+                WaitingFor::PowerState
+            }
+            Phase::AwaitBoot { .. } => WaitingFor::Boot,
+            Phase::AwaitReport { .. } => WaitingFor::Report,
+            Phase::AwaitFlash { .. } => WaitingFor::Flash,
+            Phase::AwaitInstaller { restarted, .. } => self.installer_step(*restarted),
+            Phase::Settle { .. } => WaitingFor::Settle,
+            Phase::Held { reason, .. } => WaitingFor::Decision(*reason),
+            Phase::Queued
+            | Phase::Discover
+            | Phase::Build
+            | Phase::PowerOff
+            | Phase::ClearMedia
+            | Phase::InsertTask
+            | Phase::InsertBoot
+            | Phase::BootOnce
+            | Phase::PowerOn { intent: None }
+            | Phase::CleanPower
+            | Phase::CleanMedia
+            | Phase::CleanOverride
+            | Phase::Deliver { intent: None }
+            | Phase::Complete => return None,
+        })
+    }
+
+    /// What an installer that reports nothing has to do next.
+    fn installer_step(&self, restarted: Option<Time>) -> WaitingFor {
+        match restarted {
+            Some(_) => WaitingFor::InstallerStable,
+            None if self.installer_read_all() => WaitingFor::InstallerRestart,
+            None => WaitingFor::InstallerReads,
         }
     }
 

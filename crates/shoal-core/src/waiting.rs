@@ -42,6 +42,27 @@ pub enum WaitingFor {
     OverrideOff,
 }
 
+impl WaitingFor {
+    /// The word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::FirstBoot { .. } => "first_boot",
+            Self::Retry { .. } => "retry",
+            Self::PowerState => "power_state",
+            Self::Boot => "boot",
+            Self::Report => "report",
+            Self::Flash => "flash",
+            Self::InstallerReads => "installer_reads",
+            Self::InstallerRestart => "installer_restart",
+            Self::InstallerStable => "installer_stable",
+            Self::Settle => "settle",
+            Self::Decision(_) => "decision",
+            Self::OverrideOff => "override_off",
+        }
+    }
+}
+
 impl fmt::Display for WaitingFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use shoal_core::{JobId, Status};
 use shoal_store::Change;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 use tracing::Instrument;
 
-use crate::{effects::Effects, engine::Shared, tend};
+use crate::{effects::Effects, engine::Shared, places::Place, tend};
 
 /// Wait after the store failed, before asking it again.
 pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -17,11 +17,11 @@ pub(crate) fn tend<E: Effects>(
     shared: &Arc<Shared>,
     effects: &Arc<E>,
     job: JobId,
-    worker: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 ) {
     let Some(wake) = shared.begin(job) else { return };
     let tender =
-        tend::Tender { shared: shared.clone(), effects: effects.clone(), job, wake, worker };
+        tend::Tender { shared: shared.clone(), effects: effects.clone(), job, wake, place };
     let span = tracing::info_span!("job", job_id = %job, server_serial = tracing::field::Empty);
     shared.tasks.spawn(tender.run().instrument(span));
 }
@@ -31,13 +31,14 @@ pub(crate) async fn claim<E: Effects>(shared: Arc<Shared>, effects: Arc<E>) {
     loop {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
-            () = shared.queue.notified() => {}
+            () = shared.gate().changed() => {}
             () = tokio::time::sleep(shared.settings.sweep) => {}
         }
-        while shared.is_picking() && shared.active() < shared.settings.max_active {
-            let Ok(worker) = shared.workers.clone().try_acquire_owned() else { break };
-            match shared.store.claim(&shared.lease, shared.now()).await {
-                Ok(Some(record)) => tend(&shared, &effects, record.job.id(), Some(worker)),
+        while shared.is_picking() {
+            let Some(place) = shared.gate().places().try_take() else { break };
+            let limits = shared.gate().limits();
+            match shared.store.claim(&shared.lease, &limits, shared.now()).await {
+                Ok(Some(record)) => tend(&shared, &effects, record.job.id(), Some(place)),
                 Ok(None) => break,
                 Err(error) => {
                     tracing::error!(op = "claim", error = %Chain(&error), "failed to claim a job");
@@ -52,18 +53,18 @@ pub(crate) async fn claim<E: Effects>(shared: Arc<Shared>, effects: Arc<E>) {
 /// Wakes whoever a commit concerns.
 pub(crate) async fn follow(shared: Arc<Shared>, mut changes: broadcast::Receiver<Change>) {
     // Jobs may have been queued before anybody listened.
-    shared.queue.notify_one();
+    shared.gate().wake();
     loop {
         let change = tokio::select! {
             () = shared.stopping.cancelled() => return,
             change = changes.recv() => change,
         };
         match change {
-            Ok(change) if change.status == Status::Queued => shared.queue.notify_one(),
+            Ok(change) if change.status == Status::Queued => shared.gate().wake(),
             Ok(change) => shared.wake(change.job),
             Err(broadcast::error::RecvError::Lagged(_)) => {
                 shared.wake_all();
-                shared.queue.notify_one();
+                shared.gate().wake();
             }
             Err(broadcast::error::RecvError::Closed) => return,
         }

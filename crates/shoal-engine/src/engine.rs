@@ -2,40 +2,47 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use shoal_core::{Event, JobId, Phase};
 use shoal_store::{Lease, Store};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{clock::Clock, dispatch, effects::Effects, gauges, watch};
+use crate::{
+    clock::Clock,
+    dispatch::{self, Chain},
+    effects::Effects,
+    gate::Gate,
+    gauges, pressure, watch,
+};
 
 /// What an operator sets about the runner.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Name of this instance, as leases show it.
     pub instance: String,
-    /// Jobs that may work on a BMC at one time (`WORKER_CONCURRENCY`); 0 starts nothing new.
-    pub workers: usize,
-    /// Jobs that may be under way at one time, waiting ones included (`MAX_ACTIVE_JOBS`).
-    pub max_active: usize,
+    /// What lets jobs out of the queue.
+    pub gate: Gate,
     /// How often the queue is looked at even if nothing woke us.
     pub sweep: Duration,
+    /// How long a command may go unanswered before its job gives its place to another.
+    pub patience: Duration,
+    /// Directories whose disks must not run full.
+    pub disks: Vec<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             instance: "shoal".to_owned(),
-            workers: 4,
-            max_active: 10_000,
+            gate: Gate::default(),
             sweep: Duration::from_secs(30),
+            patience: Duration::from_secs(5),
+            disks: Vec::new(),
         }
     }
 }
@@ -52,11 +59,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) lease: Lease,
     pub(crate) settings: Settings,
-    pub(crate) workers: Arc<Semaphore>,
-    pub(crate) draining: AtomicBool,
     pub(crate) stopping: CancellationToken,
     pub(crate) tasks: TaskTracker,
-    pub(crate) queue: Notify,
     tended: Mutex<HashMap<JobId, Arc<Notify>>>,
 }
 
@@ -70,16 +74,14 @@ impl Engine {
     ) -> Result<Self, shoal_store::Error> {
         let now = clock.now();
         let adopted = store.adopt(&settings.instance, now).await?;
+        metrics::counter!("lease_steals_total").increment(adopted.stolen);
         let shared = Arc::new(Shared {
             store,
             clock,
             lease: adopted.lease,
-            workers: Arc::new(Semaphore::new(places(&settings))),
             settings,
-            draining: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            queue: Notify::new(),
             tended: Mutex::default(),
         });
         let effects = Arc::new(effects);
@@ -99,18 +101,13 @@ impl Engine {
         shared.tasks.spawn(dispatch::claim(shared.clone(), effects));
         shared.tasks.spawn(watch::clock(shared.clone()));
         shared.tasks.spawn(gauges::sample(shared.clone()));
+        shared.tasks.spawn(pressure::follow(shared.clone()));
         Ok(Self { shared })
     }
 
-    /// Looks at the queue now.
-    pub fn wake(&self) {
-        self.shared.queue.notify_one();
-    }
-
-    /// Stops (or resumes) taking jobs out of the queue. Jobs under way go on.
-    pub fn drain(&self, draining: bool) {
-        self.shared.draining.store(draining, Ordering::SeqCst);
-        self.wake();
+    /// What lets jobs out of the queue.
+    pub fn gate(&self) -> &Gate {
+        self.shared.gate()
     }
 
     /// Whether jobs are taken out of the queue.
@@ -123,14 +120,11 @@ impl Engine {
         self.shared.stopping.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        // Nothing depends on it: the next start takes what was not given back.
+        if let Err(error) = self.shared.store.release(&self.shared.lease).await {
+            tracing::error!(op = "release", error = %Chain(&error), "failed to give jobs back");
+        }
     }
-}
-
-/// Places for jobs that work on a BMC. With no workers wanted nothing new is claimed, but what is
-/// under way still has to be brought to its end.
-pub(crate) fn places(settings: &Settings) -> usize {
-    const DRAINING: usize = 4;
-    if settings.workers == 0 { DRAINING } else { settings.workers }
 }
 
 impl Shared {
@@ -139,9 +133,11 @@ impl Shared {
     }
 
     pub(crate) fn is_picking(&self) -> bool {
-        self.settings.workers > 0
-            && !self.draining.load(Ordering::SeqCst)
-            && !self.stopping.is_cancelled()
+        self.gate().closed().is_none() && !self.stopping.is_cancelled()
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.settings.gate
     }
 
     /// Registers a job as tended; none if somebody tends it already.
@@ -157,7 +153,7 @@ impl Shared {
 
     pub(crate) fn end(&self, job: JobId) {
         self.tended.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
-        self.queue.notify_one();
+        self.gate().wake();
     }
 
     pub(crate) fn wake(&self, job: JobId) {
@@ -170,9 +166,5 @@ impl Shared {
         for wake in self.tended.lock().unwrap_or_else(PoisonError::into_inner).values() {
             wake.notify_one();
         }
-    }
-
-    pub(crate) fn active(&self) -> usize {
-        self.tended.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }

@@ -9,10 +9,7 @@ use std::{
 use shoal_core::{Status, target_label};
 use shoal_store::Record;
 
-use crate::{
-    dispatch::Chain,
-    engine::{Shared, places},
-};
+use crate::{dispatch::Chain, engine::Shared};
 
 const SAMPLE: Duration = Duration::from_secs(10);
 
@@ -60,8 +57,13 @@ async fn once(
         let age = oldest(&unfinished, status).map_or(0, |created| now.since(created).as_secs());
         metrics::gauge!("job_oldest_age_seconds", "status" => status.as_str()).set(as_f64(age));
     }
-    let free = shared.workers.available_permits();
-    let busy = places(&shared.settings).saturating_sub(free);
+    for record in &unfinished {
+        let plan = record.job.plan();
+        let target = target_label(&plan.task_target);
+        metrics::gauge!("job_stuck_threshold_seconds", "task_target" => target)
+            .set(plan.budgets.stuck.as_secs_f64());
+    }
+    let (busy, free) = shared.gate().places().busy_and_free();
     metrics::gauge!("worker_slots", "state" => "free").set(as_f64(free as u64));
     metrics::gauge!("worker_slots", "state" => "busy").set(as_f64(busy as u64));
     metrics::gauge!("worker_picking").set(if shared.is_picking() { 1.0 } else { 0.0 });

@@ -5,8 +5,8 @@
 //! came of it. One task tends one job; a job that waits for its machine holds no worker.
 //!
 //! # Scope
-//! Claims, workers, timers, wake-ups, the fence around power-on, drain and stop, the watch over the
-//! clock, and the gauges that describe the queue.
+//! Claims, workers, timers, wake-ups, the fence around power-on, the gate of the queue (limits,
+//! drain, back-pressure), stop, the watch over the clock, and the gauges that describe the queue.
 //!
 //! # Non-goals
 //! No decision about a job (that is `shoal-core`), no SQL, no HTTP, no protocol.
@@ -17,6 +17,7 @@
 //! - A fenced command is sent only by the code that has just stored its intent; a job loaded with an
 //!   intent is looked at, never sent again.
 //! - Start and recovery are one path: adopt every unfinished job and tend it.
+//! - A BMC that does not answer costs no other job its place.
 //! - Nothing polls: tasks sleep until a stored deadline, a change of their job, or a slow sweep.
 //!
 //! # Example
@@ -25,7 +26,7 @@
 //! use shoal_engine::{Engine, Settings, system_clock};
 //!
 //! let engine = Engine::start(store, effects, system_clock(), Settings::default()).await.unwrap();
-//! engine.drain(true);
+//! engine.gate().drain(true);
 //! engine.stop().await;
 //! # }
 //! ```
@@ -35,10 +36,14 @@ mod clock;
 mod dispatch;
 mod effects;
 mod engine;
+mod gate;
 mod gauges;
+mod places;
+mod pressure;
 mod tend;
 mod watch;
 
 pub use clock::{Clock, system_clock};
 pub use effects::Effects;
 pub use engine::{Engine, Settings};
+pub use gate::{Closed, Gate, Pressure};

@@ -1,16 +1,17 @@
 //! One job's task: ask, do, store, wait.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures_util::FutureExt;
 use shoal_core::{Command, Event, JobId, Next, Time, Verdict, WaitingFor};
 use shoal_store::{Error, Record, Recorded};
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 
 use crate::{
     dispatch::{Chain, STORE_PAUSE},
     effects::Effects,
     engine::Shared,
+    places::{Place, Turn},
 };
 
 pub(crate) struct Tender<E> {
@@ -18,7 +19,7 @@ pub(crate) struct Tender<E> {
     pub(crate) effects: Arc<E>,
     pub(crate) job: JobId,
     pub(crate) wake: Arc<Notify>,
-    pub(crate) worker: Option<OwnedSemaphorePermit>,
+    pub(crate) place: Option<Place>,
 }
 
 /// Why a job is not tended any more.
@@ -54,15 +55,14 @@ impl<E: Effects> Tender<E> {
                 Next::Wait { until, waiting_for } => {
                     // A BMC that does not answer must not keep others from being worked on.
                     let idle = matches!(waiting_for, WaitingFor::Retry { .. });
-                    if (idle || !record.job.phase().is_bmc_active()) && self.worker.take().is_some()
-                    {
-                        self.shared.queue.notify_one();
+                    if idle || !record.job.phase().is_bmc_active() {
+                        self.give_way();
                     }
                     self.wait(until, now).await?;
                 }
-                Next::Do(_) if record.job.phase().is_bmc_active() && self.worker.is_none() => {
+                Next::Do(_) if record.job.phase().is_bmc_active() && !self.has_place(&record) => {
                     // The wait may be long and the job another one after it: look again then.
-                    self.take_worker(record.job.deadline(), now).await?;
+                    self.take_place(&record, now).await?;
                 }
                 Next::Do(command) => self.perform(record, command).await?,
             }
@@ -84,8 +84,17 @@ impl<E: Effects> Tender<E> {
         let seq = record.job.seq();
         let step = command.step();
         tracing::debug!(step = step.as_str(), op = command.name(), "performing");
-        let performed =
-            AssertUnwindSafe(self.effects.perform(&record, command)).catch_unwind().await;
+        let effects = self.effects.clone();
+        let mut performing =
+            pin!(AssertUnwindSafe(effects.perform(&record, command)).catch_unwind());
+        let patience = self.shared.settings.patience;
+        let performed = match tokio::time::timeout(patience, performing.as_mut()).await {
+            Ok(performed) => performed,
+            Err(_) => {
+                self.give_way();
+                performing.await
+            }
+        };
         // A panic says nothing about what reached the BMC.
         let verdict = performed
             .unwrap_or_else(|_| Verdict::Unknown { detail: "performing it panicked".to_owned() });
@@ -94,14 +103,28 @@ impl<E: Effects> Tender<E> {
         Ok(())
     }
 
-    /// Waits for a worker, or until something happens to the job. Jobs get one in the order they ask.
-    async fn take_worker(&mut self, deadline: Option<Time>, now: Time) -> Result<(), End> {
-        let workers = self.shared.workers.clone();
-        let worker = tokio::select! {
-            worker = workers.acquire_owned() => worker.ok(),
-            woken = self.wait(deadline, now) => return woken,
+    /// Whether the job holds a place where its next command belongs.
+    fn has_place(&self, record: &Record) -> bool {
+        self.place.as_ref().is_some_and(|place| place.turn() == turn(record))
+    }
+
+    /// Lets another job have the place.
+    fn give_way(&mut self) {
+        if self.place.take().is_some() {
+            self.shared.gate().wake();
+        }
+    }
+
+    /// Waits for a place, or until something happens to the job. Jobs get one in the order they ask.
+    async fn take_place(&mut self, record: &Record, now: Time) -> Result<(), End> {
+        self.give_way();
+        let gate = self.shared.gate().clone();
+        let _waiting = gate.waiting(self.job);
+        let place = tokio::select! {
+            place = gate.places().take(turn(record)) => place,
+            woken = self.wait(record.job.deadline(), now) => return woken,
         };
-        self.worker = worker;
+        self.place = place;
         Ok(())
     }
 
@@ -149,6 +172,11 @@ impl<E: Effects> Tender<E> {
             () = tokio::time::sleep(STORE_PAUSE) => Ok(()),
         }
     }
+}
+
+/// In which lane a job's next command belongs.
+fn turn(record: &Record) -> Turn {
+    if record.job.tries() == 0 { Turn::First } else { Turn::Again }
 }
 
 fn log_verdict(command: Command, verdict: &Verdict) {

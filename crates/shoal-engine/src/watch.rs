@@ -29,7 +29,7 @@ pub(crate) async fn clock(shared: Arc<Shared>) {
     alive(&shared, shared.now()).await;
 }
 
-/// Moves every job's pending points in time; false if none was, and it has to be tried again.
+/// Moves every pending point in time of jobs and servers; false if none was, and it has to be tried again.
 async fn tell_all(shared: &Shared, delta: i64) -> bool {
     tracing::warn!(delta_ms = delta, "the wall clock was stepped; pending deadlines move with it");
     let now = shared.now();
@@ -40,6 +40,11 @@ async fn tell_all(shared: &Shared, delta: i64) -> bool {
             return false;
         }
     };
+    // Before the jobs, and only once: what fails here is tried again from the beginning.
+    if let Err(error) = shared.store.step_servers(delta).await {
+        tracing::error!(op = "clock_stepped", error = %Chain(&error), "failed to move what servers wait for");
+        return false;
+    }
     for record in jobs {
         let event = Event::ClockStepped { delta };
         if let Err(error) = shared.store.record(record.job.id(), event, now, None).await {

@@ -10,8 +10,8 @@ use shoal_core::{
     Command, Event, JobId, MediaClass, MediaPlan, Milestone, NewJob, OutcomeKind, Plan, Power,
     Purpose, Report, Seen, Sight, Status, Time, Verdict, Workflow,
 };
-use shoal_engine::{Effects, Engine, Settings, system_clock};
-use shoal_store::{Created, NewRecord, Record, Server, Store, TlsPolicy};
+use shoal_engine::{Closed, Effects, Engine, Gate, Settings, system_clock};
+use shoal_store::{Created, Limits, NewRecord, Record, Server, Store, TlsPolicy};
 use tokio::sync::Notify;
 
 /// One machine per job, all behind one port.
@@ -25,6 +25,8 @@ struct Inner {
     /// While set, every command waits until it is notified.
     hold: Mutex<Option<Arc<Notify>>>,
     lose_power_on: Mutex<bool>,
+    /// The job whose BMC never answers.
+    dead: Mutex<Option<JobId>>,
 }
 
 impl World {
@@ -46,6 +48,9 @@ impl Effects for World {
         }
         self.0.log.lock().unwrap().push((record.job.id(), command));
         let hold = self.0.hold.lock().unwrap().clone();
+        if *self.0.dead.lock().unwrap() == Some(record.job.id()) {
+            std::future::pending::<()>().await;
+        }
         match hold {
             Some(hold) => hold.notified().await,
             None => tokio::task::yield_now().await,
@@ -90,7 +95,13 @@ impl Bench {
     }
 
     async fn start(&self, workers: usize) -> Engine {
-        let settings = Settings { workers, ..Settings::default() };
+        self.start_with(Limits { workers, ..Limits::default() }).await
+    }
+
+    async fn start_with(&self, limits: Limits) -> Engine {
+        let gate = Gate::new(limits);
+        let settings =
+            Settings { gate, patience: Duration::from_millis(20), ..Settings::default() };
         Engine::start(self.store.clone(), self.world.clone(), system_clock(), settings)
             .await
             .unwrap()
@@ -101,7 +112,7 @@ impl Bench {
         let serial = format!("SRV-{number}");
         let server = Server {
             serial: serial.parse().unwrap(),
-            bmc_address: "https://127.0.0.1:1".into(),
+            bmc_address: format!("https://bmc-{number}.example"),
             vendor_hint: None,
             tls: TlsPolicy::Insecure { reason: "a test".into() },
             media_scheme: None,
@@ -125,6 +136,7 @@ impl Bench {
             priority: 0,
             labels: std::collections::BTreeMap::new(),
             retry_of: None,
+            replaces: None,
             boot_url: None,
             traceparent: None,
             idempotency: None,
@@ -246,13 +258,13 @@ async fn workers_bound_how_many_jobs_work_on_bmcs_and_waiting_jobs_hold_none() {
 async fn a_drained_runner_leaves_the_queue_alone_until_it_is_resumed() {
     let bench = Bench::new();
     let engine = bench.start(1).await;
-    engine.drain(true);
+    engine.gate().drain(true);
     let job = bench.job(1).await;
-    engine.wake();
+    assert_eq!(engine.gate().closed(), Some(Closed::Draining));
     assert!(!engine.is_picking());
     assert_eq!(bench.store.job(job).await.unwrap().unwrap().job.status(), Status::Queued);
 
-    engine.drain(false);
+    engine.gate().drain(false);
 
     bench.until(job, |record| record.job.status() == Status::Provisioning).await;
     engine.stop().await;
@@ -278,4 +290,36 @@ async fn stopping_lets_a_command_finish_and_stores_its_answer() {
     assert_eq!(record.job.phase().name(), "build");
     assert!(record.job.media().is_some());
     assert_eq!(record.job.created_at().max(Time::from_millis(0)), record.job.created_at());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bmc_that_never_answers_does_not_keep_the_only_worker() {
+    let bench = Bench::new();
+    *bench.world.0.dead.lock().unwrap() = Some(JobId::from_u128(1));
+    let dead = bench.job(1).await;
+    let engine = bench.start(1).await;
+    bench.until(dead, |record| record.job.phase().name() == "discover").await;
+    let job = bench.job(2).await;
+    bench.machine_installs(job).await;
+
+    bench.until(job, is_complete).await;
+
+    assert_eq!(bench.store.job(dead).await.unwrap().unwrap().job.phase().name(), "discover");
+    assert!(engine.is_picking());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_that_are_raised_let_the_queue_go_on() {
+    let bench = Bench::new();
+    let engine = bench.start_with(Limits { active: 1, ..Limits::default() }).await;
+    let first = bench.job(1).await;
+    bench.until(first, |record| record.job.phase().name() == "await_boot").await;
+    let second = bench.job(2).await;
+
+    engine.gate().set_limits(Limits { active: 2, ..Limits::default() });
+
+    bench.until(second, |record| record.job.status() == Status::Provisioning).await;
+    engine.stop().await;
+    let adopted = bench.store.adopt("next", system_clock().now()).await.unwrap();
+    assert_eq!(adopted.stolen, 0, "a clean stop gives its jobs back");
 }

@@ -1,15 +1,17 @@
 //! The one place where a job changes. An event is folded inside the write transaction, so it meets
 //! the job as it is, and no caller ever has to load and try again.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use shoal_core::{Applied, Entry, Event, Ignored, Job, JobId, Report, ServerSerial, Time, Warning};
+use shoal_core::{Applied, Entry, Event, Job, JobId, ServerSerial, Status, Time, Warning};
 use shoal_sqlite::rusqlite::Transaction;
 
 use crate::{
-    Error, Lease, Record, Recorded, Store, inventory,
+    Error, Lease, Record, Recorded, Store,
+    history::{insert_events, note, note_ignored},
+    inventory,
     record::{Stored, stored},
-    row,
+    replace, row,
     transition::{Stretch, Transition, step},
 };
 
@@ -33,41 +35,54 @@ impl Store {
             if needs_lease && (lease.is_none() || lease != stored.lease) {
                 return Err(Error::LeaseLost);
             }
-            let (recorded, transition) = fold(tx, stored, &event, now)?;
-            Ok((recorded, transition.into_iter().collect()))
+            fold(tx, stored, &event, now)
         })
         .await
     }
 }
 
-/// Folds an event and writes what follows.
+/// Folds an event and writes what follows, for the job and for the one that waits for its end.
 pub(crate) fn fold(
     tx: &Transaction<'_>,
     stored: Stored,
     event: &Event,
     now: Time,
-) -> Result<(Recorded, Option<Transition>), Error> {
+) -> Result<(Recorded, Vec<Transition>), Error> {
     match stored.record.job.apply(event, now) {
         Applied::Changed { job, entries } => {
-            let (record, transition) = change(tx, stored, *job, &entries, event, now)?;
-            Ok((Recorded { record, applied: Ok(()) }, Some(transition)))
+            let ends = job.is_complete() && !stored.record.job.is_complete();
+            let folded = Folded { job: *job, entries: &entries, event };
+            let (record, transition) = change(tx, stored, folded, now)?;
+            let mut transitions = vec![transition];
+            if ends {
+                leave_to_server(tx, &record.job)?;
+                transitions.extend(replace::make_room(tx, record.job.id(), now)?);
+            }
+            Ok((Recorded { record, applied: Ok(()) }, transitions))
         }
         Applied::Ignored(reason) => {
             let record = stored.record;
             let transition = note_ignored(tx, &record, event, reason, now)?;
-            Ok((Recorded { record, applied: Err(reason) }, transition))
+            let transitions = transition.into_iter().collect();
+            Ok((Recorded { record, applied: Err(reason) }, transitions))
         }
     }
+}
+
+/// What an event made of a job.
+struct Folded<'a> {
+    job: Job,
+    entries: &'a [Entry],
+    event: &'a Event,
 }
 
 fn change(
     tx: &Transaction<'_>,
     stored: Stored,
-    job: Job,
-    entries: &[Entry],
-    event: &Event,
+    folded: Folded<'_>,
     now: Time,
 ) -> Result<(Record, Transition), Error> {
+    let Folded { job, entries, event } = folded;
     let Stored { record, stretch, stretch_since, .. } = stored;
     let before = record.job;
     let record = Record { job, version: record.version + 1, updated_at: now, ..record };
@@ -79,10 +94,11 @@ fn change(
     };
     let (began, ended) = next_stretch(stretch.as_deref(), since, &record.job, now)?;
     write(tx, &record, began)?;
-    let last = insert_events(tx, &record, entries, now)?;
-    if record.job.is_complete() && !before.is_complete() {
-        leave_to_server(tx, &record.job)?;
+    if before.phase().is_bmc_active() && before.phase_since() != record.job.phase_since() {
+        let worked = now.since(before.phase_since());
+        add_work(tx, &record, worked)?;
     }
+    let last = insert_events(tx, &record, entries, now)?;
     let transition = Transition {
         from: Some(before.status()),
         phase_before: Some(before.phase().name()),
@@ -145,33 +161,13 @@ fn write(
     Ok(())
 }
 
-/// Appends to a job's history; answers the id of the last event there is.
-pub(crate) fn insert_events(
-    tx: &Transaction<'_>,
-    record: &Record,
-    entries: &[Entry],
-    now: Time,
-) -> Result<i64, Error> {
-    for entry in entries {
-        tx.prepare_cached(
-            "INSERT INTO job_events (job_id, at, version, name, detail) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute((
-            record.job.id().to_string(),
-            row::millis(now),
-            row::signed(record.version),
-            entry.name,
-            row::to_json("event", &entry.detail)?,
-        ))?;
-    }
-    last_event(tx)
-}
-
-/// The id of the last event there is; 0 before the first.
-pub(crate) fn last_event(tx: &Transaction<'_>) -> Result<i64, Error> {
-    Ok(tx
-        .prepare_cached("SELECT coalesce(max(id), 0) FROM job_events")?
-        .query_row([], |found| found.get(0))?)
+/// Counts how long a job has worked on its BMC, from which the queue estimates.
+fn add_work(tx: &Transaction<'_>, record: &Record, worked: Duration) -> Result<(), Error> {
+    tx.prepare_cached("UPDATE jobs SET worked_ms = worked_ms + ?2 WHERE id = ?1")?.execute((
+        record.job.id().to_string(),
+        i64::try_from(worked.as_millis()).unwrap_or(i64::MAX),
+    ))?;
+    Ok(())
 }
 
 /// What a job leaves to the server's next one: slots that may be full, and a first boot not to be cut.
@@ -192,100 +188,36 @@ fn leave_to_server(tx: &Transaction<'_>, job: &Job) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps that an event came although it changed nothing, where somebody may ask for it later. The
-/// same one again in a row says nothing new and must not let a machine fill the disk.
-fn note_ignored(
-    tx: &Transaction<'_>,
-    record: &Record,
-    event: &Event,
-    reason: Ignored,
-    now: Time,
-) -> Result<Option<Transition>, Error> {
-    if !reason.is_noteworthy() {
-        return Ok(None);
-    }
-    let entry = told_by(event, Entry::new(reason.as_str()).with("event", event.name()));
-    let last: Option<(String, BTreeMap<String, String>)> = row::first(
-        tx,
-        "SELECT name, detail FROM job_events WHERE job_id = ?1 ORDER BY id DESC LIMIT 1",
-        [record.job.id().to_string()],
-        |found| Ok((found.get(0)?, row::from_json("event", &found.get::<_, String>(1)?)?)),
-    )?;
-    let repeated = last.is_some_and(|(name, detail)| {
-        name == entry.name
-            && detail
-                .iter()
-                .map(|(k, v)| (k.as_str(), v))
-                .eq(entry.detail.iter().map(|(k, v)| (*k, v)))
-    });
-    if repeated {
-        return Ok(None);
-    }
-    let event_id = insert_events(tx, record, &[entry], now)?;
-    Ok(Some(Transition {
-        from: Some(record.job.status()),
-        phase_before: Some(record.job.phase().name()),
-        outcome_is_new: false,
-        event: reason.as_str(),
-        step: step(event, &record.job, now),
-        told: true,
-        event_id,
-        ended: None,
-        record: record.clone(),
-    }))
-}
-
-/// What an ignored event said, as far as it tells anybody anything.
-fn told_by(event: &Event, entry: Entry) -> Entry {
-    match event {
-        Event::Reported { attempt, report } => {
-            let entry = entry.with("attempt", attempt);
-            match report {
-                Report::Success => entry.with("status", "success"),
-                Report::Failed { step, .. } => {
-                    entry.with("status", "failed").with("failed_step", step)
-                }
-            }
-        }
-        Event::Progressed { attempt, .. } | Event::Unproven { attempt } => {
-            entry.with("attempt", attempt)
-        }
-        Event::MediaRead { attempt, milestone } => {
-            entry.with("attempt", attempt).with("milestone", milestone.as_str())
-        }
-        Event::Claimed
-        | Event::Intended { .. }
-        | Event::Answered { .. }
-        | Event::DeadlinePassed { .. }
-        | Event::Elapsed { .. }
-        | Event::StopRequested { .. }
-        | Event::Resumed { .. }
-        | Event::ClockStepped { .. }
-        | Event::ServerChanged
-        | Event::Decided { .. } => entry,
-    }
-}
-
-/// Folds an event into the unfinished job of a server, if it has one.
-pub(crate) fn fold_into_active(
+/// Tells the unfinished job of a server, if it has one, that the server's record changed.
+pub(crate) fn tell_active(
     tx: &Transaction<'_>,
     serial: &ServerSerial,
-    event: &Event,
+    entries: &[Entry],
     now: Time,
-) -> Result<Option<Transition>, Error> {
-    let Some(id) = active_job(tx, serial)? else { return Ok(None) };
+) -> Result<Vec<Transition>, Error> {
+    let Some(id) = active_job(tx, serial)? else { return Ok(Vec::new()) };
     let stored = stored(tx, id)?.ok_or(Error::UnknownJob(id))?;
-    Ok(fold(tx, stored, event, now)?.1)
+    let event = Event::ServerChanged;
+    if stored.record.job.status() == Status::Queued {
+        // It may start now, or not any more: whoever looks at the queue has to look again.
+        return Ok(vec![note(tx, stored.record, event.name(), entries, now)?]);
+    }
+    let (recorded, mut transitions) = fold(tx, stored, &event, now)?;
+    if !entries.is_empty() {
+        transitions.push(note(tx, recorded.record, event.name(), entries, now)?);
+    }
+    Ok(transitions)
 }
 
-/// The unfinished job of a server.
+/// The unfinished job of a server; not one that still waits to take its place.
 pub(crate) fn active_job(
     tx: &Transaction<'_>,
     serial: &ServerSerial,
 ) -> Result<Option<JobId>, Error> {
     row::first(
         tx,
-        "SELECT id FROM jobs WHERE server_serial = ?1 AND status <> 'complete'",
+        "SELECT id FROM jobs WHERE server_serial = ?1 AND status <> 'complete'
+         ORDER BY after_job IS NOT NULL LIMIT 1",
         [serial.as_str()],
         |found| row::job_id(&found.get::<_, String>(0)?),
     )

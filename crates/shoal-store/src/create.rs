@@ -9,29 +9,71 @@ use shoal_sqlite::rusqlite::Transaction;
 use crate::{
     AuditEntry, Created, Error, Idempotency, NewRecord, Record, Store,
     audit::insert_audit,
-    commit::{active_job, insert_events},
+    commit::active_job,
+    history::insert_events,
     record::stored,
-    row,
+    replace, row,
     sealing::{Cell, Sealing},
     transition::{Stretch, Transition},
 };
 
 impl Store {
-    /// Creates a job and its entry in the audit log, unless something speaks against it. What is looked at first: the idempotency
-    /// key, then the server, then its unfinished job.
+    /// What a request with this key was answered before, as its job is now; none for a new key.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn repeated(
+        &self,
+        actor: &str,
+        idempotency: Idempotency,
+    ) -> Result<Option<Created>, Error> {
+        let actor = actor.to_owned();
+        self.read(move |tx, _| repeated(tx, &actor, &idempotency)).await
+    }
+
+    /// Creates a job and its entry in the audit log, unless something speaks against it. What is
+    /// looked at first: the idempotency key, then the server, then its unfinished job.
     ///
     /// # Errors
     /// [`Error::Database`]. Whatever the caller's caller did wrong is an answer, not an error.
     pub async fn create(&self, new: NewRecord) -> Result<Created, Error> {
         self.change(move |tx, sealing| {
-            if let Some(refused) = refusal(tx, &new)? {
-                return Ok((refused, Vec::new()));
+            let replaced = match admission(tx, &new)? {
+                Admission::Refused(refused) => return Ok((refused, Vec::new())),
+                Admission::After(replaced) => replaced,
+            };
+            let now = new.job.created_at;
+            let (record, transition) = insert(tx, sealing, new, replaced)?;
+            let mut transitions = vec![transition];
+            if let Some(replaced) = replaced {
+                transitions.extend(replace::end(tx, replaced, now)?);
             }
-            let (record, transition) = insert(tx, sealing, new)?;
-            Ok((Created::New(Box::new(record)), vec![transition]))
+            Ok((Created::New(Box::new(record)), transitions))
         })
         .await
     }
+}
+
+/// Whether a job may be created, and whose place it takes.
+enum Admission {
+    Refused(Created),
+    After(Option<JobId>),
+}
+
+fn admission(tx: &Transaction<'_>, new: &NewRecord) -> Result<Admission, Error> {
+    if let Some(refused) = refusal(tx, new)? {
+        return Ok(Admission::Refused(refused));
+    }
+    if let Some(old) = new.replaces
+        && replace::is_unfinished(tx, old, &new.job.serial)?
+    {
+        return Ok(match replace::successor(tx, old)? {
+            Some(waiting) => Admission::Refused(Created::AlreadyReplaced(waiting)),
+            None => Admission::After(Some(old)),
+        });
+    }
+    let active = active_job(tx, &new.job.serial)?;
+    Ok(active.map_or(Admission::After(None), |job| Admission::Refused(Created::ActiveJob(job))))
 }
 
 fn refusal(tx: &Transaction<'_>, new: &NewRecord) -> Result<Option<Created>, Error> {
@@ -48,11 +90,10 @@ fn refusal(tx: &Transaction<'_>, new: &NewRecord) -> Result<Option<Created>, Err
         |found| Ok(found.get(0)?),
     )?;
     match quarantine {
-        None => return Ok(Some(Created::UnknownServer)),
-        Some(Some(reason)) => return Ok(Some(Created::Quarantined(reason))),
-        Some(None) => {}
+        None => Ok(Some(Created::UnknownServer)),
+        Some(Some(reason)) => Ok(Some(Created::Quarantined(reason))),
+        Some(None) => Ok(None),
     }
-    Ok(active_job(tx, serial)?.map(Created::ActiveJob))
 }
 
 /// The answer to a request whose key was used before.
@@ -79,6 +120,7 @@ fn insert(
     tx: &Transaction<'_>,
     sealing: &Sealing,
     new: NewRecord,
+    after_job: Option<JobId>,
 ) -> Result<(Record, Transition), Error> {
     let now = new.job.created_at;
     let id = new.job.id;
@@ -90,6 +132,7 @@ fn insert(
         labels: new.labels,
         retry_of: new.retry_of,
         lineage: lineage(tx, id, new.retry_of)?,
+        after_job,
         boot_url: new.boot_url,
         traceparent: new.traceparent,
         updated_at: now,
@@ -106,6 +149,9 @@ fn insert(
         )?;
     }
     let mut entry = Entry::new("created").with("actor", &new.actor);
+    if let Some(after_job) = after_job {
+        entry = entry.with("after_job", after_job);
+    }
     if let Some(retry_of) = record.retry_of {
         entry = entry.with("retry_of", retry_of);
     }
@@ -131,8 +177,9 @@ fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<()
     tx.prepare_cached(
         "INSERT INTO jobs (id, server_serial, task_target, status, phase, bmc_active,
              progressed_at, created_at, updated_at, version, body, stretch, stretch_since,
-             priority, labels, lineage, recipe, recipe_bytes, recipe_sha256)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 1, ?8, ?9, ?7, ?10, ?11, ?12, ?13, ?14, ?15)",
+             priority, labels, lineage, recipe, recipe_bytes, recipe_sha256, after_job)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 1, ?8, ?9, ?7, ?10, ?11, ?12, ?13, ?14, ?15,
+             ?16)",
     )?
     .execute((
         job.id().to_string(),
@@ -150,6 +197,7 @@ fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<()
         recipe,
         row::signed(record.recipe_bytes),
         &record.recipe_sha256,
+        record.after_job.map(|id| id.to_string()),
     ))?;
     tx.prepare_cached(
         "UPDATE jobs SET retry_of = ?2, boot_url = ?3, traceparent = ?4 WHERE id = ?1",

@@ -1,6 +1,6 @@
 //! The servers' table: puts, looks and deletes, and the little that jobs leave on a server's row.
 
-use shoal_core::{Event, ServerSerial, Time};
+use shoal_core::{ServerSerial, Time};
 use shoal_sqlite::rusqlite::{Row, Transaction};
 use zeroize::Zeroizing;
 
@@ -8,9 +8,10 @@ use crate::{
     AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, Secret, Server, ServerChange,
     ServerRecord, Store, TlsPolicy,
     audit::insert_audit,
-    commit::{active_job, fold_into_active},
+    commit::{active_job, tell_active},
     row,
-    sealing::Cell,
+    sealing::{Cell, Sealing},
+    transition::Transition,
 };
 
 impl Store {
@@ -27,41 +28,8 @@ impl Store {
         now: Time,
     ) -> Result<ServerChange, Error> {
         let actor = actor.to_owned();
-        self.change(move |tx, sealing| {
-            let serial = server.serial.as_str();
-            let known =
-                tx.prepare_cached("SELECT 1 FROM servers WHERE serial = ?1")?.exists([serial])?;
-            tx.execute(
-                "INSERT INTO servers (serial, body, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
-                 ON CONFLICT DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at",
-                (serial, row::to_json("server", &server)?, row::millis(now)),
-            )?;
-            if let Some(Credentials { user, password }) = &credentials {
-                let plain =
-                    Zeroizing::new(row::to_json("credentials", &(user, password.expose()))?);
-                let sealed = sealing.seal(credentials_cell(serial), plain.as_bytes())?;
-                tx.execute(
-                    "UPDATE servers SET credentials = ?2 WHERE serial = ?1",
-                    (serial, sealed),
-                )?;
-            }
-            let detail = match &server.tls {
-                TlsPolicy::Insecure { reason } => format!("insecure: {reason}"),
-                TlsPolicy::Ca { .. } | TlsPolicy::Pin { .. } => String::new(),
-            };
-            let entry = AuditEntry {
-                actor,
-                action: "server.put".to_owned(),
-                target: serial.to_owned(),
-                detail,
-                ok: true,
-            };
-            insert_audit(tx, &entry, now)?;
-            let transition = fold_into_active(tx, &server.serial, &Event::ServerChanged, now)?;
-            let change = if known { ServerChange::Updated } else { ServerChange::Created };
-            Ok((change, transition.into_iter().collect()))
-        })
-        .await
+        self.change(move |tx, sealing| put(tx, sealing, &Put { server, credentials, actor, now }))
+            .await
     }
 
     /// One server, without secrets.
@@ -70,11 +38,7 @@ impl Store {
     /// [`Error::Database`].
     pub async fn server(&self, serial: &ServerSerial) -> Result<Option<ServerRecord>, Error> {
         let serial = serial.clone();
-        self.read(move |tx, _| {
-            let sql = format!("SELECT {COLUMNS} FROM servers WHERE serial = ?1");
-            row::first(tx, &sql, [serial.as_str()], server_record)
-        })
-        .await
+        self.read(move |tx, _| server_of(tx, &serial)).await
     }
 
     /// Servers in the order of their serials, behind `after`; at most `limit`, 0 means 100.
@@ -132,20 +96,7 @@ impl Store {
     /// [`Error::Unseal`], [`Error::Database`].
     pub async fn credentials(&self, serial: &ServerSerial) -> Result<Option<Credentials>, Error> {
         let serial = serial.clone();
-        self.read(move |tx, sealing| {
-            let sealed: Option<Option<Vec<u8>>> = row::first(
-                tx,
-                "SELECT credentials FROM servers WHERE serial = ?1",
-                [serial.as_str()],
-                |found| Ok(found.get(0)?),
-            )?;
-            let Some(sealed) = sealed.flatten() else { return Ok(None) };
-            let plain = sealing.open(credentials_cell(serial.as_str()), &sealed)?;
-            let (user, password): (String, String) = serde_json::from_slice(&plain)
-                .map_err(|source| Error::Stored { what: "credentials", source })?;
-            Ok(Some(Credentials { user, password: Secret::new(password) }))
-        })
-        .await
+        self.read(move |tx, sealing| credentials(tx, sealing, serial.as_str())).await
     }
 
     /// Records what a BMC says of its machine, and whether it is still the same machine.
@@ -209,8 +160,82 @@ impl Store {
     }
 }
 
+/// One server as somebody puts it.
+pub(crate) struct Put {
+    pub(crate) server: Server,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) actor: String,
+    pub(crate) now: Time,
+}
+
+/// Writes a server, its credentials and who did it, and tells its unfinished job.
+pub(crate) fn put(
+    tx: &Transaction<'_>,
+    sealing: &Sealing,
+    put: &Put,
+) -> Result<(ServerChange, Vec<Transition>), Error> {
+    let Put { server, credentials, actor, now } = put;
+    let serial = server.serial.as_str();
+    let known = is_known(tx, serial)?;
+    tx.prepare_cached(
+        "INSERT INTO servers (serial, body, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
+         ON CONFLICT DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at",
+    )?
+    .execute((serial, row::to_json("server", server)?, row::millis(*now)))?;
+    if let Some(Credentials { user, password }) = credentials {
+        let plain = Zeroizing::new(row::to_json("credentials", &(user, password.expose()))?);
+        let sealed = sealing.seal(credentials_cell(serial), plain.as_bytes())?;
+        tx.prepare_cached("UPDATE servers SET credentials = ?2 WHERE serial = ?1")?
+            .execute((serial, sealed))?;
+    }
+    let detail = match &server.tls {
+        TlsPolicy::Insecure { reason } => format!("insecure: {reason}"),
+        TlsPolicy::Ca { .. } | TlsPolicy::Pin { .. } => String::new(),
+    };
+    let entry = AuditEntry {
+        actor: actor.clone(),
+        action: "server.put".to_owned(),
+        target: serial.to_owned(),
+        detail,
+        ok: true,
+    };
+    insert_audit(tx, &entry, *now)?;
+    let transitions = tell_active(tx, &server.serial, &[], *now)?;
+    let change = if known { ServerChange::Updated } else { ServerChange::Created };
+    Ok((change, transitions))
+}
+
+pub(crate) fn is_known(tx: &Transaction<'_>, serial: &str) -> Result<bool, Error> {
+    Ok(tx.prepare_cached("SELECT 1 FROM servers WHERE serial = ?1")?.exists([serial])?)
+}
+
+/// How to log in at a server's BMC.
+pub(crate) fn credentials(
+    tx: &Transaction<'_>,
+    sealing: &Sealing,
+    serial: &str,
+) -> Result<Option<Credentials>, Error> {
+    let sealed: Option<Option<Vec<u8>>> =
+        row::first(tx, "SELECT credentials FROM servers WHERE serial = ?1", [serial], |found| {
+            Ok(found.get(0)?)
+        })?;
+    let Some(sealed) = sealed.flatten() else { return Ok(None) };
+    let plain = sealing.open(credentials_cell(serial), &sealed)?;
+    let (user, password): (String, String) = serde_json::from_slice(&plain)
+        .map_err(|source| Error::Stored { what: "credentials", source })?;
+    Ok(Some(Credentials { user, password: Secret::new(password) }))
+}
+
 const COLUMNS: &str = "body, hardware, created_at, updated_at, hands_off_until, residue, \
     hardware_at";
+
+pub(crate) fn server_of(
+    tx: &Transaction<'_>,
+    serial: &ServerSerial,
+) -> Result<Option<ServerRecord>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM servers WHERE serial = ?1");
+    row::first(tx, &sql, [serial.as_str()], server_record)
+}
 
 fn server_record(found: &Row<'_>) -> Result<ServerRecord, Error> {
     let hardware: Option<String> = found.get(1)?;

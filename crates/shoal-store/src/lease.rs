@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use shoal_core::{Event, JobId, Time};
+use shoal_core::Time;
 use shoal_sqlite::rusqlite::Transaction;
 
-use crate::{Error, Record, Store, commit::fold, record::stored, row};
+use crate::{Error, Store, row};
 
 /// The right to act on jobs: only its holder may intend and answer commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub struct Adopted {
     pub lease: Lease,
     /// How long nobody was there, from the last [`Store::alive`] until now; zero the first time.
     pub gap: Duration,
+    /// Jobs under way that another controller had not given back: it crashed, or still believes
+    /// that they are its own.
+    pub stolen: u64,
 }
 
 impl Store {
@@ -46,6 +49,12 @@ impl Store {
                 [&instance],
                 |found| found.get(0),
             )?;
+            let stolen: i64 = tx.query_row(
+                "SELECT count(*) FROM jobs WHERE status <> 'complete' AND status <> 'queued'
+                     AND lease_instance IS NOT NULL",
+                [],
+                |found| found.get(0),
+            )?;
             tx.execute(
                 "UPDATE jobs SET lease_instance = ?1, lease_epoch = ?2 WHERE status <> 'complete'",
                 (&instance, epoch),
@@ -53,6 +62,7 @@ impl Store {
             Ok(Adopted {
                 lease: Lease { instance, epoch: row::unsigned(epoch) },
                 gap: alive_at.flatten().map_or(Duration::ZERO, |at| now.since(row::time(at))),
+                stolen: row::unsigned(stolen),
             })
         })
         .await
@@ -70,50 +80,27 @@ impl Store {
         .await
     }
 
-    /// Takes the next job out of the queue: highest priority, then oldest, of those whose server is
-    /// not quarantined and not in the first boot of what was installed last.
+    /// Gives the jobs under way back, so that the next start takes them from nobody.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`] when another controller adopted the jobs; [`Error::Database`].
-    pub async fn claim(&self, lease: &Lease, now: Time) -> Result<Option<Record>, Error> {
+    /// [`Error::Database`].
+    pub async fn release(&self, lease: &Lease) -> Result<(), Error> {
         let lease = lease.clone();
-        self.change(move |tx, _| {
-            if !is_current(tx, &lease)? {
-                return Err(Error::LeaseLost);
-            }
-            for id in candidates(tx)? {
-                let queued = stored(tx, id)?.ok_or(Error::UnknownJob(id))?;
-                let (recorded, transition) = fold(tx, queued, &Event::Claimed, now)?;
-                if recorded.applied.is_err() {
-                    continue;
-                }
-                tx.execute(
-                    "UPDATE jobs SET lease_instance = ?2, lease_epoch = ?3 WHERE id = ?1",
-                    (id.to_string(), &lease.instance, row::signed(lease.epoch)),
-                )?;
-                return Ok((Some(recorded.record), transition.into_iter().collect()));
-            }
-            Ok((None, Vec::new()))
+        self.write(move |tx, _| {
+            tx.execute(
+                "UPDATE jobs SET lease_instance = NULL, lease_epoch = NULL
+                 WHERE status <> 'complete' AND lease_instance = ?1 AND lease_epoch = ?2",
+                (&lease.instance, row::signed(lease.epoch)),
+            )?;
+            Ok(())
         })
         .await
     }
 }
 
-fn is_current(tx: &Transaction<'_>, lease: &Lease) -> Result<bool, Error> {
+pub(crate) fn is_current(tx: &Transaction<'_>, lease: &Lease) -> Result<bool, Error> {
     let current = row::first(tx, "SELECT instance, epoch FROM controller", [], |found| {
         Ok(Lease { instance: found.get(0)?, epoch: row::unsigned(found.get(1)?) })
     })?;
     Ok(current.as_ref() == Some(lease))
-}
-
-/// The queue, best first. Ids only: the job itself says whether it can start.
-fn candidates(tx: &Transaction<'_>) -> Result<Vec<JobId>, Error> {
-    row::all(
-        tx,
-        "SELECT jobs.id FROM jobs JOIN servers ON servers.serial = jobs.server_serial
-         WHERE jobs.status = 'queued' AND servers.quarantine IS NULL
-         ORDER BY jobs.priority DESC, jobs.created_at, jobs.id",
-        [],
-        |found| row::job_id(&found.get::<_, String>(0)?),
-    )
 }

@@ -26,7 +26,7 @@
 //! # Example
 //! ```
 //! use shoal_core::{NewJob, Plan, Status, Time, Workflow};
-//! use shoal_store::{Created, NewRecord, Server, Store, TlsPolicy};
+//! use shoal_store::{Created, Limits, NewRecord, Server, Store, TlsPolicy};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@
 //! assert!(matches!(created, Created::New(record) if record.job.status() == Status::Queued));
 //!
 //! let lease = store.adopt("controller-1", now).await?.lease;
-//! let claimed = store.claim(&lease, now).await?.expect("the queue has a job");
+//! let claimed = store.claim(&lease, &Limits::default(), now).await?.expect("the queue has a job");
 //! assert_eq!(claimed.job.status(), Status::Provisioning);
 //! # Ok(())
 //! # }
@@ -60,11 +60,17 @@ mod caller;
 mod commit;
 mod create;
 mod error;
+mod history;
+mod import;
 mod inventory;
 mod key;
 mod lease;
+mod limit;
+mod operate;
 mod query;
+mod queue;
 mod record;
+mod replace;
 mod report;
 mod row;
 mod sealing;
@@ -80,12 +86,16 @@ pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck};
 pub use audit::{AuditEntry, Audited, InstallationEvent};
 pub use caller::{ApiToken, Caller, Role, TokenRecord};
 pub use error::Error;
+pub use import::{ImportCounts, ServerImport};
 pub use key::{
     Imported, Key, KeyPurpose, KeyRecord, KeyRing, KeySet, KeySource, KeyState, Revocation, Revoke,
     key_from_text,
 };
 pub use lease::{Adopted, Lease};
-pub use query::{EventFilter, Filter, Place, StoredEvent};
+pub use limit::{HeldBack, Limits};
+pub use operate::Prioritised;
+pub use query::{EventFilter, Filter, StoredEvent};
+pub use queue::{Load, Place};
 pub use record::{Created, Idempotency, NewRecord, Record, Recorded};
 pub use report::ReportOutcome;
 pub use sealing::{Sealing, SealingKey};

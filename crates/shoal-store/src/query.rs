@@ -7,8 +7,9 @@ use shoal_sqlite::rusqlite::{Row, Transaction};
 
 use crate::{
     Error, Record, Store,
-    commit::{active_job, last_event},
+    commit::active_job,
     create::recipe_cell,
+    history::last_event,
     record::{COLUMNS, record, stored},
     row,
 };
@@ -59,15 +60,6 @@ pub struct StoredEvent {
     pub name: String,
     /// The particulars, never secret.
     pub detail: BTreeMap<String, String>,
-}
-
-/// Where a queued job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// 1 is next.
-    pub position: u64,
-    /// Jobs that occupy a worker now.
-    pub ahead_active: u64,
 }
 
 impl Store {
@@ -181,27 +173,6 @@ impl Store {
     /// [`Error::Database`].
     pub async fn last_event_id(&self) -> Result<i64, Error> {
         self.read(|tx, _| last_event(tx)).await
-    }
-
-    /// Where a job stands in the queue; none if it is not queued.
-    ///
-    /// # Errors
-    /// [`Error::Database`].
-    pub async fn queue(&self, id: JobId) -> Result<Option<Place>, Error> {
-        self.read(move |tx, _| {
-            let sql = "SELECT
-                 (SELECT count(*) FROM jobs WHERE status = 'queued' AND (priority > me.priority
-                     OR (priority = me.priority AND (created_at, id) < (me.created_at, me.id)))),
-                 (SELECT count(*) FROM jobs WHERE status <> 'complete' AND bmc_active = 1)
-                 FROM jobs AS me WHERE me.id = ?1 AND me.status = 'queued'";
-            row::first(tx, sql, [id.to_string()], |found| {
-                Ok(Place {
-                    position: row::unsigned(found.get(0)?) + 1,
-                    ahead_active: row::unsigned(found.get(1)?),
-                })
-            })
-        })
-        .await
     }
 
     /// How many jobs there are by status and `task_target`.

@@ -23,6 +23,8 @@ pub struct Record {
     pub retry_of: Option<JobId>,
     /// The first job of the chain of retries, or the job itself.
     pub lineage: JobId,
+    /// The unfinished job whose place it takes; it waits until that one is complete.
+    pub after_job: Option<JobId>,
     /// The boot medium's outside address, where the operator gave one.
     pub boot_url: Option<String>,
     /// W3C trace context of the request that created the job.
@@ -49,6 +51,8 @@ pub struct NewRecord {
     pub labels: BTreeMap<String, String>,
     /// The job this one repeats.
     pub retry_of: Option<JobId>,
+    /// The job of the same server to end, and to wait for, if it is unfinished.
+    pub replaces: Option<JobId>,
     /// The boot medium's outside address.
     pub boot_url: Option<String>,
     /// W3C trace context of the request.
@@ -79,6 +83,8 @@ pub enum Created {
     KeyReused,
     /// The server has this unfinished job.
     ActiveJob(JobId),
+    /// This job waits already to take the place of the one to replace.
+    AlreadyReplaced(JobId),
     /// There is no such server.
     UnknownServer,
     /// The server takes no jobs, for this reason.
@@ -121,6 +127,7 @@ impl NewRecord {
             priority: 0,
             labels: BTreeMap::new(),
             retry_of: None,
+            replaces: None,
             boot_url: None,
             traceparent: None,
             idempotency: None,
@@ -131,11 +138,11 @@ impl NewRecord {
 
 /// Whatever reads a [`Record`] with [`record`] selects these columns first.
 pub(crate) const COLUMNS: &str = "body, version, priority, labels, retry_of, lineage, boot_url, \
-    traceparent, updated_at, recipe_bytes, recipe_sha256";
+    traceparent, updated_at, recipe_bytes, recipe_sha256, after_job";
 
 /// Reads a record from a row that begins with [`COLUMNS`].
 pub(crate) fn record(found: &Row<'_>) -> Result<Record, Error> {
-    let retry_of: Option<String> = found.get(4)?;
+    let (retry_of, after_job): (Option<String>, Option<String>) = (found.get(4)?, found.get(11)?);
     Ok(Record {
         job: job(&found.get::<_, String>(0)?)?,
         version: row::unsigned(found.get(1)?),
@@ -148,6 +155,7 @@ pub(crate) fn record(found: &Row<'_>) -> Result<Record, Error> {
         updated_at: row::time(found.get(8)?),
         recipe_bytes: row::unsigned(found.get(9)?),
         recipe_sha256: found.get(10)?,
+        after_job: after_job.map(|id| row::job_id(&id)).transpose()?,
     })
 }
 
@@ -158,14 +166,14 @@ pub(crate) fn stored(tx: &Transaction<'_>, id: JobId) -> Result<Option<Stored>, 
          FROM jobs WHERE id = ?1"
     );
     row::first(tx, &sql, [id.to_string()], |found| {
-        let (instance, epoch): (Option<String>, Option<i64>) = (found.get(11)?, found.get(12)?);
+        let (instance, epoch): (Option<String>, Option<i64>) = (found.get(12)?, found.get(13)?);
         Ok(Stored {
             record: record(found)?,
             lease: instance
                 .zip(epoch)
                 .map(|(instance, epoch)| Lease { instance, epoch: row::unsigned(epoch) }),
-            stretch: found.get(13)?,
-            stretch_since: row::time(found.get(14)?),
+            stretch: found.get(14)?,
+            stretch_since: row::time(found.get(15)?),
         })
     })
 }

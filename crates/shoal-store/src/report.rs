@@ -42,7 +42,7 @@ impl Store {
             if name.is_known(tx)? {
                 return Ok((ReportOutcome::Duplicate, Vec::new()));
             }
-            let (recorded, transition) = fold(tx, stored, &event, now)?;
+            let (recorded, transitions) = fold(tx, stored, &event, now)?;
             let early = matches!(recorded.applied, Err(Ignored::Unexpected | Ignored::NotNow));
             if !early {
                 name.remember(tx)?;
@@ -51,7 +51,7 @@ impl Store {
                 Ok(()) => ReportOutcome::Recorded(Box::new(recorded.record)),
                 Err(reason) => ReportOutcome::Ignored(reason),
             };
-            Ok((outcome, transition.into_iter().collect()))
+            Ok((outcome, transitions))
         })
         .await
     }

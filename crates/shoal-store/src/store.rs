@@ -24,6 +24,10 @@ const MIGRATIONS: &[Migration] = &[
         name: "tokens and keys",
         sql: include_str!("../migrations/0002_tokens_and_keys.sql"),
     },
+    Migration {
+        name: "operators actions",
+        sql: include_str!("../migrations/0003_operators_actions.sql"),
+    },
 ];
 
 /// The store. Clones share it.

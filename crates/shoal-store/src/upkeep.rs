@@ -56,22 +56,51 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn prune_jobs(&self, before: Time) -> Result<u64, Error> {
-        let mut pruned = 0;
+        let sql = "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs
+                       WHERE status = 'complete' AND completed_at < ?1 LIMIT ?2)";
+        self.delete_batches(sql, before).await
+    }
+
+    /// Forgets what the audit log says of the time before `before`, and answers how many entries.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn prune_audit(&self, before: Time) -> Result<u64, Error> {
+        let sql = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT ?2)";
+        self.delete_batches(sql, before).await
+    }
+
+    /// Runs a statement that deletes at most `?2` rows of the time before `?1` until none is left.
+    async fn delete_batches(&self, sql: &'static str, before: Time) -> Result<u64, Error> {
+        let mut deleted = 0;
         loop {
             let batch = self
                 .write(move |tx, _| {
-                    Ok(tx.execute(
-                        "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs
-                             WHERE status = 'complete' AND completed_at < ?1 LIMIT ?2)",
-                        (row::millis(before), BATCH),
-                    )?)
+                    Ok(tx.prepare_cached(sql)?.execute((row::millis(before), BATCH))?)
                 })
                 .await?;
             if batch == 0 {
-                return Ok(pruned);
+                return Ok(deleted);
             }
-            pruned += u64::try_from(batch).unwrap_or(u64::MAX);
+            deleted += u64::try_from(batch).unwrap_or(u64::MAX);
         }
+    }
+
+    /// Moves the points in time that servers wait for, after the clock was stepped by `delta`
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn step_servers(&self, delta: i64) -> Result<(), Error> {
+        self.write(move |tx, _| {
+            tx.execute(
+                "UPDATE servers SET hands_off_until = max(0, hands_off_until + ?1)
+                 WHERE hands_off_until IS NOT NULL",
+                [delta],
+            )?;
+            Ok(())
+        })
+        .await
     }
 
     /// Seals every cell with the current key, so that older ones need not be given any more, and

@@ -6,7 +6,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use drive::{NOW, at, create, id, lease, new_job, put, serial, server, until};
 use shoal_core::{Event, Status, StopAs, Workflow};
-use shoal_store::{Created, Error, Filter, Idempotency, NewRecord, Place, ServerChange, Store};
+use shoal_store::{
+    Created, Error, Filter, Idempotency, Limits, NewRecord, Place, ServerChange, Store,
+};
 use tokio::task::JoinSet;
 
 fn keyed(number: u128, key: &str, request: u8) -> NewRecord {
@@ -132,7 +134,7 @@ async fn racing_claimers_get_each_job_once() {
         let (store, lease) = (store.clone(), lease.clone());
         tasks.spawn(async move {
             let mut mine = Vec::new();
-            while let Some(record) = store.claim(&lease, NOW).await.unwrap() {
+            while let Some(record) = store.claim(&lease, &Limits::default(), NOW).await.unwrap() {
                 mine.push(record.job.id());
             }
             mine
@@ -157,16 +159,23 @@ async fn queue_goes_by_priority_then_age_and_passes_over_quarantined_servers() {
     four.quarantine = Some("wait".to_owned());
     store.put_server(four, None, "ada", at(10)).await.unwrap();
     let lease = lease(&store).await;
-    let place = |number| store.queue(id(number));
-    assert_eq!(place(1).await.unwrap(), Some(Place { position: 4, ahead_active: 0 }));
+    let limits = Limits::default();
+    let place = |number| store.queue(id(number), &limits, at(20));
+    assert_eq!(
+        place(1).await.unwrap(),
+        Some(Place { position: 4, ahead_active: 0, starts_in: None })
+    );
 
     let mut order = Vec::new();
-    while let Some(record) = store.claim(&lease, at(20)).await.unwrap() {
+    while let Some(record) = store.claim(&lease, &Limits::default(), at(20)).await.unwrap() {
         order.push(record.job.id());
     }
 
     assert_eq!(order, [id(3), id(2), id(1)]);
-    assert_eq!(place(4).await.unwrap(), Some(Place { position: 1, ahead_active: 3 }));
+    assert_eq!(
+        place(4).await.unwrap(),
+        Some(Place { position: 1, ahead_active: 3, starts_in: None })
+    );
     assert_eq!(place(3).await.unwrap(), None);
 }
 
@@ -187,7 +196,10 @@ async fn adopted_jobs_are_lost_to_the_lease_before() {
         let error = store.record(id(1), answer(), at(91), stale).await.unwrap_err();
         assert!(matches!(error, Error::LeaseLost));
     }
-    assert!(matches!(store.claim(&old, at(91)).await.unwrap_err(), Error::LeaseLost));
+    assert!(matches!(
+        store.claim(&old, &Limits::default(), at(91)).await.unwrap_err(),
+        Error::LeaseLost
+    ));
     // Facts are facts whoever saw them, and the new lease acts.
     store.record(id(1), Event::Resumed { gap: adopted.gap }, at(91), None).await.unwrap();
     let recorded = store.record(id(1), answer(), at(91), Some(adopted.lease)).await.unwrap();
@@ -222,8 +234,11 @@ async fn next_job_waits_for_the_first_boot_of_the_last_one() {
     next.retry_of = Some(id(1));
     let next = create(&store, next).await;
     assert_eq!(next.lineage, id(1));
-    assert!(store.claim(&lease, at(61)).await.unwrap().is_none());
-    assert_eq!(store.claim(&lease, free_at).await.unwrap().unwrap().job.id(), id(2));
+    assert!(store.claim(&lease, &Limits::default(), at(61)).await.unwrap().is_none());
+    assert_eq!(
+        store.claim(&lease, &Limits::default(), free_at).await.unwrap().unwrap().job.id(),
+        id(2)
+    );
 }
 
 #[tokio::test]
@@ -270,7 +285,7 @@ async fn filters_choose_by_status_server_target_age_and_stuckness() {
         create(&store, new).await;
     }
     let lease = lease(&store).await;
-    store.claim(&lease, at(10)).await.unwrap().unwrap();
+    store.claim(&lease, &Limits::default(), at(10)).await.unwrap().unwrap();
     let ids = async |filter: Filter| {
         let found = store.jobs(filter).await.unwrap();
         found.into_iter().map(|record| record.job.id()).collect::<Vec<_>>()

@@ -9,7 +9,8 @@ use drive::{NOW, create, frozen, id, lease, new_job, put, serial, server, until}
 use shoal_core::Workflow;
 use shoal_sqlite::rusqlite::Connection;
 use shoal_store::{
-    Credentials, Error, KeyPurpose, NewRecord, Options, Role, Sealing, SealingKey, Secret, Store,
+    Credentials, Error, KeyPurpose, Limits, NewRecord, Options, Role, Sealing, SealingKey, Secret,
+    Store,
 };
 
 fn key(byte: u8) -> SealingKey {
@@ -183,7 +184,7 @@ async fn restart_gives_the_same_record() {
     let path = directory.path().join("a.db");
     let store = filled(&path).await;
     let lease = lease(&store).await;
-    store.claim(&lease, NOW).await.unwrap().unwrap();
+    store.claim(&lease, &Limits::default(), NOW).await.unwrap().unwrap();
     let before = until(&store, id(1), &lease, "await_boot").await;
     let events = store.last_events(id(1), 100).await.unwrap();
     let keys = store.keys(KeyPurpose::Media).await.unwrap();

@@ -13,7 +13,7 @@ use std::{
 use drive::{NOW, at, claimed, create, frozen, id, new_job, put, server};
 use serde::{Serialize, de::DeserializeOwned};
 use shoal_core::{Command, Event, Fault, Job, Milestone, Report, Verdict, Workflow};
-use shoal_store::{Error, Frozen, Scheme, Server, Store, TlsPolicy};
+use shoal_store::{Error, Frozen, Limits, Scheme, Server, Store, TlsPolicy};
 
 /// Every phase there is, by name. A phase that is added needs a stored job.
 const PHASES: [&str; 20] = [
@@ -94,7 +94,7 @@ async fn ends() -> [(&'static str, Job); 2] {
     put(&store, 1).await;
     let queued = create(&store, new_job(1, Workflow::Linux)).await.job;
     let lease = drive::lease(&store).await;
-    let seq = store.claim(&lease, NOW).await.unwrap().unwrap().job.seq();
+    let seq = store.claim(&lease, &Limits::default(), NOW).await.unwrap().unwrap().job.seq();
     let fault = Fault::operator("the BMC refuses the password").because("401");
     let refused =
         Event::Answered { seq, command: Command::ReadBmc, verdict: Verdict::Refused { fault } };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use shoal_engine::{Clock, Engine};
+use shoal_engine::{Clock, Engine, Gate};
 use shoal_media::{BootMedium, MediaServer, SystemClock};
 use shoal_store::Change;
 use tokio::sync::broadcast::Receiver;
@@ -70,8 +70,8 @@ pub(super) async fn raise(
     let live = Live { store: store.clone(), bmcs: bmcs.clone(), mediums: mediums.clone() };
     let pace = shoal_engine::Settings {
         instance: instance.to_owned(),
-        workers: settings.jobs.workers,
-        max_active: settings.jobs.max_active,
+        gate: Gate::new(settings.jobs.limits()),
+        disks: vec![settings.storage.db_path.clone(), settings.storage.task_iso_dir.clone()],
         ..shoal_engine::Settings::default()
     };
     let rules = rules(in_force, foundation, &shelf);

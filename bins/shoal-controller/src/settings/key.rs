@@ -131,15 +131,29 @@ pub(super) const KEYS: &[Key] = &[
     )
     .reload(),
     Key::new(
+        "JOB_LABEL_LIMITS",
+        Unset("no such limit"),
+        "Jobs under way whose servers share a value of a label: `rack=4,room=40`.",
+    )
+    .reload(),
+    Key::new(
         "JOB_STUCK_TIMEOUT",
         Value("4h"),
         "Bounds all of provisioning; every report deadline must fit into it.",
     )
     .reload(),
-    Key::new("JOB_RETENTION_DAYS", Value("14"), "Days for which media of complete jobs are kept.")
-        .reload(),
-    Key::new("JOB_HISTORY_DAYS", Value("365"), "Days for which complete jobs and their events are kept.")
-        .reload(),
+    Key::new(
+        "JOB_RETENTION_DAYS",
+        Value("14"),
+        "Days after which files that a complete job should not have left are deleted.",
+    )
+    .reload(),
+    Key::new(
+        "JOB_HISTORY_DAYS",
+        Value("365"),
+        "Days for which complete jobs, their events and the audit log are kept.",
+    )
+    .reload(),
     Key::new(
         "AUTH_MODE",
         Value("any"),

@@ -1,6 +1,7 @@
 //! From merged text to settings, one function per concern, and the rules that span keys.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -135,11 +136,29 @@ fn jobs(reader: &Reader) -> Result<Jobs, Error> {
     Ok(Jobs {
         workers: count("WORKER_CONCURRENCY", "a number from 0 to 100000", 0)?,
         max_active: count("MAX_ACTIVE_JOBS", "a number from 1 to 100000", 1)?,
+        label_limits: reader
+            .optional("JOB_LABEL_LIMITS", "labels and counts such as rack=4,room=40", label_limits)?
+            .unwrap_or_default(),
         stuck_timeout,
         budgets: budget::read(reader, stuck_timeout)?,
         retention_days: days("JOB_RETENTION_DAYS")?,
         history_days: days("JOB_HISTORY_DAYS")?,
     })
+}
+
+/// `rack=4,room=40`. A name that no label can have would be a limit that never holds.
+fn label_limits(text: &str) -> Option<BTreeMap<String, u64>> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/');
+    let mut limits = BTreeMap::new();
+    for pair in text.split(',') {
+        let (name, count) = pair.trim().split_once('=')?;
+        let count = within(count, 1, 100_000)?;
+        let fits = (1..=63).contains(&name.len()) && name.bytes().all(plain);
+        if !fits || limits.insert(name.to_owned(), u64::from(count)).is_some() {
+            return None;
+        }
+    }
+    Some(limits)
 }
 
 fn access(reader: &Reader) -> Result<Access, Error> {

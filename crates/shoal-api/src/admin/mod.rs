@@ -3,6 +3,7 @@
 //! with a login sees to.
 
 mod change;
+mod drain;
 mod port;
 mod reload;
 mod secret;
@@ -29,5 +30,6 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/admin/secrets/{purpose}", post(secret::set))
         .route("/api/v1/admin/secrets/{purpose}/{id}", delete(secret::revoke))
         .route("/api/v1/admin/changes", get(change::list))
+        .route("/api/v1/admin/drain", get(drain::show).put(drain::put))
         .route("/api/v1/admin/reload", post(reload::run))
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, Uri, header};
 use ring::rand::{SecureRandom, SystemRandom};
-use shoal_core::{JobId, NewJob};
+use shoal_core::{JobId, NewJob, ServerSerial};
 use shoal_recipe::Problem;
 use shoal_store::{Caller, Created, Idempotency, NewRecord, ServerRecord};
 use shoal_webhook::{TRACEPARENT_HEADER, TraceParent};
@@ -46,7 +46,13 @@ pub(crate) async fn create(
     let bounds = Bounds { most: BODY_MAX, within: shared.api.limits.body };
     let body = body::json(&headers, body, bounds).await?;
     let request = parsed(body).await?;
-    let planned = plan(&shared, &request)?;
+    let planned = match plan(&shared, &request) {
+        Ok(planned) => planned,
+        Err(refused) if dry_run => return Err(refused),
+        Err(refused) => {
+            return replayed(&shared, &request, key, &caller.name).await?.ok_or(refused);
+        }
+    };
     if dry_run {
         let server = server(&shared, &request).await?;
         let active = shared.store().active_on(&request.serial).await.map_err(Error::store)?;
@@ -60,6 +66,19 @@ pub(crate) async fn create(
         ..new_record(&shared, request, planned, caller.name)
     };
     accept(&shared, new).await
+}
+
+/// The answer to a request that was admitted before, even if the same one would be refused now.
+async fn replayed(
+    shared: &Shared,
+    request: &JobRequest,
+    key: Option<String>,
+    actor: &str,
+) -> Result<Option<Response>, Error> {
+    let Some(key) = key else { return Ok(None) };
+    let idempotency = Idempotency { key, request_sha256: fingerprint(request) };
+    let repeated = shared.store().repeated(actor, idempotency).await.map_err(Error::store)?;
+    repeated.map(|created| answer(created, &request.serial)).transpose()
 }
 
 /// Bytes that are parsed on the spot. More take long enough to keep other requests waiting.
@@ -109,6 +128,7 @@ pub(super) fn new_record(
         priority: request.priority,
         labels: request.labels,
         retry_of: None,
+        replaces: None,
         boot_url: planned.boot_url,
         traceparent: None,
         idempotency: None,
@@ -119,7 +139,11 @@ pub(super) fn new_record(
 /// Stores the job and answers for it.
 pub(super) async fn accept(shared: &Shared, new: NewRecord) -> Result<Response, Error> {
     let serial = new.job.serial.clone();
-    match shared.store().create(new).await.map_err(Error::store)? {
+    answer(shared.store().create(new).await.map_err(Error::store)?, &serial)
+}
+
+fn answer(created: Created, serial: &ServerSerial) -> Result<Response, Error> {
+    match created {
         Created::New(record) => {
             let answer = accepted(StatusCode::ACCEPTED, &Accepted::of(&record.job));
             Ok((Extension(audit::Kept), answer).into_response())
@@ -134,6 +158,7 @@ pub(super) async fn accept(shared: &Shared, new: NewRecord) -> Result<Response, 
             "this Idempotency-Key was used for another request; use a new one",
         )),
         Created::ActiveJob(job) => Err(active_job(job)),
+        Created::AlreadyReplaced(job) => Err(already_replaced(job)),
         Created::UnknownServer => Err(unknown_server(serial.as_str())),
         Created::Quarantined(reason) => {
             Err(Error::new(Code::Quarantined, format!("the server takes no jobs: {reason}")))
@@ -145,6 +170,14 @@ pub(crate) fn active_job(job: JobId) -> Error {
     Error {
         details: vec![Detail::new("/server_serial", "active_job", job.to_string())],
         ..Error::new(Code::ActiveJob, format!("the server has the unfinished job {job}"))
+    }
+}
+
+fn already_replaced(job: JobId) -> Error {
+    let message = format!("job {job} waits already to take its place; cancel or requeue that one");
+    Error {
+        details: vec![Detail::new("/replace", "active_job", job.to_string())],
+        ..Error::new(Code::ActiveJob, message)
     }
 }
 

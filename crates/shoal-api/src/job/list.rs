@@ -12,7 +12,7 @@ use serde::Serialize;
 use shoal_core::{JobId, ServerSerial, Status};
 use shoal_store::Filter;
 
-use super::view::Summary;
+use super::{view::Summary, waiting::Situation};
 use crate::{api::Shared, error::Error, query::Query, timestamp};
 
 const PAGE: u32 = 50;
@@ -30,7 +30,9 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<
     let more = records.len() > limit as usize;
     records.truncate(limit as usize);
     let now = shared.now();
-    let jobs = records.iter().map(|record| Summary::of(record, now)).collect();
+    let situation = Situation::of(&shared, &records).await?;
+    let summary = |record| Summary::of(record, situation.waiting(record, now), now);
+    let jobs = records.iter().map(summary).collect();
     let next = records.last().filter(|_| more).map(|record| record.job.id());
     Ok(Json(Page { jobs, next }).into_response())
 }

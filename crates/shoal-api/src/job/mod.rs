@@ -1,11 +1,13 @@
 //! Jobs over HTTP: asking for one, looking at them, and the operator's words to one.
 
 mod create;
+mod evidence;
 mod list;
 mod operate;
 mod request;
 mod show;
 mod view;
+mod waiting;
 
 use shoal_core::JobId;
 use shoal_store::Record;
@@ -18,7 +20,7 @@ use crate::{
 pub(crate) use self::{
     create::{active_job, create},
     list::list,
-    operate::{cancel, decide, fail, requeue},
+    operate::{cancel, decide, fail, priority, requeue},
     request::labels,
     show::show,
 };

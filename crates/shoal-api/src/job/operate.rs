@@ -1,4 +1,4 @@
-//! What operators say to a job: end it, decide about it, do it again.
+//! What operators say to a job: end it, decide about it, do it again, let it go first.
 
 use std::sync::Arc;
 
@@ -11,11 +11,15 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use shoal_core::{Decision, Event, Ignored, StopAs};
 use shoal_recipe::{HttpUrl, Parsed, lints};
-use shoal_store::{Caller, NewRecord};
+use shoal_store::{Caller, NewRecord, Prioritised};
 
-use super::{create, find, show, view::Accepted};
+use super::{
+    create, find, request, show,
+    view::{Accepted, Moved},
+};
 use crate::{
     api::Shared,
+    audit::Note,
     body::{self, Bounds},
     document::Document,
     error::{Code, Error},
@@ -67,13 +71,8 @@ pub(crate) async fn requeue(
     document.finish()?;
     let record = find(&shared, &id).await?;
     let old = record.job.id();
-    if !record.job.is_complete() {
-        let hint = if replace {
-            "replacing an unfinished job is not possible yet: cancel it, wait until it is complete, \
-             then requeue it"
-        } else {
-            "the job is unfinished: cancel it, wait until it is complete, then requeue it"
-        };
+    if !record.job.is_complete() && !replace {
+        let hint = "the job is unfinished: say {\"replace\": true} to end it and start anew";
         return Err(Error { message: hint.to_owned(), ..create::active_job(old) });
     }
     let recipe = show::recipe(&shared, old).await?;
@@ -89,11 +88,42 @@ pub(crate) async fn requeue(
     let planned = create::plan(&shared, &request)?;
     let new = NewRecord {
         retry_of: Some(old),
+        replaces: replace.then_some(old),
         // The chain of retries is one story, told in one trace.
         traceparent: record.traceparent,
         ..create::new_record(&shared, request, planned, caller.name)
     };
     create::accept(&shared, new).await
+}
+
+pub(crate) async fn priority(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Named(id): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let body = small(&shared, &headers, body).await?;
+    let mut document = Document::read(&body)?;
+    let priority: Option<i32> = document.required("priority", request::PRIORITY);
+    if let Some(priority) = priority {
+        request::check_priority(&mut document, priority);
+    }
+    let priority = document.finish_with(priority)?;
+    let job = find(&shared, &id).await?.job.id();
+    let moved = shared.store().prioritise(job, priority, &caller.name, shared.now()).await;
+    match moved.map_err(Error::store)? {
+        Prioritised::Done(record) => {
+            let place = show::place(&shared, &record).await?;
+            let view = Moved { job_id: job, priority, position: place.map(|it| it.position) };
+            let note = Note(format!("priority {priority}"));
+            Ok((Extension(note), Json(view)).into_response())
+        }
+        Prioritised::NotQueued(status) => {
+            let message = format!("the job is {}; only a queued job can be moved", status.as_str());
+            Err(Error::new(Code::JobState, message))
+        }
+    }
 }
 
 async fn stop(

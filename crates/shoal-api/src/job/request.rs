@@ -17,6 +17,16 @@ const LABEL_NAME_MAX: usize = 63;
 const LABEL_VALUE_MAX: usize = 256;
 const PRIORITY_MAX: i32 = 100;
 
+/// What a priority must be.
+pub(super) const PRIORITY: &str = "a whole number from -100 to 100";
+
+/// Tells a priority that is out of range.
+pub(super) fn check_priority(document: &mut Document<'_>, priority: i32) {
+    if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+        document.problem("priority", "out_of_range", format!("must be {PRIORITY}"));
+    }
+}
+
 /// Reads a body, and tells everything that is wrong with it.
 pub(super) fn parse(body: &[u8]) -> Result<JobRequest, Error> {
     let mut document = Document::read(body)?;
@@ -31,10 +41,8 @@ pub(super) fn parse(body: &[u8]) -> Result<JobRequest, Error> {
         }
         parsed.ok()
     });
-    let priority = document.optional("priority", "a whole number from -100 to 100").unwrap_or(0);
-    if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
-        document.problem("priority", "out_of_range", "must be a whole number from -100 to 100");
-    }
+    let priority = document.optional("priority", PRIORITY).unwrap_or(0);
+    check_priority(&mut document, priority);
     let labels = labels(&mut document);
     let on_failure: Option<OnFailure> = document.optional("on_failure", "off, reset or leave");
     let (serial, recipe) = document.finish_with(serial.zip(recipe))?;

@@ -16,12 +16,13 @@ use shoal_core::{JobId, Status};
 use shoal_recipe::Recipe;
 use shoal_store::{Place, Record};
 
-use super::{find, view::Full};
+use super::{find, view::Full, waiting::Situation};
 use crate::{
     api::Shared,
     error::{Code, Error},
     event::{self, EventView},
     param::Named,
+    timestamp::At,
 };
 
 /// Events shown with the job; the rest are a call of their own.
@@ -35,11 +36,21 @@ struct Shown<'a> {
     position: Option<u64>,
     /// Jobs that hold a worker's place while it is queued.
     ahead_active: Option<u64>,
+    /// When it will probably start; null without history, and while an operator, a limit or
+    /// another job holds it back.
+    estimate: Option<EstimateView>,
     recipe: Value,
     recipe_bytes: u64,
     recipe_sha256: &'a str,
     /// The last ones, oldest first.
     events: Vec<EventView>,
+}
+
+/// When a queued job will probably start, judged by the last complete jobs of its target.
+#[derive(Serialize)]
+struct EstimateView {
+    starts_in_seconds: u64,
+    starts_at: At,
 }
 
 pub(crate) async fn show(
@@ -49,23 +60,32 @@ pub(crate) async fn show(
     let record = find(&shared, &id).await?;
     let id = record.job.id();
     let place = place(&shared, &record).await?;
+    let now = shared.now();
+    let situation = Situation::of(&shared, std::slice::from_ref(&record)).await?;
+    let starts_in = place.as_ref().and_then(|place| place.starts_in);
+    let starts_in = starts_in.filter(|_| shared.api.gate.closed().is_none());
     let shown = Shown {
-        position: place.map(|place| place.position),
-        ahead_active: place.map(|place| place.ahead_active),
+        estimate: starts_in.map(|wait| EstimateView {
+            starts_in_seconds: wait.as_secs(),
+            starts_at: At(now + wait),
+        }),
+        position: place.as_ref().map(|place| place.position),
+        ahead_active: place.as_ref().map(|place| place.ahead_active),
         recipe: without_secrets(&recipe(&shared, id).await?),
         recipe_bytes: record.recipe_bytes,
         recipe_sha256: &record.recipe_sha256,
         events: event::last(&shared, id, EVENTS_SHOWN).await?,
-        job: Full::of(&record, shared.now()),
+        job: Full::of(&record, situation.waiting(&record, now), now),
     };
     Ok(Json(shown).into_response())
 }
 
-async fn place(shared: &Shared, record: &Record) -> Result<Option<Place>, Error> {
+pub(super) async fn place(shared: &Shared, record: &Record) -> Result<Option<Place>, Error> {
     if record.job.status() != Status::Queued {
         return Ok(None);
     }
-    shared.store().queue(record.job.id()).await.map_err(Error::store)
+    let limits = shared.api.gate.limits();
+    shared.store().queue(record.job.id(), &limits, shared.now()).await.map_err(Error::store)
 }
 
 /// The recipe as it was admitted.

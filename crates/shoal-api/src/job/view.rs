@@ -10,6 +10,7 @@ use shoal_core::{
 };
 use shoal_store::{Record, ServerRecord};
 
+use super::{evidence::EvidenceView, waiting::Waiting};
 use crate::{
     planner::{JobRequest, Planned, Warning},
     timestamp::At,
@@ -33,6 +34,15 @@ impl<'a> Accepted<'a> {
             created_at: At(job.created_at()),
         }
     }
+}
+
+/// Where a job that was moved in the queue stands.
+#[derive(Serialize)]
+pub(super) struct Moved {
+    pub(super) job_id: JobId,
+    pub(super) priority: i32,
+    /// 1 is next; null if a worker took it meanwhile.
+    pub(super) position: Option<u64>,
 }
 
 /// What a request would become.
@@ -132,7 +142,10 @@ pub(super) struct Summary<'a> {
     phase: &'static str,
     outcome: Option<&'static str>,
     failed_step: Option<&'static str>,
+    /// Completes "the job waits for ..."; null while it works or is complete.
     waiting_for: Option<String>,
+    /// The same for programs.
+    waiting_for_code: Option<&'static str>,
     attempt: u32,
     priority: i32,
     labels: &'a BTreeMap<String, String>,
@@ -141,13 +154,16 @@ pub(super) struct Summary<'a> {
     created_at: At,
     updated_at: At,
     progressed_at: At,
+    /// When patience ends; null where only a person or other jobs end the wait.
     deadline: Option<At>,
 }
 
 impl<'a> Summary<'a> {
-    pub(super) fn of(record: &'a Record, now: Time) -> Self {
+    pub(super) fn of(record: &'a Record, waiting: Option<Waiting>, now: Time) -> Self {
         let job = &record.job;
         let outcome = job.outcome();
+        let until = waiting.as_ref().and_then(|waiting| waiting.until);
+        let waiting_for_code = waiting.as_ref().map(|waiting| waiting.code);
         Self {
             job_id: job.id(),
             server_serial: job.serial(),
@@ -156,7 +172,8 @@ impl<'a> Summary<'a> {
             phase: job.phase().name(),
             outcome: outcome.map(|outcome| outcome.kind.as_str()),
             failed_step: outcome.and_then(|outcome| outcome.failed_step).map(StepKey::as_str),
-            waiting_for: job.waiting_for(now).map(|waiting_for| waiting_for.to_string()),
+            waiting_for_code,
+            waiting_for: waiting.map(|waiting| waiting.text),
             attempt: job.attempt(),
             priority: record.priority,
             labels: &record.labels,
@@ -165,7 +182,7 @@ impl<'a> Summary<'a> {
             created_at: At(job.created_at()),
             updated_at: At(record.updated_at),
             progressed_at: At(job.progressed_at()),
-            deadline: job.deadline().map(At),
+            deadline: job.deadline().or(until).map(At),
         }
     }
 }
@@ -192,6 +209,8 @@ pub(super) struct Full<'a> {
     media_plan: Option<MediaView<'a>>,
     medium: Option<MediumView<'a>>,
     lineage: JobId,
+    /// The unfinished job whose place it takes, while it waits for that.
+    after_job: Option<JobId>,
     trace_id: Option<&'a str>,
     version: u64,
 }
@@ -203,14 +222,6 @@ struct FaultView<'a> {
     step: Option<&'static str>,
     /// Failed tries of the current command in a row.
     tries: u32,
-}
-
-#[derive(Serialize)]
-struct EvidenceView {
-    /// Whether reads of our media prove anything for this job.
-    counts: bool,
-    milestones: BTreeMap<&'static str, At>,
-    moved_at: Option<At>,
 }
 
 #[derive(Serialize)]
@@ -228,11 +239,11 @@ struct MediumView<'a> {
 }
 
 impl<'a> Full<'a> {
-    pub(super) fn of(record: &'a Record, now: Time) -> Self {
+    pub(super) fn of(record: &'a Record, waiting: Option<Waiting>, now: Time) -> Self {
         let job = &record.job;
         let outcome = job.outcome();
         Self {
-            summary: Summary::of(record, now),
+            summary: Summary::of(record, waiting, now),
             held: held(job.phase()),
             message: outcome.map(|outcome| outcome.message.as_str()),
             failed_unit: outcome.and_then(|outcome| outcome.unit.as_deref()),
@@ -248,6 +259,7 @@ impl<'a> Full<'a> {
             media_plan: job.media().map(MediaView::of),
             medium: job.medium().map(|(bytes, sha256)| MediumView { bytes, sha256 }),
             lineage: record.lineage,
+            after_job: record.after_job.filter(|_| job.status() == Status::Queued),
             trace_id: record.traceparent.as_deref().and_then(|text| text.split('-').nth(1)),
             version: record.version,
         }
@@ -261,19 +273,6 @@ impl<'a> FaultView<'a> {
             detail: fault.detail.as_deref(),
             step: fault.step.map(StepKey::as_str),
             tries,
-        }
-    }
-}
-
-impl EvidenceView {
-    fn of(job: &Job) -> Self {
-        let evidence = job.evidence();
-        let milestones =
-            evidence.milestones.iter().map(|(milestone, at)| (milestone.as_str(), At(*at)));
-        Self {
-            counts: job.has_boot_evidence(),
-            milestones: milestones.collect(),
-            moved_at: evidence.moved_at.map(At),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Servers over HTTP. Credentials go in and never come out.
 
+mod import;
+mod quarantine;
 mod request;
 mod tls;
 mod view;
@@ -19,6 +21,10 @@ use shoal_store::{Caller, Deleted, ServerChange};
 use zeroize::Zeroizing;
 
 use self::view::{Listed, View};
+pub(crate) use self::{
+    import::import,
+    quarantine::{put as quarantine, remove as lift_quarantine},
+};
 use crate::{
     api::Shared,
     audit,

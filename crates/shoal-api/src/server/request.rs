@@ -9,7 +9,7 @@ use super::tls::Tls;
 use crate::{document::Document, error::Error, job};
 
 /// Longest text of a server's own fields but its certificates.
-const TEXT_MAX: usize = 1024;
+pub(super) const TEXT_MAX: usize = 1024;
 
 /// Reads the body of a PUT. A new server needs credentials; a known one keeps those it has.
 pub(super) fn parse(
@@ -17,7 +17,23 @@ pub(super) fn parse(
     serial: &ServerSerial,
     known: bool,
 ) -> Result<(Server, Option<Credentials>), Error> {
+    read(Document::read(body)?, Some(serial), known)
+}
+
+/// Reads one record of an import, which names its server itself. Whether it needs credentials is
+/// known only where it is stored.
+pub(super) fn parse_record(body: &[u8]) -> Result<(Server, Option<Credentials>), Error> {
     let mut document = Document::read(body)?;
+    let expected = "1 to 64 characters out of A-Z a-z 0-9 . _ -";
+    let serial: Option<ServerSerial> = document.required("serial", expected);
+    read(document, serial.as_ref(), true)
+}
+
+fn read(
+    mut document: Document<'_>,
+    serial: Option<&ServerSerial>,
+    known: bool,
+) -> Result<(Server, Option<Credentials>), Error> {
     let required = address(&mut document).zip(tls(&mut document));
     let credentials = credentials(&mut document, known);
     let vendor_hint = text(&mut document, "vendor_hint");
@@ -26,7 +42,7 @@ pub(super) fn parse(
     let media_host = text(&mut document, "media_host");
     let labels = job::labels(&mut document);
     let quarantine = text(&mut document, "quarantine");
-    let (bmc_address, tls) = document.finish_with(required)?;
+    let ((bmc_address, tls), serial) = document.finish_with(required.zip(serial))?;
     let server = Server {
         vendor_hint,
         media_scheme,

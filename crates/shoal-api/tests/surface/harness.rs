@@ -14,8 +14,10 @@ use shoal_api::{
     WebhookCertificates, router,
 };
 use shoal_core::{Command, Event, JobId, Milestone, Next, Power, Seen, Sight, Time, Verdict};
+use shoal_engine::Gate;
 use shoal_store::{
-    Credentials, KeyPurpose, Lease, Record, Role, Secret, Server, Store, TlsPolicy, token,
+    Credentials, KeyPurpose, Lease, Limits as QueueLimits, Record, Role, Secret, Server, Store,
+    TlsPolicy, token,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,8 @@ const START: u64 = 1_767_225_600_000;
 
 pub(crate) struct App {
     pub(crate) store: Store,
+    pub(crate) gate: Gate,
+    pub(crate) planner: TestPlanner,
     pub(crate) router: Router,
     pub(crate) stop: CancellationToken,
     pub(crate) auth: Auth,
@@ -85,12 +89,15 @@ impl App {
         store.import_key(KeyPurpose::FleetWebhook, &fleet, now, accept_for).await.unwrap();
         let auth = auth(setup.mode, &store, setup.login_burst);
         let stop = CancellationToken::new();
+        let gate = Gate::default();
+        let planner = TestPlanner::default();
         let ticking = Arc::clone(&clock);
         let clock_of_api: Clock =
             Arc::new(move || Time::from_millis(ticking.load(Ordering::SeqCst)));
         let api = Api {
             store: store.clone(),
-            planner: Arc::new(TestPlanner),
+            gate: gate.clone(),
+            planner: Arc::new(planner.clone()),
             auth: auth.clone(),
             webhook_certificates: setup.certificates,
             installation: Arc::new(TestInstallation { fleet_secret: setup.fleet_secret }),
@@ -100,15 +107,25 @@ impl App {
             limits: setup.limits,
         };
         let router = router(api, media());
-        let app =
-            Self { store, router, stop, auth, clock, lease, tokens: tokens.try_into().unwrap() };
+        let app = Self {
+            store,
+            gate,
+            planner,
+            router,
+            stop,
+            auth,
+            clock,
+            lease,
+            tokens: tokens.try_into().unwrap(),
+        };
         app.add_server(SERIAL, None).await;
         app
     }
 
     pub(crate) async fn add_server(&self, serial: &str, quarantine: Option<&str>) {
         let tls = TlsPolicy::Pin { sha256: "ab".repeat(32) };
-        let mut server = Server::new(serial.parse().unwrap(), "https://192.0.2.7", tls);
+        let address = format!("https://{}.example", serial.to_lowercase());
+        let mut server = Server::new(serial.parse().unwrap(), address, tls);
         server.quarantine = quarantine.map(ToOwned::to_owned);
         let credentials =
             Credentials { user: "root".to_owned(), password: Secret::new("calvin".to_owned()) };
@@ -190,7 +207,11 @@ impl App {
                 return record;
             }
             if job.phase().name() == "queued" {
-                self.store.claim(&self.lease, self.now()).await.unwrap().unwrap();
+                self.store
+                    .claim(&self.lease, &QueueLimits::default(), self.now())
+                    .await
+                    .unwrap()
+                    .unwrap();
                 continue;
             }
             match job.next(self.now()) {

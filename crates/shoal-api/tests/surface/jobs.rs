@@ -49,6 +49,25 @@ async fn the_same_key_and_request_give_the_same_job_however_it_is_written() {
 }
 
 #[tokio::test]
+async fn a_repeat_is_answered_when_the_server_is_gone_and_when_the_plan_would_fail_now() {
+    let app = App::new().await;
+    let post = || app.post("/api/v1/jobs", &linux()).header("idempotency-key", "k");
+    let first = post().send().await;
+    let path = format!("{}/cancel", first.headers["location"].to_str().unwrap());
+    app.post(&path, &json!({})).send().await;
+    let server = format!("/api/v1/servers/{SERIAL}");
+    assert_eq!(app.request(Method::DELETE, &server).send().await.status, StatusCode::NO_CONTENT);
+
+    for refuse in [false, true] {
+        app.planner.refuse.store(refuse, std::sync::atomic::Ordering::SeqCst);
+        let again = post().send().await;
+        assert_eq!(again.status, StatusCode::OK, "{}", again.text());
+        assert_eq!(again.json()["job_id"], first.json()["job_id"]);
+        assert_eq!(again.json()["status"], "complete");
+    }
+}
+
+#[tokio::test]
 async fn the_same_key_for_another_request_is_refused() {
     let app = App::new().await;
     let post = |body: &Value| app.post("/api/v1/jobs", body).header("idempotency-key", "k");

@@ -6,17 +6,21 @@
     reason = "a test fails by panicking"
 )]
 
+mod actions;
 mod admin;
 mod auth;
 mod call;
 mod events;
 mod harness;
 mod health;
+mod import;
 mod input;
 mod jobs;
 mod list;
 mod operate;
+mod queue;
 mod sample;
 mod secrets;
 mod servers;
+mod waiting;
 mod webhook;

@@ -85,8 +85,6 @@ async fn a_complete_job_is_done_again_as_a_new_one() {
     let old = app.created(&body).await;
     let early = say(&app, old, "requeue", &json!({})).await;
     assert_eq!(early.refusal(), (409, "conflict.active_job".to_owned()));
-    let replace = say(&app, old, "requeue", &json!({"replace": true})).await;
-    assert_eq!(replace.refusal(), (409, "conflict.active_job".to_owned()));
     say(&app, old, "cancel", &json!({})).await;
     assert_eq!(app.drive(old, "complete").await.job.status(), Status::Complete);
 

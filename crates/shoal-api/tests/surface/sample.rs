@@ -1,6 +1,12 @@
 //! What a surface is put on in tests: a planner, one medium, and requests for jobs.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use shoal_api::{
@@ -16,13 +22,17 @@ use shoal_recipe::{Code, Problem};
 
 use crate::harness::SERIAL;
 
-/// Resolves like the product does by default; two labels make it refuse or break.
-pub(crate) struct TestPlanner;
+/// Resolves like the product does by default; two labels make it refuse or break, and so does what
+/// it is told.
+#[derive(Clone, Default)]
+pub(crate) struct TestPlanner {
+    pub(crate) refuse: Arc<AtomicBool>,
+}
 
 impl Planner for TestPlanner {
     fn plan(&self, request: &JobRequest) -> Result<Planned, Vec<Problem>> {
         assert!(!request.labels.contains_key("panic"), "a planner that breaks");
-        if request.labels.contains_key("refuse") {
+        if request.labels.contains_key("refuse") || self.refuse.load(Ordering::SeqCst) {
             let message = "no boot medium offers this target".to_owned();
             let path = "/recipe/task_target".to_owned();
             return Err(vec![Problem { path, code: Code::UnsupportedValue, message }]);
@@ -141,5 +151,13 @@ pub(crate) fn firmware() -> Value {
             "firmware_sha256": "ab".repeat(32)
         },
         "on_failure": OnFailure::Leave
+    })
+}
+
+/// A request whose installer reports nothing.
+pub(crate) fn esxi() -> Value {
+    json!({
+        "server_serial": SERIAL,
+        "recipe": {"task_target": "install-esxi.target", "ks_cfg": "vmaccepteula\nreboot\n"}
     })
 }

@@ -9,7 +9,8 @@ use shoal_core::{
     Sight, Time, Verdict, Workflow,
 };
 use shoal_store::{
-    Created, Frozen, Lease, MediaKind, NewRecord, Record, Recorded, Server, Store, TlsPolicy,
+    Created, Frozen, Lease, Limits, MediaKind, NewRecord, Record, Recorded, Server, Store,
+    TlsPolicy,
 };
 
 pub(crate) const NOW: Time = Time::from_millis(1_700_000_000_000);
@@ -75,7 +76,7 @@ pub(crate) async fn claimed(workflow: Workflow) -> (Store, Lease) {
     put(&store, 1).await;
     create(&store, new_job(1, workflow)).await;
     let lease = lease(&store).await;
-    store.claim(&lease, NOW).await.unwrap().unwrap();
+    store.claim(&lease, &Limits::default(), NOW).await.unwrap().unwrap();
     (store, lease)
 }
 
