@@ -100,6 +100,39 @@ impl Api {
         answer(request).await.with_context(|| format!("{method} {path}"))
     }
 
+    /// `GET` of a path.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// `POST` of a body to a path.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// `DELETE` of a path.
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// Calls as somebody with a password.
+    pub async fn get_as(&self, user: &str, password: &str, path: &str) -> Result<Answer> {
+        let url = format!("{}/api/v1{path}", self.base);
+        answer(self.http.get(url).basic_auth(user, Some(password))).await
+    }
+
+    /// Calls with another token than the administrator's.
+    pub async fn get_with(&self, token: &str, path: &str) -> Result<Answer> {
+        let url = format!("{}/api/v1{path}", self.base);
+        answer(self.http.get(url).bearer_auth(token)).await
+    }
+
+    /// Asks for a path of the listener itself, and answers the text.
+    pub async fn text_at(&self, path: &str) -> Result<String> {
+        let request = self.http.get(format!("{}{path}", self.base)).timeout(CALL);
+        Ok(request.send().await?.text().await?)
+    }
+
     /// Makes a machine known, trusting its BMC by the fingerprint of its certificate.
     pub async fn enrol(&self, machine: &Machine) -> Result<()> {
         self.put_server(machine.serial(), &machine.record()).await?.wants(201)?;

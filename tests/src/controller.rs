@@ -28,6 +28,18 @@ pub struct Config {
     pub budgets: BTreeMap<&'static str, Duration>,
     /// Jobs that may work on a BMC at one time.
     pub workers: usize,
+    /// Further variables of its environment; never printed, since some are secrets.
+    pub environment: Environment,
+}
+
+/// Variables of an environment by name.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<&'static str, String>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// What a controller says when it is ready.
@@ -74,7 +86,15 @@ impl Config {
             static_dir: static_dir.into(),
             budgets: BTreeMap::new(),
             workers: 8,
+            environment: Environment::default(),
         }
+    }
+
+    /// With another variable in its environment.
+    #[must_use]
+    pub fn set(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.0.insert(name, value.into());
+        self
     }
 
     /// With another budget for the jobs of every workflow, in whole seconds.
@@ -102,7 +122,7 @@ impl Config {
     /// The rest of the configuration, as a unit's environment would have it.
     fn environment(&self, addresses: &[SocketAddr; 3]) -> Vec<(&'static str, String)> {
         let [api, admin, media] = addresses;
-        vec![
+        let mut environment = vec![
             ("CONTROLLER_HTTP_ADDR", api.to_string()),
             ("ADMIN_HTTP_ADDR", admin.to_string()),
             ("MEDIA_HTTP_ADDR", media.to_string()),
@@ -114,7 +134,10 @@ impl Config {
             ("WORKER_CONCURRENCY", self.workers.to_string()),
             ("LOG_LEVEL", "info".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
-        ]
+        ];
+        environment.retain(|(name, _)| !self.environment.0.contains_key(name));
+        environment.extend(self.environment.0.clone());
+        environment
     }
 
     fn log(&self) -> PathBuf {
@@ -175,6 +198,25 @@ impl Controller {
     pub fn ca(&self) -> Result<String> {
         let path = &self.ready.ca_file;
         fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+    }
+
+    /// Where everything of it is kept: its files, its configuration, its log.
+    pub fn directory(&self) -> &Path {
+        &self.config.directory
+    }
+
+    /// Replaces its configuration file, which it reads at the next reload or start.
+    pub fn write_file(&self, text: &str) -> Result<()> {
+        let file = self.config.directory.join("shoal.toml");
+        fs::write(&file, text).with_context(|| format!("write {}", file.display()))
+    }
+
+    /// Asks it by signal to reload its configuration, and answers what it then tells its manager.
+    pub async fn hang_up(&mut self) -> Result<String> {
+        match &mut self.process {
+            Some(process) => process.hang_up().await,
+            None => bail!("the controller is not running"),
+        }
     }
 
     /// Kills the process as a power failure would, and waits until it is gone.

@@ -57,7 +57,7 @@ mod socket;
 
 pub use api::{Answer, Api};
 pub use boot_medium::BootMedium;
-pub use controller::{Config, Controller, Ready, Refusal};
+pub use controller::{Config, Controller, Environment, Ready, Refusal};
 pub use follow::{Event, Follow, PATIENCE};
 pub use interrupt::Interrupt;
 pub use job::{Job, Workflow, linux_job};

@@ -45,6 +45,11 @@ impl Machine {
         self.record_pinned_to(&self.mock.cert_sha256())
     }
 
+    /// The password of its BMC.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
     /// The same with another fingerprint.
     pub fn record_pinned_to(&self, sha256: &str) -> Value {
         json!({

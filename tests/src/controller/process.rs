@@ -96,6 +96,24 @@ impl Process {
         timeout(START, wait).await.context("the controller did not become ready in time")?
     }
 
+    /// Sends the signal to reload, and waits for the status that ends it.
+    pub(super) async fn hang_up(&mut self) -> Result<String> {
+        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        kill_process(pid.context("the controller has ended")?, Signal::HUP)
+            .context("ask the controller to reload")?;
+        let wait = async {
+            let mut message = [0; 4096];
+            loop {
+                let len = self.news.recv(&mut message).await.context("hear from the controller")?;
+                let text = String::from_utf8_lossy(message.get(..len).unwrap_or_default());
+                if let Some(status) = text.lines().find_map(|line| line.strip_prefix("STATUS=")) {
+                    return Ok(status.to_owned());
+                }
+            }
+        };
+        timeout(END, wait).await.context("the controller did not say how its reload went")?
+    }
+
     pub(super) async fn kill(mut self) -> Result<()> {
         self.child.kill().await.context("kill the controller")
     }

@@ -4,7 +4,9 @@
 //! cannot be reached ends the scenario as failed, never as passed.
 #![expect(clippy::print_stdout, reason = "what a test program prints is its result")]
 
+mod canary;
 mod course;
+mod doors;
 mod kill;
 mod medium;
 mod mocks;
@@ -70,6 +72,10 @@ enum Group {
     Mock,
     /// The controller killed, answers lost
     Kill,
+    /// Reloads, certificates, secrets that are replaced
+    Doors,
+    /// Every secret of a run, searched for wherever it must not be
+    Canary,
     /// A BMC that others wrote
     Sushy,
 }
@@ -121,6 +127,8 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(trouble::scenarios());
     scenarios.extend(workflows::scenarios());
     scenarios.extend(kill::scenarios(arguments.full));
+    scenarios.extend(doors::scenarios());
+    scenarios.extend(canary::scenarios());
     let wanted = arguments.sushy || arguments.only == Some(Group::Sushy);
     if wanted || sushy::is_installed() {
         scenarios.extend(sushy::scenarios());

@@ -92,7 +92,7 @@ async fn power_fails(place: Place, persona: &'static str) -> Result<()> {
 }
 
 /// The token that the dispatcher took from the task medium.
-async fn token(machine: &shoal_tests::Machine) -> Result<String> {
+pub(crate) async fn token(machine: &shoal_tests::Machine) -> Result<String> {
     let path = machine.maintenance_root().await?.join("run/provision/webhook-token");
     machine.wait_for(|event| matches!(event, Event::Dispatched { .. })).await?;
     fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))

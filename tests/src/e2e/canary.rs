@@ -1,0 +1,252 @@
+//! Every secret of a run is searched for wherever it must not be: answers, logs, events, metrics, the
+//! database, task media after their job's end.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use shoal_redfish_mock::Ending;
+use shoal_tests::{Answer, Api, Machine, linux_job};
+
+use crate::{
+    Group, PERSONAS, proof, reports,
+    stage::{Stage, host},
+    suite::{Place, Scenario},
+};
+
+const FLEET: &str = "canary-fleet-secret-4f1b8c2d";
+const SIGNING: &str = "canary-signing-secret-9e7a3b60";
+const ROTATED: &str = "canary-rotated-secret-77c0d1e2";
+const USER_DATA: &str = "canary-user-data-5a6b7c8d";
+const WRONG_PASSWORD: &str = "canary-wrong-password-1f2e3d4c";
+const WRONG_TOKEN: &str = "canary-wrong-token-8d9c0b1a";
+const IN_A_BAD_BODY: &str = "canary-in-a-bad-body-6e5f4a3b";
+const IN_A_PATH: &str = "canaryinapath2b3c4d5e";
+
+/// `crypt` of libxcrypt made this of `secret`.
+const HASH: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+/// The reference implementation of Argon2 made this of `password`.
+const OTHER_HASH: &str =
+    "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+/// Places below the controller's directory that hold secrets on purpose: what the first start makes,
+/// and the file of accounts that the test wrote.
+const ON_PURPOSE: [&str; 3] = ["storage/secrets", "storage/tls", "users"];
+
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let [_, persona, ..] = PERSONAS;
+    vec![Scenario::new(
+        Group::Canary,
+        Some(persona),
+        "no secret of a run is found where it must not be",
+        move |place| nothing_sings(place, persona),
+    )]
+}
+
+/// A secret by a name that may be printed.
+struct Secret {
+    name: &'static str,
+    text: String,
+}
+
+impl Secret {
+    fn new(name: &'static str, text: impl Into<String>) -> Self {
+        Self { name, text: text.into() }
+    }
+
+    /// The text itself, and as it looks in `Authorization` headers and dumps.
+    fn forms(&self) -> [Vec<u8>; 3] {
+        let bytes = self.text.as_bytes();
+        [
+            bytes.to_vec(),
+            data_encoding::BASE64_NOPAD.encode(bytes).into_bytes(),
+            data_encoding::HEXLOWER.encode(bytes).into_bytes(),
+        ]
+    }
+}
+
+async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
+    let users = place.directory.join("controller/users");
+    fs::create_dir_all(place.directory.join("controller")).context("make a directory")?;
+    fs::write(&users, format!("olga:{OTHER_HASH}:operator\n")).context("write the accounts")?;
+    let stage = Stage::set_with(&place, |config| {
+        config
+            .set("WEBHOOK_SECRET", FLEET)
+            .set("SIGNED_URL_SECRET", SIGNING)
+            .set("BASIC_USER", "ops")
+            .set("BASIC_PASS_HASH", HASH)
+            .set("USERS_FILE", users.display().to_string())
+            .set("LOG_LEVEL", "debug")
+    })
+    .await?;
+    let machine = stage.machine(persona, host(Ending::Succeed)).await?;
+    let mut answers = Vec::new();
+    let mut secrets = given(&stage, &machine)?;
+    secrets.extend(made(&stage.api, &mut answers).await?);
+
+    let mut request = linux_job(machine.serial())?;
+    set(&mut request, "/recipe/user_data", format!("#cloud-config\n# {USER_DATA}\n"))?;
+    let job = stage.api.create_job(&request).await?;
+    let follow = shoal_tests::Follow::start(&stage.api, &job);
+    let token = reports::token(&machine).await?;
+    secrets.push(Secret::new("the job's token", token.trim()));
+    refused(&stage.api, machine.serial(), &mut answers).await?;
+    follow.completed().await?;
+    proof::installed(&stage.api, &job, &machine, &follow).await?;
+
+    asked(&stage.api, &job, machine.serial(), &mut answers).await?;
+    for secret in &secrets {
+        for (place, answer) in &answers {
+            ensure!(!sings(answer.as_bytes(), secret), "{place} tells {}", secret.name);
+        }
+    }
+    let directory = stage.controller.directory().to_owned();
+    stage.strike([machine]).await?;
+    let mut searched = Searched::default();
+    search(&directory, &directory, &secrets, &mut searched)?;
+    ensure!(searched.control > 1, "the search itself finds nothing: {searched:?}");
+    ensure!(searched.database && searched.log, "not everything was searched: {searched:?}");
+    Ok(())
+}
+
+/// What the test chose, and what the first start made.
+fn given(stage: &Stage, machine: &Machine) -> Result<Vec<Secret>> {
+    let ready = stage.controller.ready();
+    let admin = fs::read_to_string(&ready.admin_token_file).context("read the first token")?;
+    let seal = stage.controller.directory().join("storage/secrets/seal.key");
+    let seal = fs::read_to_string(seal).context("read the sealing key")?;
+    let tail = |hash: &str| hash.chars().skip(hash.len() - 24).collect::<String>();
+    Ok(vec![
+        Secret::new("the fleet secret", FLEET),
+        Secret::new("the signing secret", SIGNING),
+        Secret::new("the rotated fleet secret", ROTATED),
+        Secret::new("the user data", USER_DATA),
+        Secret::new("a wrong password", WRONG_PASSWORD),
+        Secret::new("a wrong token", WRONG_TOKEN),
+        Secret::new("a member of a refused body", IN_A_BAD_BODY),
+        Secret::new("a media path", IN_A_PATH),
+        Secret::new("a password hash", tail(HASH)),
+        Secret::new("a password hash of the file", tail(OTHER_HASH)),
+        Secret::new("the BMC's password", machine.password()),
+        Secret::new("the first administrator's token", admin.trim()),
+        Secret::new("the sealing key", seal.trim()),
+    ])
+}
+
+/// Secrets the controller makes and shows once; answers that show them are not searched.
+async fn made(api: &Api, answers: &mut Vec<(String, String)>) -> Result<Vec<Secret>> {
+    let text = |answer: &Value, name: &str| {
+        answer.get(name).and_then(Value::as_str).map(ToOwned::to_owned)
+    };
+    let body = json!({"name": "ci", "role": "reader"});
+    let token = api.post("/admin/tokens", &body).await?.wants(201)?;
+    let token = text(&token, "token").context("no token was shown")?;
+    api.get_with(&token, "/jobs").await?.wants(200)?;
+    let drawn = api.post("/admin/secrets/fleet_webhook", &json!({})).await?.wants(201)?;
+    let drawn = text(&drawn, "value").context("no secret was shown")?;
+    let set = api.post("/admin/secrets/fleet_webhook", &json!({"value": ROTATED})).await?;
+    answers.push(("the answer to a new secret".to_owned(), set.wants(201)?.to_string()));
+    let media = api.post("/admin/secrets/media", &json!({})).await?;
+    answers.push(("the answer to a new media key".to_owned(), media.wants(201)?.to_string()));
+    Ok(vec![Secret::new("an API token", token), Secret::new("a drawn fleet secret", drawn)])
+}
+
+/// Calls that carry secrets and are refused.
+async fn refused(api: &Api, serial: &str, answers: &mut Vec<(String, String)>) -> Result<()> {
+    let login = api.get_as("ops", WRONG_PASSWORD, "/jobs").await?;
+    let token = api.get_with(WRONG_TOKEN, "/jobs").await?;
+    let report = api.report(serial, WRONG_TOKEN, &json!({"status": "success"})).await?;
+    let bad = json!({"server_serial": serial, "recipe": {"user_data": IN_A_BAD_BODY, "x": IN_A_BAD_BODY}});
+    let body = api.post("/jobs", &bad).await?;
+    for (name, answer, status) in [
+        ("a wrong password", login, 401),
+        ("a wrong API token", token, 401),
+        ("a wrong report token", report, 403),
+        ("a bad body", body, 400),
+    ] {
+        answers.push((format!("the answer to {name}"), Answer::wants(answer, status)?.to_string()));
+    }
+    let path = format!("/media/t/{IN_A_PATH}/task.iso");
+    answers.push(("the answer to a bad media path".to_owned(), api.text_at(&path).await?));
+    Ok(())
+}
+
+/// Everything that can be asked afterwards.
+async fn asked(
+    api: &Api,
+    job: &str,
+    serial: &str,
+    answers: &mut Vec<(String, String)>,
+) -> Result<()> {
+    let paths = [
+        format!("/jobs/{job}"),
+        format!("/jobs/{job}/events?limit=500"),
+        "/jobs".to_owned(),
+        format!("/servers/{serial}"),
+        "/servers".to_owned(),
+        "/admin/tokens".to_owned(),
+        "/admin/secrets".to_owned(),
+        "/admin/changes?since=1d".to_owned(),
+    ];
+    for path in paths {
+        let answer = api.get(&path).await?.wants(200)?;
+        answers.push((path, answer.to_string()));
+    }
+    let reload = api.post("/admin/reload?dry_run=true", &json!({})).await?.wants(200)?;
+    answers.push(("a reload".to_owned(), reload.to_string()));
+    answers.push(("/metrics".to_owned(), api.metrics().await?));
+    Ok(())
+}
+
+/// What a search came by.
+#[derive(Debug, Default)]
+struct Searched {
+    /// Files that hold the server's serial, which is no secret.
+    control: usize,
+    database: bool,
+    log: bool,
+}
+
+fn search(root: &Path, at: &Path, secrets: &[Secret], searched: &mut Searched) -> Result<()> {
+    for entry in fs::read_dir(at).with_context(|| format!("list {}", at.display()))? {
+        let path = entry.context("list a directory")?.path();
+        let below = path.strip_prefix(root).context("leave the directory")?;
+        if ON_PURPOSE.iter().any(|place| below == Path::new(place)) {
+            continue;
+        }
+        if path.is_dir() {
+            search(root, &path, secrets, searched)?;
+        } else if path.is_file() {
+            let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            for secret in secrets {
+                ensure!(!sings(&bytes, secret), "{} holds {}", below.display(), secret.name);
+            }
+            searched.control += usize::from(holds(&bytes, b"SN0001"));
+            searched.database |= below.ends_with("provisioner.db");
+            searched.log |= below.ends_with("controller.log");
+        }
+    }
+    Ok(())
+}
+
+fn sings(bytes: &[u8], secret: &Secret) -> bool {
+    secret.forms().iter().any(|form| holds(bytes, form))
+}
+
+fn holds(bytes: &[u8], needle: &[u8]) -> bool {
+    let Some(first) = needle.first() else { return false };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.starts_with(needle) {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+fn set(request: &mut Value, pointer: &str, text: String) -> Result<()> {
+    *request.pointer_mut(pointer).with_context(|| format!("no {pointer}"))? = Value::String(text);
+    Ok(())
+}
