@@ -6,7 +6,7 @@ use http::Uri;
 use crate::error::{Detail, Error};
 
 /// Longest page of any list.
-const LIMIT_MAX: u32 = 500;
+const LIMIT_MAX: u32 = 1000;
 
 /// The parameters that are not yet taken, and what was wrong with those that were.
 pub(crate) struct Query {
@@ -67,7 +67,7 @@ impl Query {
     /// How many entries a page shall have.
     pub(crate) fn limit(&mut self, usual: u32) -> u32 {
         let read = |text: &str| text.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
-        self.parsed("limit", "a number from 1 to 500", read).unwrap_or(usual)
+        self.parsed("limit", "a number from 1 to 1000", read).unwrap_or(usual)
     }
 
     /// Refuses the request if anything was wrong or is left over.
@@ -118,9 +118,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_repeated_or_malformed_is_refused_by_name() {
-        assert!(codes("on=true&limit=500&").is_empty());
+        assert!(codes("on=true&limit=1000&").is_empty());
         assert_eq!(codes("on=maybe"), ["query on bad_format"]);
-        assert_eq!(codes("limit=501"), ["query limit bad_format"]);
+        assert_eq!(codes("limit=1001"), ["query limit bad_format"]);
         assert_eq!(codes("off=1"), ["query off unknown_field"]);
         assert_eq!(codes("on=1&on=0"), ["query on duplicate_field"]);
         assert_eq!(codes("on=%zz"), ["query bad_format"]);
