@@ -104,7 +104,7 @@ async fn jobs_per_second(programs: &Programs, scratch: &Path) -> Result<f64> {
     let api = controller.api()?;
     every_client(&api, async |api, serial| {
         let record = json!({
-            "bmc_address": "https://127.0.0.1:1",
+            "bmc_address": format!("https://127.0.0.1:1/{serial}"),
             "credentials": {"user": "nobody", "password": "nothing"},
             "tls": {"policy": "pin", "sha256": "0".repeat(64)},
         });

@@ -25,8 +25,8 @@ struct Inner {
     /// While set, every command waits until it is notified.
     hold: Mutex<Option<Arc<Notify>>>,
     lose_power_on: Mutex<bool>,
-    /// The job whose BMC never answers.
-    dead: Mutex<Option<JobId>>,
+    /// The job whose BMC answers one command each time it is notified.
+    slow: Mutex<Option<(JobId, Arc<Notify>)>>,
 }
 
 impl World {
@@ -48,8 +48,9 @@ impl Effects for World {
         }
         self.0.log.lock().unwrap().push((record.job.id(), command));
         let hold = self.0.hold.lock().unwrap().clone();
-        if *self.0.dead.lock().unwrap() == Some(record.job.id()) {
-            std::future::pending::<()>().await;
+        let slow = self.0.slow.lock().unwrap().clone();
+        if let Some((_, answer)) = slow.filter(|(job, _)| *job == record.job.id()) {
+            answer.notified().await;
         }
         match hold {
             Some(hold) => hold.notified().await,
@@ -295,7 +296,7 @@ async fn stopping_lets_a_command_finish_and_stores_its_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bmc_that_never_answers_does_not_keep_the_only_worker() {
     let bench = Bench::new();
-    *bench.world.0.dead.lock().unwrap() = Some(JobId::from_u128(1));
+    *bench.world.0.slow.lock().unwrap() = Some((JobId::from_u128(1), Arc::default()));
     let dead = bench.job(1).await;
     let engine = bench.start(1).await;
     bench.until(dead, |record| record.job.phase().name() == "discover").await;
@@ -322,4 +323,28 @@ async fn limits_that_are_raised_let_the_queue_go_on() {
     engine.stop().await;
     let adopted = bench.store.adopt("next", system_clock().now()).await.unwrap();
     assert_eq!(adopted.stolen, 0, "a clean stop gives its jobs back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_bmc_answers_at_last_says_that_it_waits_for_a_worker_and_gets_one() {
+    let bench = Bench::new();
+    let answer = Arc::new(Notify::new());
+    *bench.world.0.slow.lock().unwrap() = Some((JobId::from_u128(1), answer.clone()));
+    let slow = bench.job(1).await;
+    let engine = bench.start(1).await;
+    bench.until(slow, |record| record.job.phase().name() == "discover").await;
+    let other = bench.job(2).await;
+    bench.until(other, |record| record.job.phase().name() == "await_boot").await;
+
+    answer.notify_one();
+
+    bench.until(slow, |record| record.job.phase().name() == "build").await;
+    while !engine.gate().waits_for_worker(slow) {
+        tokio::task::yield_now().await;
+    }
+    *bench.world.0.slow.lock().unwrap() = None;
+    bench.machine_installs(other).await;
+    bench.until(slow, |record| record.job.phase().name() == "await_boot").await;
+    assert!(!engine.gate().waits_for_worker(slow));
+    engine.stop().await;
 }

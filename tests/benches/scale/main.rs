@@ -63,7 +63,7 @@ fn config(scratch: &Path, name: &str) -> Config {
 /// A server with nobody at its BMC's address.
 async fn enrol_absent(api: &Api, serial: &str) -> Result<()> {
     let record = json!({
-        "bmc_address": "https://127.0.0.1:1",
+        "bmc_address": format!("https://127.0.0.1:1/{serial}"),
         "credentials": {"user": "nobody", "password": "nothing"},
         "tls": {"policy": "pin", "sha256": "0".repeat(64)},
     });
