@@ -214,30 +214,51 @@ fn db_restore_brings_a_backup_back_and_keeps_the_former_database() {
 }
 
 #[test]
-fn the_mock_bmc_answers_redfish_until_it_is_asked_to_stop() {
+fn a_mock_bmc_of_each_kind_answers_redfish_until_it_is_asked_to_stop() {
+    let told: &[&str] = &["--ending", "lose-power-at:installer:30", "--restart", "cold:5"];
+    let more: &[&str] =
+        &["--keeps-override", "--rereads-media", "--wakes-after", "60", "--prefetch"];
+    for (persona, story) in
+        [("idrac9-6x", told), ("ilo5", more), ("xcc", &[]), ("x13", &[]), ("megarac", &[])]
+    {
+        let files = Files::new();
+        let mut mock = controller()
+            .args(["mock-bmc", "--persona", persona, "--scratch", &files.text("host")])
+            .args(story)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(mock.stdout.take().unwrap());
+        let mut url = String::new();
+        out.read_line(&mut url).unwrap();
+        let root = format!("{}/redfish/v1/", url.trim());
+
+        let curl = Command::new("curl")
+            .args(["--silent", "--show-error", "--insecure", "--noproxy", "*", &root])
+            .output()
+            .expect("curl is missing: apt-get install -y curl");
+        let stopped =
+            Command::new("kill").args(["-TERM", &mock.id().to_string()]).status().unwrap();
+
+        assert!(stdout(&curl).contains("RedfishVersion"), "{} {}", stdout(&curl), stderr(&curl));
+        assert!(stopped.success());
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert!(rest.starts_with("certificate SHA-256 "), "{rest}");
+        assert_eq!(mock.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[test]
+fn an_unknown_ending_is_refused_with_the_known_ones() {
     let files = Files::new();
-    let mut mock = controller()
-        .args(["mock-bmc", "--persona", "ilo5", "--scratch", &files.text("host")])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(mock.stdout.take().unwrap());
-    let mut url = String::new();
-    out.read_line(&mut url).unwrap();
-    let root = format!("{}/redfish/v1/", url.trim());
 
-    let curl = Command::new("curl")
-        .args(["--silent", "--show-error", "--insecure", "--noproxy", "*", &root])
-        .output()
-        .expect("curl is missing: apt-get install -y curl");
-    let stopped = Command::new("kill").args(["-TERM", &mock.id().to_string()]).status().unwrap();
+    for (option, known) in [("--ending", "hang-at:STEP"), ("--restart", "cold:SECONDS")] {
+        let output = run(&["mock-bmc", option, "tea", "--scratch", &files.text("host")]);
 
-    assert!(stdout(&curl).contains("RedfishVersion"), "{} {}", stdout(&curl), stderr(&curl));
-    assert!(stopped.success());
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    assert!(rest.starts_with("certificate SHA-256 "), "{rest}");
-    assert_eq!(mock.wait().unwrap().code(), Some(0));
+        assert_eq!(code(&output), 64);
+        assert!(stderr(&output).contains(known), "{}", stderr(&output));
+    }
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub(crate) struct Door {
 impl Door {
     /// Takes the address and begins to listen; port 0 lets the kernel choose.
     pub(crate) fn open(address: SocketAddr) -> io::Result<(Self, TcpListener)> {
+        // A port that is shared would be shared with strangers too: nobody may listen there yet.
+        drop(unshared(address)?);
         let keeper = socket(address)?;
         let address = keeper.local_addr()?;
         let door = Self { address, _keeper: keeper };
@@ -68,6 +70,13 @@ impl Door {
     fn listen(&self) -> io::Result<TcpListener> {
         socket(self.address)?.listen(BACKLOG)
     }
+}
+
+fn unshared(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 fn socket(address: SocketAddr) -> io::Result<TcpSocket> {

@@ -2,14 +2,17 @@
 //!
 //! # Purpose
 //! Answers Redfish as BMCs of different vendors do, fetches virtual media over the network as
-//! they do, and boots a simulated host from them: the host reads the boot medium, finds the task
-//! medium by its label, runs the real dispatcher on it and lets the real reporter speak.
+//! they do, and boots a simulated host from them. What the host does is decided by what the disc says:
+//! in our maintenance OS it finds the task medium by its label, runs the real dispatcher on it and
+//! lets the real reporter speak; an ESXi installer finds its kickstart file, works for a while, ends as
+//! it was told and reports nothing.
 //!
 //! # Scope
 //! [`Persona`] is one kind of BMC as data. [`Mock`] is one running machine. [`Journal`] is what
 //! its BMC was asked and what that changed; [`Event`]s are what happened at the machine.
-//! [`Faults`] break requests by script, [`HostScript`] says what the host will do, and [`Clock`]
-//! lets an hour pass in a second or exactly when a test says so.
+//! [`Faults`] break requests by script, [`HostScript`] says what the host will do, methods of [`Mock`]
+//! say what befalls BMC and host, and [`Clock`] lets an hour pass in a second or exactly when a test
+//! says so.
 //!
 //! # Non-goals
 //! It is not a Redfish client's other half: it shares no types with any client and no code with
@@ -17,8 +20,8 @@
 //! execute what it boots.
 //!
 //! # Invariants
-//! - An effect is in the journal exactly when it happened, in the order in which it happened,
-//!   whether or not its request was answered.
+//! - What a request changed is in the journal exactly when it happened, in the order in which it
+//!   happened, whether or not the request was answered; nothing else is.
 //! - A request that arrived is carried out even if its sender goes away.
 //! - A medium is in a slot only after it was opened over the network, and what the host reads
 //!   of it is read through the BMC by ranges (or from the copy that a prefetching BMC made).

@@ -3,7 +3,10 @@
 use std::{io::ErrorKind, time::Duration};
 
 use serde_json::{Value, json};
-use shoal_redfish_mock::{Action, Away, Clock, EffectKind, Event, Rule, When};
+use shoal_redfish_mock::{
+    Action, Away, Clock, Config, EffectKind, Event, HostConfig, Mock, Persona, Rule, StartError,
+    When,
+};
 
 use crate::support::{Rig, SERIAL, Wish, boot_medium, linux_task};
 
@@ -131,4 +134,14 @@ async fn a_value_in_an_answer_can_be_another_one() {
     let second = rig.get(&rig.system()).await.1;
     assert_eq!(second["PowerState"], "Off");
     assert_eq!(second, rig.get(&rig.system()).await.1);
+}
+
+#[tokio::test]
+async fn a_port_that_somebody_listens_on_is_not_taken_from_him() {
+    let rig = Rig::of("ilo5").await;
+    let persona = Persona::built_in("ilo5").unwrap();
+    let mut config = Config::new(persona, "SN0002", HostConfig::new(rig.dir.path().join("other")));
+    config.listen = rig.mock.address();
+    let refused = Mock::start(config).await.unwrap_err();
+    assert!(matches!(refused, StartError::Listen { .. }), "{refused}");
 }
