@@ -217,13 +217,13 @@ async fn a_bmc_that_is_away_for_a_while_is_waited_for() {
     let bmc = stand.connect().await;
     let plan = bmc.discover().await.unwrap().plan(&stand.request()).unwrap();
     for away in [Away::Refused, Away::Reset] {
+        let known = stand.mock.events().len() as u64;
         // A fifth of a second of ours.
         stand.mock.leave(Duration::from_millis(200 * u64::from(Stand::SPEED)), away);
-        let first = stand.mock.events().len() as u64;
+        stand.wait_since(known, Event::BmcAway).await;
         bmc.ensure_off(&plan).await.unwrap();
         assert_eq!(bmc.look().await.unwrap().power, Power::Off);
-        let back = stand.mock.events();
-        assert!(back.iter().any(|moment| moment.seq >= first && moment.event == Event::BmcBack));
+        stand.wait_since(known, Event::BmcBack).await;
     }
 }
 

@@ -80,6 +80,12 @@ impl Stand {
         Urls { boot: self.images.url(boot), task: task.map(|name| self.images.url(name)) }
     }
 
+    /// Waits for an event after the first `known` ones.
+    pub(crate) async fn wait_since(&self, known: u64, event: Event) {
+        let wanted = |moment: &Moment| moment.seq > known && moment.event == event;
+        self.mock.wait_for(PATIENCE, wanted).await.unwrap();
+    }
+
     pub(crate) async fn wait(&self, wanted: impl Fn(&Event) -> bool) -> Moment {
         self.mock.wait_for(PATIENCE, |moment| wanted(&moment.event)).await.unwrap()
     }
