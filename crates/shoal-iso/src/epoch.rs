@@ -57,6 +57,22 @@ impl SourceDateEpoch {
         field
     }
 
+    /// Date and time of FAT's directories: years from 1980, two seconds fine. Earlier times are 1980's
+    /// first moment, later ones than it can say 2107's last.
+    pub(crate) fn dos(self) -> (u16, u16) {
+        let utc = self.utc();
+        // Fields of 7, 4 and 5 bits, and of 5, 6 and 5.
+        let packed = |[year, month, day]: [u8; 3], [hour, minute, second]: [u8; 3]| {
+            let date = u16::from(year) * 512 + u16::from(month) * 32 + u16::from(day);
+            (date, u16::from(hour) * 2048 + u16::from(minute) * 32 + u16::from(second / 2))
+        };
+        match utc.years_since_1900.checked_sub(80) {
+            None => packed([0, 1, 1], [0, 0, 0]),
+            Some(128..) => packed([127, 12, 31], [23, 59, 59]),
+            Some(year) => packed([year, utc.month, utc.day], [utc.hour, utc.minute, utc.second]),
+        }
+    }
+
     fn utc(self) -> Utc {
         let mut days = self.seconds / SECONDS_PER_DAY;
         let time = self.seconds % SECONDS_PER_DAY;

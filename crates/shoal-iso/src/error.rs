@@ -47,6 +47,13 @@ pub enum Error {
         /// The name given.
         name: String,
     },
+    /// The label or file name of a stick is not one FAT keeps without a long form: a label of 1 to 11,
+    /// a name of 1 to 8 and a suffix of up to 3 of `A-Z`, `0-9` and `_`.
+    #[error("{name:?} is no short name of A-Z 0-9 _")]
+    ShortName {
+        /// The name given.
+        name: String,
+    },
     /// Two file names are equal, or differ in case only and so are one name to firmware and Windows.
     #[error("file name {name:?} is the same as {earlier:?} for a reader that ignores case")]
     DuplicateName {

@@ -1,4 +1,4 @@
-//! Deterministic writer for small ISO 9660 data media: files in, bytes out.
+//! Deterministic writer for small data media, ISO 9660 or FAT: files in, bytes out.
 //!
 //! # Purpose
 //!
@@ -15,6 +15,8 @@
 //!   [`DATA_GAP`] bytes behind them, so a reader which only looks at the medium, with whatever
 //!   read-ahead it has, does not touch a file. [`Builder::data_gap`] and
 //!   [`Builder::file_not_before`] place files elsewhere.
+//! - For systems that understand no ISO 9660 on a stick, [`stick`]: the same promises, one partition
+//!   with a FAT file system, short names only.
 //! - Three names per file: the primary tree has the upper-case name (`ks.cfg` is `KS.CFG;1`), Rock
 //!   Ridge and Joliet have the name as given.
 //!
@@ -56,6 +58,7 @@ mod directory;
 mod encode;
 mod epoch;
 mod error;
+mod fat;
 mod identifier;
 mod image;
 mod metadata;
@@ -65,6 +68,7 @@ mod rock_ridge;
 pub use builder::{Builder, Content, DATA_GAP, MAX_BYTES, RUN_OUT};
 pub use epoch::SourceDateEpoch;
 pub use error::Error;
+pub use fat::stick;
 pub use image::{Extent, Image};
 pub use name::{FileName, VolumeId};
 

@@ -17,3 +17,5 @@ mod oracle;
 mod roundtrip;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod stick;

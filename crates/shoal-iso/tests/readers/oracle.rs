@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-const INSTALL: &str = "apt-get install -y xorriso genisoimage libarchive-tools p7zip-full";
+const INSTALL: &str = "apt-get install -y xorriso genisoimage libarchive-tools p7zip-full mtools \
+    dosfstools";
 
 /// Output of a tool that must succeed, in UTC and UTF-8.
 pub(crate) fn run(tool: &str, args: &[&str], dir: &Path) -> String {
