@@ -11,6 +11,7 @@ use crate::{
     kind::Kind,
     learned::EjectForm,
     media::SENDS,
+    media_url::starts_as_ours,
     plan::{ForeignMedia, Plan},
     power::worth_waiting,
     recent::Look,
@@ -150,8 +151,7 @@ fn check_owner(plan: &Plan, view: &SlotView, origins: &[&str]) -> Result<(), Err
     let image = view.image.as_deref().unwrap_or_default();
     let same_origin =
         |origin: &&str| image.strip_prefix(*origin).is_some_and(|rest| rest.starts_with('/'));
-    let ours = plan.ours.iter().any(|prefix| image.starts_with(prefix.as_str()))
-        || origins.iter().any(same_origin);
+    let ours = starts_as_ours(image, &plan.ours) || origins.iter().any(same_origin);
     if ours || plan.foreign_media == ForeignMedia::Eject {
         return Ok(());
     }

@@ -129,6 +129,15 @@ pub(crate) fn path_of(url: &str) -> &str {
     behind_scheme.find('/').and_then(|start| behind_scheme.get(start..)).unwrap_or(behind_scheme)
 }
 
+/// Whether an image's address begins as those of our own images do, see
+/// [`PlanRequest::ours`](crate::PlanRequest::ours).
+pub(crate) fn starts_as_ours(image: &str, ours: &[String]) -> bool {
+    ours.iter().any(|prefix| {
+        let compared = if prefix.starts_with('/') { path_of(image) } else { image };
+        compared.starts_with(prefix.as_str())
+    })
+}
+
 /// Why an image address would not work on every BMC.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -166,6 +175,17 @@ mod tests {
         );
         assert_eq!(url.origin(), "https://10.0.0.5:8443");
         assert_eq!(url.path(), "/media/t/secrettoken/task.iso");
+    }
+
+    #[test]
+    fn an_image_of_ours_is_known_by_its_path_whatever_host_the_bmc_shows() {
+        let ours = ["/media/t/".to_owned(), "https://10.0.0.5:8443/b/".to_owned()];
+        for image in ["http://shoal.example/media/t/x/task.iso", "https://10.0.0.5:8443/b/x.iso"] {
+            assert!(starts_as_ours(image, &ours), "{image}");
+        }
+        for image in ["http://h/isos/media/t/x.iso", "https://10.0.0.5:84430/b/x.iso", "task.iso"] {
+            assert!(!starts_as_ours(image, &ours), "{image}");
+        }
     }
 
     #[test]

@@ -5,8 +5,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bmc::Access, learned::Learned, media_url::Scheme, profile::Profile, slot::SlotRef,
-    vendor::Vendor, view::Identity,
+    bmc::Access,
+    learned::Learned,
+    media_url::Scheme,
+    profile::Profile,
+    slot::{SlotKind, SlotRef},
+    vendor::Vendor,
+    view::Identity,
 };
 
 /// What the caller wants and can offer.
@@ -24,9 +29,15 @@ pub struct PlanRequest {
     pub boot_mode: BootMode,
     /// What happens to images that are not ours.
     pub foreign_media: ForeignMedia,
-    /// Address prefixes of images that are ours, such as `https://10.0.0.5:8443/media/`. End them with
-    /// a slash, so that they cannot match a longer host or port.
+    /// Beginnings of the addresses of images that are ours: `https://10.0.0.5:8443/media/`, or without
+    /// the host `/media/`, because some BMCs show another host than they were given. End them with a
+    /// slash, so that they cannot match a longer host, port or name.
     pub ours: Vec<String>,
+    /// What the task medium may be put in, best first; what is not listed is not used for it.
+    pub task_kinds: Vec<SlotKind>,
+    /// Slots (last segments of their paths) in which an earlier plan may have left an image of ours;
+    /// where it is still there, the plan empties them too, whatever kind they are.
+    pub left: Vec<String>,
 }
 
 impl Default for PlanRequest {
@@ -39,6 +50,8 @@ impl Default for PlanRequest {
             boot_mode: BootMode::Uefi,
             foreign_media: ForeignMedia::Refuse,
             ours: Vec::new(),
+            task_kinds: vec![SlotKind::Cd, SlotKind::Usb],
+            left: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     discover::Discovery,
     inventory::Slot,
-    media_url::Scheme,
+    media_url::{Scheme, starts_as_ours},
     plan::{
         BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest,
         PowerPlan, Reason, Refusal,
@@ -113,7 +113,7 @@ impl Discovery {
             let mut others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
             others.find_map(|slot| slot.reference(kind))
         };
-        let task = second(SlotKind::Cd).or_else(|| second(SlotKind::Usb));
+        let task = request.task_kinds.iter().find_map(|kind| second(*kind));
         let class = match task.as_ref().map(|task| task.kind) {
             Some(SlotKind::Cd) => MediaClass::TwoCd,
             Some(SlotKind::Usb) => MediaClass::CdPlusUsb,
@@ -124,12 +124,22 @@ impl Discovery {
         let mut also_empty = Vec::new();
         for slot in &self.slots {
             let Some(image) = &slot.image else { continue };
+            let ours = is_ours(slot, &request.ours);
             if !used.contains(&slot.path.as_str()) {
-                // Only another CD can be booted by mistake; what is in other slots is left alone.
-                let Some(other) = slot.reference(SlotKind::Cd) else { continue };
+                // Only another CD can be booted by mistake; what is in other slots is left alone,
+                // unless we left it there.
+                let id = slot.path.rsplit('/').next().unwrap_or_default();
+                let left = ours && request.left.iter().any(|left| left == id);
+                let stick = || slot.reference(SlotKind::Usb).filter(|_| left);
+                let Some(other) = slot.reference(SlotKind::Cd).or_else(stick) else {
+                    if left {
+                        warnings.push(format!("cannot eject what was left in {}", slot.path));
+                    }
+                    continue;
+                };
                 also_empty.push(other);
             }
-            if is_ours(slot, &request.ours) {
+            if ours {
                 continue;
             }
             if request.foreign_media == ForeignMedia::Refuse {
@@ -221,8 +231,5 @@ fn mode(wanted: BootMode, boot: &BootView) -> Option<String> {
 }
 
 fn is_ours(slot: &Slot, ours: &[String]) -> bool {
-    slot.view
-        .image
-        .as_deref()
-        .is_some_and(|image| ours.iter().any(|prefix| image.starts_with(prefix.as_str())))
+    slot.view.image.as_deref().is_some_and(|image| starts_as_ours(image, ours))
 }

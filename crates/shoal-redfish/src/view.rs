@@ -119,6 +119,8 @@ impl SystemView {
         let links = node.node("Links");
         let links_to = |key: &str| links.as_ref().map(|links| links.links(key)).unwrap_or_default();
         let progress = node.node("BootProgress").and_then(|progress| progress.owned("LastState"));
+        // iLO 5 has no BootProgress; its own word for it moves the same way.
+        let hpe = || node.node("Oem")?.node("Hpe")?.owned("PostState");
         let settings =
             node.node("@Redfish.Settings").and_then(|settings| settings.link("SettingsObject"));
         let reset = node
@@ -130,7 +132,7 @@ impl SystemView {
             identity: identity(&node),
             manufacturer: node.owned("Manufacturer"),
             model: node.owned("Model"),
-            boot_progress: progress,
+            boot_progress: progress.or_else(hpe),
             last_reset_time: node.owned("LastResetTime"),
             boot: node.node("Boot").and_then(|boot| BootView::read(&boot)),
             reset,

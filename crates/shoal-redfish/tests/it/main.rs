@@ -17,5 +17,6 @@ mod life;
 mod model;
 mod resource;
 mod sessions;
+mod slots;
 mod telemetry;
 mod tls;
