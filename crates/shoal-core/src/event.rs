@@ -164,6 +164,23 @@ pub enum Seen {
     },
 }
 
+/// What BMCs say while a machine boots, in the order in which it comes: Redfish's `BootProgress`
+/// (DSP2046, `ComputerSystem`), and HPE's `PostState` where there is no other.
+const BOOT_STAGES: &[&[&str]] = &[
+    &["None", "Off", "PowerOff", "Reset"],
+    &[
+        "InPost",
+        "PrimaryProcessorInitializationStarted",
+        "BusInitializationStarted",
+        "MemoryInitializationStarted",
+        "SecondaryProcessorInitializationStarted",
+        "PCIResourceConfigStarted",
+    ],
+    &["InPostDiscoveryComplete", "SystemHardwareInitializationComplete", "SetupEntered"],
+    &["FinishedPost", "OSBootStarted"],
+    &["OSRunning"],
+];
+
 /// One look at a machine through its BMC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sight {
@@ -172,7 +189,7 @@ pub struct Sight {
     /// The BMC's own account of the last reset; only compared, never parsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_reset: Option<String>,
-    /// The BMC's own account of how far the boot is; only compared, never parsed.
+    /// The BMC's own account of how far the boot is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_progress: Option<String>,
 }
@@ -310,7 +327,15 @@ impl Sight {
     pub(crate) fn reset_since(&self, earlier: &Self) -> bool {
         let differs =
             |a: &Option<String>, b: &Option<String>| matches!((a, b), (Some(a), Some(b)) if a != b);
-        differs(&earlier.last_reset, &self.last_reset)
-            || differs(&earlier.boot_progress, &self.boot_progress)
+        differs(&earlier.last_reset, &self.last_reset) || self.boot_began_anew(earlier)
+    }
+
+    /// Whether the boot progress went back. That it went on is what an installer's own boot does.
+    fn boot_began_anew(&self, earlier: &Self) -> bool {
+        let stage = |sight: &Self| {
+            let said = sight.boot_progress.as_deref()?;
+            BOOT_STAGES.iter().position(|stages| stages.contains(&said))
+        };
+        matches!((stage(earlier), stage(self)), (Some(before), Some(now)) if now < before)
     }
 }

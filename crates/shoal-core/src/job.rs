@@ -351,7 +351,14 @@ impl Job {
 
     /// Whether the current attempt's boot medium was booted, as far as we could see.
     pub(crate) fn booted(&self) -> bool {
-        self.evidence.milestones.keys().any(|milestone| milestone.proves_boot())
+        self.reads_are_the_machine_s()
+            && self.evidence.milestones.keys().any(|milestone| milestone.proves_boot())
+    }
+
+    /// Whether what is read of our media is read by the machine: a BMC that fetches media whole reads
+    /// everything itself, long before.
+    pub(crate) fn reads_are_the_machine_s(&self) -> bool {
+        self.media.as_ref().is_some_and(|media| !media.prefetches)
     }
 
     /// Whether firmware may be being written although we switched nothing on.

@@ -134,7 +134,9 @@ impl Job {
 
     /// Whether an installer that reports nothing has read all it needs.
     pub(crate) fn installer_read_all(&self) -> bool {
-        self.saw(Milestone::TaskRead) && self.saw(Milestone::Payload)
+        self.reads_are_the_machine_s()
+            && self.saw(Milestone::TaskRead)
+            && self.saw(Milestone::Payload)
     }
 
     /// The command, unless it failed a moment ago.

@@ -10,6 +10,7 @@
 mod cleanup;
 mod diagram;
 mod drive;
+mod evidence;
 mod graph;
 mod happy;
 mod holding;
