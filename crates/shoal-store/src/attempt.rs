@@ -92,7 +92,7 @@ pub enum MediumCheck {
 }
 
 impl MediaKind {
-    const ALL: [Self; 2] = [Self::Task, Self::Boot];
+    pub(crate) const ALL: [Self; 2] = [Self::Task, Self::Boot];
 
     /// The word used in SQL, metrics and logs.
     pub const fn as_str(self) -> &'static str {

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "operators actions",
         sql: include_str!("../migrations/0003_operators_actions.sql"),
     },
+    Migration { name: "media reads", sql: include_str!("../migrations/0004_media_reads.sql") },
 ];
 
 /// The store. Clones share it.

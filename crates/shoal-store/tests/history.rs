@@ -5,7 +5,7 @@ mod drive;
 
 use drive::{NOW, at, claimed, id, until};
 use shoal_core::{Activity, Event, Ignored, Milestone, Report, Status, StepKey, StopAs, Workflow};
-use shoal_store::{Error, EventFilter, Filter, ReportOutcome, Store};
+use shoal_store::{Error, EventFilter, Filter, MediaKind, MediaReads, ReportOutcome, Store};
 use tokio::task::JoinSet;
 
 fn progressed(step: &str) -> Event {
@@ -192,4 +192,23 @@ async fn old_complete_jobs_are_forgotten_with_their_history_and_others_stay() {
     assert_eq!(left.iter().map(|it| it.job.id()).collect::<Vec<_>>(), [id(3), id(2)]);
     assert!(names(&store).await.is_empty());
     assert_eq!(store.object([1; 16]).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_was_read_of_media_adds_up_over_writes_and_goes_with_its_job() {
+    let store = Store::scratch().unwrap();
+    drive::put(&store, 1).await;
+    drive::create(&store, drive::new_job(1, Workflow::Linux)).await;
+    store.freeze(id(1), 1, drive::frozen(1)).await.unwrap();
+    assert_eq!(store.reads(id(1), 1).await.unwrap(), []);
+    let (task, unknown) = ([1; 16], [77; 16]);
+    store.add_reads(vec![(task, MediaReads::of(0, 10, at(1)))]).await.unwrap();
+    let more = MediaReads::of(10, 10, at(2));
+    store.add_reads(vec![(unknown, more.clone()), (task, more)]).await.unwrap();
+
+    let reads = store.reads(id(1), 1).await.unwrap();
+    let [(MediaKind::Task, task)] = &reads[..] else { panic!("{reads:?}") };
+    assert_eq!(task.ranges().collect::<Vec<_>>(), [(0, 20)]);
+    assert_eq!((task.bytes(), task.last_at()), (20, at(2)));
+    assert_eq!(store.reads(id(1), 2).await.unwrap(), []);
 }

@@ -3,6 +3,7 @@
 mod create;
 mod evidence;
 mod list;
+mod media;
 mod operate;
 mod request;
 mod show;

@@ -16,7 +16,12 @@ use shoal_core::{JobId, Status};
 use shoal_recipe::Recipe;
 use shoal_store::{Place, Record};
 
-use super::{find, view::Full, waiting::Situation};
+use super::{
+    find,
+    media::{self, MediumReads},
+    view::Full,
+    waiting::Situation,
+};
 use crate::{
     api::Shared,
     error::{Code, Error},
@@ -39,6 +44,8 @@ struct Shown<'a> {
     /// When it will probably start; null without history, and while an operator, a limit or
     /// another job holds it back.
     estimate: Option<EstimateView>,
+    /// What was read of the current attempt's media.
+    media: Vec<MediumReads>,
     recipe: Value,
     recipe_bytes: u64,
     recipe_sha256: &'a str,
@@ -71,6 +78,7 @@ pub(crate) async fn show(
         }),
         position: place.as_ref().map(|place| place.position),
         ahead_active: place.as_ref().map(|place| place.ahead_active),
+        media: media::reads(&shared, &record).await?,
         recipe: without_secrets(&recipe(&shared, id).await?),
         recipe_bytes: record.recipe_bytes,
         recipe_sha256: &record.recipe_sha256,

@@ -19,6 +19,7 @@ mod jobs;
 mod list;
 mod operate;
 mod queue;
+mod reads;
 mod sample;
 mod secrets;
 mod servers;
