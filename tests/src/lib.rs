@@ -46,6 +46,7 @@
 mod api;
 mod boot_medium;
 mod controller;
+mod esxi_installer;
 mod follow;
 mod interrupt;
 mod job;
@@ -58,6 +59,7 @@ mod socket;
 pub use api::{Answer, Api};
 pub use boot_medium::BootMedium;
 pub use controller::{Config, Controller, Environment, Ready, Refusal};
+pub use esxi_installer::{EsxiInstaller, Kickstart};
 pub use follow::{Event, Follow, PATIENCE};
 pub use interrupt::Interrupt;
 pub use job::{Job, Workflow, linux_job};

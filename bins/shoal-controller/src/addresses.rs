@@ -3,11 +3,22 @@
 //! What the operator configured wins; else the local address from which a packet to that BMC would
 //! leave, because BMC networks often cannot reach any other.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use shoal_core::ServerSerial;
 use shoal_store::ServerRecord;
+use tokio::net::{UdpSocket, lookup_host};
 use url::Url;
+
+/// How long a name may take to be resolved. A resolver that answers later is as good as none.
+const LOOKUP: Duration = Duration::from_secs(10);
+
+/// Where media are served, behind a base address. Every image of ours has one of these in its path.
+const MEDIA: [&str; 2] = ["/media/b/", "/media/t/"];
 
 /// The controller's own addresses.
 #[derive(Clone, Debug)]
@@ -34,69 +45,118 @@ pub(crate) enum NoAddress {
     /// The override for one server is no host.
     #[error("the server's media_host {0:?} is no host name or address")]
     MediaHost(String),
+    /// Nothing leads to the BMC now, so nobody can say under which address it would reach us.
+    #[error(
+        "no route to the BMC at {bmc}, so our own address towards it is not known: mend the network \
+         or the name, or say the address with {setting}"
+    )]
+    NoRoute {
+        /// Host and port of the BMC.
+        bmc: String,
+        /// What can be set instead.
+        setting: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl NoAddress {
+    /// Whether time may mend it.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::NoRoute { .. })
+    }
 }
 
 impl Addresses {
     /// Base address of media for a server's BMC.
-    pub(crate) fn media(&self, https: bool, server: &ServerRecord) -> Result<Url, NoAddress> {
-        let configured = if https {
-            self.media_https.as_ref().or(self.public.as_ref())
+    pub(crate) async fn media(&self, https: bool, server: &ServerRecord) -> Result<Url, NoAddress> {
+        let server = &server.server;
+        let (configured, listener, scheme, setting) = if https {
+            let configured = self.media_https.as_ref().or(self.public.as_ref());
+            (configured, Some(self.api), "https", "MEDIA_URL_HTTPS or the server's media_host")
         } else {
-            self.media_http.as_ref()
+            let setting = "MEDIA_URL_HTTP or the server's media_host";
+            (self.media_http.as_ref(), self.plain, "http", setting)
         };
-        let mut base = match (configured, https, self.plain) {
+        let mut base = match (configured, listener, &server.media_host) {
             (Some(url), ..) => url.clone(),
-            (None, true, _) => bound(self.api, "https", &server.server.bmc_address),
-            (None, false, Some(plain)) => bound(plain, "http", &server.server.bmc_address),
-            (None, false, None) => return Err(NoAddress::NoPlainListener),
+            (None, None, _) => return Err(NoAddress::NoPlainListener),
+            // The host is named below, so no route is needed to know it.
+            (None, Some(at), Some(_)) => url(scheme, SocketAddr::new(at.ip(), at.port())),
+            (None, Some(at), None) => {
+                let local = local(at, &server.bmc_address).await;
+                url(scheme, local.map_err(|source| no_route(&server.bmc_address, setting, source))?)
+            }
         };
-        if let Some(host) = &server.server.media_host {
+        if let Some(host) = &server.media_host {
             base.set_host(Some(host)).map_err(|_| NoAddress::MediaHost(host.clone()))?;
         }
         Ok(base)
     }
 
     /// Where the maintenance OS posts its reports.
-    pub(crate) fn webhook(&self, serial: &ServerSerial, bmc_address: &str) -> String {
+    pub(crate) async fn webhook(
+        &self,
+        serial: &ServerSerial,
+        bmc_address: &str,
+    ) -> Result<String, NoAddress> {
         let base = match &self.public {
             Some(url) => url.clone(),
-            None => bound(self.api, "https", bmc_address),
+            None => {
+                let local = local(self.api, bmc_address).await;
+                url("https", local.map_err(|source| no_route(bmc_address, "PUBLIC_URL", source))?)
+            }
         };
-        format!("{}/api/v1/status-webhook/{serial}", base.as_str().trim_end_matches('/'))
+        Ok(format!("{}/api/v1/status-webhook/{serial}", base.as_str().trim_end_matches('/')))
     }
 
-    /// Address prefixes of media that are ours, to tell stale images of ours from other people's.
+    /// Beginnings of the paths of media that are ours, to tell stale images of ours from other
+    /// people's. The host says nothing: some BMCs show another than they were given.
     pub(crate) fn ours(&self) -> Vec<String> {
-        [&self.media_https, &self.public, &self.media_http]
-            .into_iter()
-            .flatten()
-            .map(|url| format!("{}/media/", url.as_str().trim_end_matches('/')))
-            .collect()
+        let configured = [&self.media_https, &self.public, &self.media_http];
+        let bases = configured.into_iter().flatten().map(|url| url.path().trim_end_matches('/'));
+        let mut bases: Vec<&str> = bases.chain([""]).collect();
+        bases.sort_unstable();
+        bases.dedup();
+        bases.iter().flat_map(|base| MEDIA.map(|media| format!("{base}{media}"))).collect()
     }
 }
 
-fn bound(at: SocketAddr, scheme: &str, bmc_address: &str) -> Url {
-    let ip = if at.ip().is_unspecified() {
-        towards(bmc_address).unwrap_or(IpAddr::from([127, 0, 0, 1]))
-    } else {
-        at.ip()
-    };
-    let address = SocketAddr::new(ip, at.port());
-    Url::parse(&format!("{scheme}://{address}/")).unwrap_or_else(|_| fallback(scheme))
+fn no_route(bmc_address: &str, setting: &'static str, source: io::Error) -> NoAddress {
+    let bmc = Url::parse(bmc_address).ok().and_then(|url| Some(target(&url)?.join(":")));
+    NoAddress::NoRoute { bmc: bmc.unwrap_or_else(|| bmc_address.to_owned()), setting, source }
 }
 
-fn fallback(scheme: &str) -> Url {
-    #[expect(clippy::expect_used, reason = "a literal of scheme and loopback address parses")]
-    Url::parse(&format!("{scheme}://127.0.0.1/")).expect("a literal address")
+fn url(scheme: &str, at: SocketAddr) -> Url {
+    #[expect(clippy::expect_used, reason = "a scheme of ours and a socket address make a URL")]
+    Url::parse(&format!("{scheme}://{at}/")).expect("an address")
+}
+
+/// The address of a listener of ours as a BMC sees it.
+async fn local(listener: SocketAddr, bmc_address: &str) -> io::Result<SocketAddr> {
+    if !listener.ip().is_unspecified() {
+        return Ok(listener);
+    }
+    let ip = tokio::time::timeout(LOOKUP, towards(bmc_address)).await??;
+    Ok(SocketAddr::new(ip, listener.port()))
 }
 
 /// The local address a packet to the BMC would carry. Connecting a UDP socket sends nothing.
-fn towards(bmc_address: &str) -> Option<IpAddr> {
-    let url = Url::parse(bmc_address).ok()?;
-    let target = (url.host_str()?, url.port_or_known_default()?).to_socket_addrs().ok()?.next()?;
+async fn towards(bmc_address: &str) -> io::Result<IpAddr> {
+    let url = Url::parse(bmc_address).map_err(io::Error::other)?;
+    let [host, port] = target(&url).ok_or(io::ErrorKind::InvalidInput)?;
+    let mut found = lookup_host(format!("{host}:{port}")).await?;
+    let target = found.next().ok_or(io::ErrorKind::NotFound)?;
     let any: SocketAddr =
         if target.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(target).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(target).await?;
+    Ok(socket.local_addr()?.ip())
 }
+
+fn target(url: &Url) -> Option<[String; 2]> {
+    Some([url.host_str()?.to_owned(), url.port_or_known_default()?.to_string()])
+}
+
+#[cfg(test)]
+mod tests;

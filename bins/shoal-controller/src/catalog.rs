@@ -8,40 +8,39 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use data_encoding::HEXLOWER;
 use shoal_core::{Event, Ignored, JobId};
 use shoal_engine::Clock;
 use shoal_media::{
-    BootMedium, Catalog, Content, Digest, Extent, Kind, LedgerDown, Medium, Milestone, Milestones,
-    ObjectId, OpenError, Opened, ReadSpan, Tripwire,
+    Catalog, Content, Digest, Extent, Kind, LedgerDown, Medium, Milestone, Milestones, ObjectId,
+    OpenError, Opened, ReadSpan, Tripwire,
 };
 use shoal_store::{MediaKind, MediaObject, Record, Store};
 
-use crate::effects::{Built, Mediums};
+use crate::{
+    boot_medium::BootMedia,
+    effects::{Built, Mediums, boot_object},
+    reads::Reads,
+};
 
 /// The catalog of one controller.
 pub(crate) struct Shelf {
     store: Store,
     mediums: Arc<Mediums>,
-    boot: Option<BootMedium>,
+    boot: BootMedia,
     clock: Clock,
+    reads: Arc<Reads>,
     open: Mutex<HashMap<ObjectId, Medium>>,
 }
 
 impl Shelf {
     /// A shelf on which only `boot` stands.
-    pub(crate) fn new(
-        store: Store,
-        mediums: Arc<Mediums>,
-        boot: Option<BootMedium>,
-        clock: Clock,
-    ) -> Self {
-        Self { store, mediums, boot, clock, open: Mutex::default() }
+    pub(crate) fn new(store: Store, mediums: Arc<Mediums>, boot: BootMedia, clock: Clock) -> Self {
+        Self { store, mediums, boot, clock, reads: Arc::default(), open: Mutex::default() }
     }
 
-    /// Whether reads of the boot medium prove anything.
-    pub(crate) fn gives_evidence(&self) -> bool {
-        self.boot.as_ref().is_some_and(BootMedium::gives_evidence)
+    /// What is read of the media on this shelf.
+    pub(crate) fn reads(&self) -> Arc<Reads> {
+        self.reads.clone()
     }
 
     /// Forgets a finished job's media and says which they were.
@@ -64,14 +63,18 @@ impl Shelf {
     }
 
     async fn find(&self, object: ObjectId) -> Result<(MediaObject, Record), OpenError> {
-        let unavailable = |error: shoal_store::Error| {
-            tracing::error!(op = "media.open", %error, "failed to look a medium up");
-            OpenError::Unavailable
-        };
-        let found =
-            self.store.object(object.0).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
-        let record =
-            self.store.job(found.job).await.map_err(unavailable)?.ok_or(OpenError::Gone)?;
+        let found = self
+            .store
+            .object(object.0)
+            .await
+            .map_err(|error| unavailable(&error))?
+            .ok_or(OpenError::Gone)?;
+        let record = self
+            .store
+            .job(found.job)
+            .await
+            .map_err(|error| unavailable(&error))?
+            .ok_or(OpenError::Gone)?;
         if !record.job.media_open() || found.attempt != record.job.attempt() {
             return Err(OpenError::Revoked);
         }
@@ -92,13 +95,13 @@ impl Shelf {
         let medium = match found.kind {
             MediaKind::Boot if combined => {
                 let task = self.task_medium(record, found.attempt).await?;
-                let boot = self.boot.as_ref().ok_or(OpenError::Gone)?;
-                boot.overlay(&task).map_err(|error| {
+                self.boot_medium(found, record).await?;
+                self.boot.overlay(&task).map_err(|error| {
                     tracing::error!(op = "media.open", %error, "failed to lay the task over the boot medium");
                     OpenError::Gone
                 })?
             }
-            MediaKind::Boot => self.boot_medium(found).await?,
+            MediaKind::Boot => self.boot_medium(found, record).await?,
             MediaKind::Task => self.task_medium(record, found.attempt).await?,
         };
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(object, medium.clone());
@@ -110,19 +113,29 @@ impl Shelf {
         Ok(medium)
     }
 
-    /// The shared boot medium, if it is still the one this attempt was begun with.
-    async fn boot_medium(&self, found: &MediaObject) -> Result<Medium, OpenError> {
-        let boot = self.boot.as_ref().ok_or(OpenError::Gone)?;
-        let frozen = self.store.frozen(found.job, found.attempt).await;
-        let begun_with = frozen.ok().flatten().and_then(|frozen| frozen.boot_medium);
-        if begun_with.is_some_and(|sha256| sha256 != HEXLOWER.encode(&boot.medium().digest().0)) {
-            tracing::error!(
-                job_id = %found.job,
-                "the boot medium was replaced while this job installs from it; put the old file back"
-            );
-            return Err(OpenError::Unavailable);
+    /// The boot medium this attempt was begun with, if it is still there.
+    async fn boot_medium(&self, found: &MediaObject, record: &Record) -> Result<Medium, OpenError> {
+        let frozen = self
+            .store
+            .frozen(found.job, found.attempt)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let begun_with = frozen.ok_or(OpenError::Gone)?.boot_medium;
+        let medium = match &begun_with {
+            Some(digest) => self.boot.find(digest),
+            None => self.boot.own(record.job.plan().workflow),
+        };
+        if let Some(medium) = medium {
+            return Ok(medium.clone());
         }
-        Ok(boot.medium().clone())
+        if begun_with.is_none() {
+            return Err(OpenError::Gone);
+        }
+        tracing::error!(
+            job_id = %found.job,
+            "the boot medium was replaced while this job installs from it; put the old file back"
+        );
+        Err(OpenError::Unavailable)
     }
 
     /// The task medium from disk, rebuilt if it was lost. Another digest is never served.
@@ -134,6 +147,11 @@ impl Shelf {
         let opened = tokio::task::spawn_blocking(move || open_task(&built)).await;
         opened.ok().and_then(Result::ok).ok_or(OpenError::Unavailable)
     }
+}
+
+fn unavailable(error: &shoal_store::Error) -> OpenError {
+    tracing::error!(op = "media.open", %error, "failed to look a medium up");
+    OpenError::Unavailable
 }
 
 fn open_task(built: &Built) -> io::Result<Medium> {
@@ -166,7 +184,7 @@ impl Catalog for Shelf {
             // The job's own Opened is the boot medium's.
             already = already.iter().filter(|seen| *seen != Milestone::Opened).collect();
         }
-        Ok(Opened { medium, already })
+        Ok(Opened { medium, already, together: boot_object(found.job, found.attempt) })
     }
 
     async fn commit_milestone(
@@ -195,7 +213,7 @@ impl Catalog for Shelf {
     }
 
     fn observe(&self, object: ObjectId, read: ReadSpan) {
-        tracing::trace!(object = %object.short(), bytes = read.extent.len(), "media bytes sent");
+        self.reads.note(object, read);
     }
 }
 
@@ -207,6 +225,7 @@ fn to_core(milestone: Milestone) -> shoal_core::Milestone {
         Milestone::OsLoading => Core::OsLoading,
         Milestone::TaskRead => Core::TaskRead,
         Milestone::Payload => Core::Payload,
+        Milestone::Reopened => Core::Reopened,
         Milestone::BootAgain => Core::BootAgain,
     }
 }
@@ -214,3 +233,6 @@ fn to_core(milestone: Milestone) -> shoal_core::Milestone {
 fn from_core(milestone: shoal_core::Milestone) -> Option<Milestone> {
     Milestone::ALL.into_iter().find(|ours| to_core(*ours) == milestone)
 }
+
+#[cfg(test)]
+mod tests;

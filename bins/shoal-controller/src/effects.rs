@@ -15,7 +15,7 @@ use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
 pub(crate) use bmc::{Bmcs, Offered};
-pub(crate) use medium::{Built, Making, Mediums};
+pub(crate) use medium::{Built, Making, Mediums, boot_object};
 
 use bmc::Reach;
 use fault::{lost_or_refused, store_fault};
@@ -73,14 +73,16 @@ impl Live {
             }
         }
         let request = self.bmcs.plan_request(&server, record);
-        let plan = discovery.plan(&request).map_err(|refusal| fault::of_refusal(&refusal))?;
+        let plan = discovery
+            .plan(&request)
+            .map_err(|refusal| fault::of_refusal(&refusal, record.job.plan().workflow))?;
         tracing::info!(
             op = "discover",
             vendor = plan.vendor.label(),
             profile = plan.profile.name,
             "the BMC was read"
         );
-        Ok(Verdict::Done { seen: Seen::Bmc { media: media_plan(&plan)? } })
+        Ok(Verdict::Done { seen: Seen::Bmc { media: media_plan(&plan, record)? } })
     }
 
     async fn build_medium(&self, record: &Record) -> Performed {
@@ -186,7 +188,7 @@ fn carried(record: &Record) -> Result<Plan, Fault> {
     })
 }
 
-fn media_plan(plan: &Plan) -> Result<MediaPlan, Fault> {
+fn media_plan(plan: &Plan, record: &Record) -> Result<MediaPlan, Fault> {
     let carried_by = serde_json::to_string(plan).map_err(|error| {
         Fault::permanent("the media plan cannot be stored").because(error.to_string())
     })?;
@@ -201,9 +203,26 @@ fn media_plan(plan: &Plan) -> Result<MediaPlan, Fault> {
         task_slot: plan.media.task_slot.as_ref().map(|slot| name(&slot.path)),
         prefetches: plan.profile.media.fetches_whole,
         settle: bmc::POWER_LAG,
-        notes: plan.warnings.clone(),
+        notes: notes(plan, record),
         carried_by,
     })
+}
+
+/// What an operator should know of a plan: also where nothing will be seen of the machine's reads.
+fn notes(plan: &Plan, record: &Record) -> Vec<String> {
+    let mut notes = plan.warnings.clone();
+    if plan.profile.media.fetches_whole {
+        notes.push(
+            "this BMC fetches media whole at insertion: what it reads proves nothing".to_owned(),
+        );
+    }
+    if record.boot_url.is_some() {
+        notes.push(
+            "the boot medium is at an outside address: what is read of it is not seen here"
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 fn seen(sight: shoal_redfish::Sight) -> Sight {

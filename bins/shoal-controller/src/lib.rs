@@ -38,6 +38,7 @@ mod keys;
 pub mod listen;
 mod planner;
 mod pulse;
+mod reads;
 pub mod ready;
 mod reload;
 mod retention;

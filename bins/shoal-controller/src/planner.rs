@@ -4,21 +4,15 @@ use shoal_api::{JobRequest, Planned, Planner, Warning};
 use shoal_core::{InstallerEnd, Plan, Workflow};
 use shoal_recipe::{Code, Problem};
 
-use crate::settings::InForce;
+use crate::{boot_medium::BootMedia, settings::InForce};
 
 /// The configuration's say in a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     /// Has the budgets of every workflow.
     pub(crate) in_force: InForce,
-    /// The maintenance medium at an outside address, where it is not ours.
-    pub(crate) outside_boot_medium: Option<String>,
-    /// A boot medium of our own is served.
-    pub(crate) own_boot_medium: bool,
-    /// Reads of our own boot medium prove something.
-    pub(crate) boot_evidence: bool,
-    /// The ESXi installer's address.
-    pub(crate) esxi_installer: Option<String>,
+    /// What jobs boot unless they name something else.
+    pub(crate) boot: BootMedia,
 }
 
 impl Planner for Rules {
@@ -30,15 +24,12 @@ impl Planner for Rules {
         if let Some(url) = &boot_url {
             shoal_redfish::MediaUrl::parse(url).map_err(|error| vec![unusable(&error)])?;
         }
-        let boot_evidence = boot_url.is_none() && self.boot_evidence;
+        let boot_evidence = boot_url.is_none() && self.boot.gives_evidence(workflow);
         if !boot_evidence {
-            warnings.push(Warning {
-                code: "no_boot_evidence".to_owned(),
-                path: "/maintenance_iso_url".to_owned(),
-                message: "reads of this boot medium prove nothing: the boot is believed when the \
-                          machine is on, and a lost power-on is resolved only at its deadline"
-                    .to_owned(),
-            });
+            warnings.push(no_evidence(workflow));
+        }
+        if workflow == Workflow::Esxi && boot_url.is_some() {
+            warnings.push(unchecked_installer());
         }
         let mut plan = Plan::for_workflow(workflow, recipe.task_target.as_str());
         plan.on_failure = request.on_failure;
@@ -63,23 +54,20 @@ impl Rules {
         if let Some(url) = &request.maintenance_iso_url {
             return Ok(Some(url.as_str().to_owned()));
         }
-        if workflow == Workflow::Esxi
-            && let Some(url) = &self.esxi_installer
-        {
-            return Ok(Some(url.clone()));
+        if let Some(url) = self.boot.outside(workflow) {
+            return Ok(Some(url.to_owned()));
+        }
+        if self.boot.own(workflow).is_some() {
+            return Ok(None);
         }
         if workflow == Workflow::Esxi {
             return Err(vec![Problem {
                 path: "/recipe/task_target".to_owned(),
                 code: Code::UnsupportedValue,
-                message: "no ESXi installer is configured; set ESXI_INSTALLER_URL".to_owned(),
+                message: "no ESXi installer is configured; set ESXI_INSTALLER_URL, or name one in \
+                          maintenance_iso_url"
+                    .to_owned(),
             }]);
-        }
-        if let Some(url) = &self.outside_boot_medium {
-            return Ok(Some(url.clone()));
-        }
-        if self.own_boot_medium {
-            return Ok(None);
         }
         Err(vec![Problem {
             path: "/maintenance_iso_url".to_owned(),
@@ -87,6 +75,35 @@ impl Rules {
             message: "no boot medium is configured; set MAINTENANCE_ISO_URL or name one here"
                 .to_owned(),
         }])
+    }
+}
+
+/// What it means for a job that nobody sees its boot medium being read.
+fn no_evidence(workflow: Workflow) -> Warning {
+    let ends = if workflow == Workflow::Esxi {
+        "; an ESXi installation shows by its reads that it is done, so this job will be held for a \
+         decision at its deadline"
+    } else {
+        ""
+    };
+    Warning {
+        code: "no_boot_evidence".to_owned(),
+        path: "/maintenance_iso_url".to_owned(),
+        message: format!(
+            "reads of this boot medium prove nothing: the boot is believed when the machine is on, \
+             and a lost power-on is resolved only at its deadline{ends}"
+        ),
+    }
+}
+
+/// Nobody looked into the installer's boot configuration.
+fn unchecked_installer() -> Warning {
+    Warning {
+        code: "unchecked_installer".to_owned(),
+        path: "/maintenance_iso_url".to_owned(),
+        message: "this installer is not served from here and was not checked: its boot.cfg must \
+                  carry ks=cdrom:/KS.CFG, or ks=usb for a BMC with one CD and one USB slot"
+            .to_owned(),
     }
 }
 

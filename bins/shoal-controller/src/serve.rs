@@ -132,6 +132,8 @@ impl Serving {
         };
         tasks.spawn(retire.follow(controller.changes, retired.clone()));
         tasks.spawn(retention.follow(stop.clone()));
+        // It ends with the listeners, so that the last reads are told too.
+        tasks.spawn(controller.shelf.reads().follow(foundation.store.clone(), close.clone()));
         tasks.spawn(controller.keys.follow(stop.clone()));
         tasks.spawn(running.clone().renew(stop.clone()));
         tasks.spawn(running.follow(hangups, stop.clone()));

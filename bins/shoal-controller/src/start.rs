@@ -3,8 +3,8 @@
 
 use std::{fmt, path::PathBuf, process::ExitCode};
 
-use crate::listen::Activated;
 pub use crate::reload::Origin;
+use crate::{boot_medium::Unusable, listen::Activated};
 
 /// What serving needs besides settings.
 #[derive(Debug)]
@@ -52,7 +52,9 @@ pub enum Exit {
 impl Exit {
     /// The exit of an error that ended serving.
     pub fn of(error: &anyhow::Error) -> Self {
-        if error.downcast_ref::<NotStarted>().is_some() {
+        if error.downcast_ref::<Unusable>().is_some() {
+            Self::Configuration
+        } else if error.downcast_ref::<NotStarted>().is_some() {
             Self::Unavailable
         } else {
             Self::Internal

@@ -128,6 +128,28 @@ fn a_refused_configuration_exits_with_64_and_names_key_and_source() {
 }
 
 #[test]
+fn a_boot_medium_that_cannot_be_served_is_refused_before_anything_is_made() {
+    let files = Files::new();
+    let root = files.path("storage");
+    let storage = format!("STORAGE_ROOT={}", root.to_str().unwrap());
+    let disc = files.text("notes.iso");
+    fs::write(&disc, vec![0; 100_000]).unwrap();
+    let missing = files.text("missing.iso");
+    for (key, file, why) in [
+        ("ESXI_INSTALLER_URL", &disc, "this is no disc of an ESXi installer"),
+        ("ESXI_INSTALLER_URL", &missing, "No such file"),
+        ("MAINTENANCE_ISO_URL", &missing, "No such file"),
+    ] {
+        let set = format!("{key}={file}");
+        let output = run(&["serve", "--set", &storage, "--set", &set]);
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert_eq!(code(&output), 64, "{said}");
+        assert!(said.contains(key) && said.contains(why), "{said}");
+        assert!(!root.exists(), "nothing was made");
+    }
+}
+
+#[test]
 fn sockets_with_a_foreign_name_are_refused() {
     let output = controller()
         .arg("serve")

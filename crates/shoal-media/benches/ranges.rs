@@ -201,7 +201,8 @@ fn spawn_ours(image: &Path) -> (SocketAddr, String) {
     let wires = vec![wire(Milestone::BootImageRead, 1 << 20), wire(Milestone::OsLoading, 1 << 26)];
     let content = Content::file(File::open(image).unwrap()).unwrap();
     let medium = Medium::new(content, Digest([1; 32]), wires).unwrap();
-    let shelf = Shelf(Opened { medium, already: Milestones::default() });
+    let shelf =
+        Shelf(Opened { medium, already: Milestones::default(), together: ObjectId([0; 16]) });
     let keyring = Keyring::new(key(), vec![]).unwrap();
     let path = keyring.sign(&grant()).as_str().to_owned();
     let server = Arc::new(MediaServer::new(Arc::new(shelf), keyring, SystemClock::default()));

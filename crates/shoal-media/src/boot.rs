@@ -3,7 +3,7 @@
 
 use crate::content::Content;
 use crate::extent::Extent;
-use crate::iso9660::{IsoError, find_root_file};
+use crate::iso9660::{IsoError, find_file};
 use crate::manifest::{MAX_MANIFEST_LEN, Manifest, ManifestError};
 use crate::medium::{Digest, Medium, MediumError};
 
@@ -39,7 +39,7 @@ impl BootMedium {
     /// Looks for a manifest in `content`, which `digest` identifies. Blocks while it reads a few
     /// sectors; done once per image, not per request.
     pub fn open(content: Content, digest: Digest) -> Result<Self, BootMediumError> {
-        let found = find_root_file(&content, MANIFEST_NAME)?;
+        let found = find_file(&content, MANIFEST_NAME)?;
         let manifest = found.map(|place| read_manifest(&content, place)).transpose()?;
         let tripwires = manifest.as_ref().map(|m| m.tripwires.clone()).unwrap_or_default();
         let medium = Medium::new(content, digest, tripwires)?;

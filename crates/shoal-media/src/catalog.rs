@@ -40,6 +40,10 @@ pub struct Opened {
     pub medium: Medium,
     /// Milestones the ledger holds. With [`Milestone::Opened`] among them an expired path still works.
     pub already: Milestones,
+    /// The same for all media one machine reads in one attempt, such as its boot medium: a read of
+    /// any of them ends the quiet of all. [`MediaServer::revoke`](crate::MediaServer::revoke) of it
+    /// forgets that too.
+    pub together: ObjectId,
 }
 
 /// Why an object cannot be opened.

@@ -1,6 +1,7 @@
 //! The bytes of a medium, wherever they are: a file, memory, or task bytes laid over a boot ISO.
 //! Everything is read by position, so one content serves any number of readers at once.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
@@ -15,24 +16,30 @@ use crate::extent::Extent;
 pub(crate) const CHUNK_LEN: u64 = 128 * 1024;
 
 /// Bytes of fixed length which can be read from any position. Clones share the source.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Content {
     source: Source,
     len: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Source {
     File(Arc<File>),
     Memory(Bytes),
     Overlay(Arc<Overlay>),
 }
 
-#[derive(Debug)]
 struct Overlay {
     base: Content,
     patch: Content,
     at: Extent,
+}
+
+/// Shows the length only: media carry tokens.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("len", &self.len).finish_non_exhaustive()
+    }
 }
 
 /// A stretch of a content that lies in one place.

@@ -1,12 +1,13 @@
-//! The least of ISO 9660 that finds one file in the root directory: enough to read a boot medium's
-//! manifest out of an operator's ISO, bounded so that no image can make it read or loop for long.
+//! The least of ISO 9660 that finds one file: enough to read a boot medium's manifest or an
+//! installer's boot configuration out of an operator's ISO, bounded so that no image can make it
+//! read or loop for long.
 
 use std::io;
 
 use crate::content::Content;
 use crate::extent::Extent;
 
-const SECTOR: u64 = 2048;
+pub(crate) const SECTOR: u64 = 2048;
 const SECTOR_LEN: usize = 2048;
 /// Volume descriptors start behind sixteen system sectors and are a handful.
 const FIRST_DESCRIPTOR: u64 = 16;
@@ -29,12 +30,11 @@ pub enum IsoError {
     },
 }
 
-/// Where the root file `name` lies, under its Rock Ridge, Joliet or plain name; the last in either
-/// case. `None` when there is no such file or the content is no ISO 9660 image; an empty file has no
-/// place and counts as damage. Blocks
-/// while it reads a few sectors, 1 MiB of directory at most. Besides the manifest it finds what an
-/// installer's own ISO offers as tripwires.
-pub fn find_root_file(content: &Content, name: &str) -> Result<Option<Extent>, IsoError> {
+/// Where the file `path` lies, its names separated by `/`: under Rock Ridge, Joliet or plain names,
+/// the last in either case. `None` when there is no such file or the content is no ISO 9660 image;
+/// an empty file has no place and counts as damage. Blocks while it reads a few sectors, 1 MiB of
+/// each directory at most.
+pub fn find_file(content: &Content, path: &str) -> Result<Option<Extent>, IsoError> {
     for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + MAX_DESCRIPTORS {
         let Some(descriptor) = read_descriptor(content, sector)? else { return Ok(None) };
         let naming = match descriptor.first() {
@@ -45,11 +45,24 @@ pub fn find_root_file(content: &Content, name: &str) -> Result<Option<Extent>, I
         };
         let root = descriptor.get(156..190).and_then(Record::parse);
         let root = root.ok_or(IsoError::Damaged { structure: "root directory record" })?;
-        if let Some(found) = search(content, &root, name, naming)? {
-            return Ok(Some(found));
+        if let Some(found) = walk(content, root.place(), path, naming)? {
+            return found.extent(content).map(Some);
         }
     }
     Ok(None)
+}
+
+/// The sectors a machine reads to learn what the disc is; `None` when it is no ISO 9660 image.
+pub(crate) fn descriptors(content: &Content) -> Result<Option<Extent>, IsoError> {
+    let mut end = FIRST_DESCRIPTOR;
+    while end < FIRST_DESCRIPTOR + MAX_DESCRIPTORS {
+        let Some(descriptor) = read_descriptor(content, end)? else { break };
+        end += 1;
+        if descriptor.first() == Some(&255) {
+            break;
+        }
+    }
+    Ok(Extent::between(FIRST_DESCRIPTOR * SECTOR, end * SECTOR))
 }
 
 #[derive(Clone, Copy)]
@@ -65,6 +78,28 @@ struct Record<'a> {
     flags: u8,
     identifier: &'a [u8],
     system_use: &'a [u8],
+}
+
+/// Where a record's bytes are said to be.
+#[derive(Clone, Copy)]
+struct Place {
+    block: u32,
+    len: u32,
+}
+
+impl Place {
+    fn extent(self, content: &Content) -> Result<Extent, IsoError> {
+        Extent::new(u64::from(self.block) * SECTOR, u64::from(self.len))
+            .filter(|extent| extent.end() <= content.len())
+            .ok_or(IsoError::Damaged { structure: "directory record" })
+    }
+}
+
+/// What kind of record is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    File,
+    Directory,
 }
 
 impl<'a> Record<'a> {
@@ -101,42 +136,61 @@ impl<'a> Record<'a> {
         }
     }
 
-    fn extent(&self, content: &Content) -> Result<Extent, IsoError> {
-        Extent::new(u64::from(self.block) * SECTOR, u64::from(self.len))
-            .filter(|extent| extent.end() <= content.len())
-            .ok_or(IsoError::Damaged { structure: "directory record" })
+    fn place(&self) -> Place {
+        Place { block: self.block, len: self.len }
     }
+}
+
+fn walk(
+    content: &Content,
+    root: Place,
+    path: &str,
+    naming: Naming,
+) -> Result<Option<Place>, IsoError> {
+    let (directories, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut directory = root;
+    for name in directories.split('/').filter(|name| !name.is_empty()) {
+        let found = search(content, directory, Named { name, naming, wanted: Wanted::Directory })?;
+        let Some(found) = found else { return Ok(None) };
+        directory = found;
+    }
+    search(content, directory, Named { name, naming, wanted: Wanted::File })
+}
+
+/// What a record must be to be the one.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    naming: Naming,
+    wanted: Wanted,
 }
 
 fn search(
     content: &Content,
-    root: &Record<'_>,
-    name: &str,
-    naming: Naming,
-) -> Result<Option<Extent>, IsoError> {
-    if root.len > MAX_DIRECTORY_LEN {
-        return Err(IsoError::Damaged { structure: "root directory length" });
+    directory: Place,
+    named: Named<'_>,
+) -> Result<Option<Place>, IsoError> {
+    if directory.len > MAX_DIRECTORY_LEN {
+        return Err(IsoError::Damaged { structure: "directory length" });
     }
-    let place = root.extent(content)?;
-    let mut directory = vec![0; usize::try_from(place.len()).unwrap_or(0)];
-    content.read_exact_at(place.offset(), &mut directory).map_err(IsoError::Read)?;
+    let place = directory.extent(content)?;
+    let mut bytes = vec![0; usize::try_from(place.len()).unwrap_or(0)];
+    content.read_exact_at(place.offset(), &mut bytes).map_err(IsoError::Read)?;
     // Records never cross a sector; a zero length says that the sector holds no more.
-    for sector in directory.chunks(SECTOR_LEN) {
-        if let Some(found) = search_sector(sector, name, naming) {
-            return found.extent(content).map(Some);
-        }
-    }
-    Ok(None)
+    let mut sectors = bytes.chunks(SECTOR_LEN);
+    Ok(sectors.find_map(|sector| search_sector(sector, named)))
 }
 
-fn search_sector<'a>(mut sector: &'a [u8], name: &str, naming: Naming) -> Option<Record<'a>> {
+fn search_sector(mut sector: &[u8], named: Named<'_>) -> Option<Place> {
     while let Some(len) = sector.first().map(|len| usize::from(*len)).filter(|len| *len > 0) {
         let (bytes, rest) = sector.split_at_checked(len)?;
         let record = Record::parse(bytes)?;
-        // A file in several extents would need them all; no manifest is that long.
-        let plain = record.flags & (Record::IS_DIRECTORY | Record::CONTINUES) == 0;
-        if plain && record.has_name(name, naming) {
-            return Some(record);
+        let is_directory = record.flags & Record::IS_DIRECTORY != 0;
+        // A file in several extents would need them all; nothing looked for here is that long.
+        let fits = is_directory == (named.wanted == Wanted::Directory)
+            && record.flags & Record::CONTINUES == 0;
+        if fits && record.has_name(named.name, named.naming) {
+            return Some(record.place());
         }
         sector = rest;
     }
@@ -144,7 +198,10 @@ fn search_sector<'a>(mut sector: &'a [u8], name: &str, naming: Naming) -> Option
 }
 
 /// `None` behind the end of the image or where no descriptor is.
-fn read_descriptor(content: &Content, sector: u64) -> Result<Option<[u8; SECTOR_LEN]>, IsoError> {
+pub(crate) fn read_descriptor(
+    content: &Content,
+    sector: u64,
+) -> Result<Option<[u8; SECTOR_LEN]>, IsoError> {
     let at = sector * SECTOR;
     if at + SECTOR > content.len() {
         return Ok(None);

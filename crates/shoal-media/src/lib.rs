@@ -42,8 +42,9 @@
 //! struct OneMedium(Medium);
 //!
 //! impl Catalog for OneMedium {
-//!     async fn open(&self, _: ObjectId, _: Kind) -> Result<Opened, OpenError> {
-//!         Ok(Opened { medium: self.0.clone(), already: Milestones::default() })
+//!     async fn open(&self, object: ObjectId, _: Kind) -> Result<Opened, OpenError> {
+//!         let already = Milestones::default();
+//!         Ok(Opened { medium: self.0.clone(), already, together: object })
 //!     }
 //!     async fn commit_milestone(&self, _: ObjectId, _: Milestone) -> Result<(), LedgerDown> {
 //!         Ok(())
@@ -77,13 +78,17 @@ mod boot;
 mod catalog;
 mod clock;
 mod content;
+mod el_torito;
 mod extent;
+mod fat;
+mod installer;
 mod iso9660;
 mod key;
 mod manifest;
 mod medium;
 mod milestone;
 mod precondition;
+mod quiet;
 mod range;
 mod reply;
 mod serve;
@@ -97,14 +102,16 @@ pub use catalog::{Catalog, LedgerDown, OpenError, Opened, ReadSpan};
 pub use clock::{Clock, SystemClock};
 pub use content::Content;
 pub use extent::Extent;
-pub use iso9660::{IsoError, find_root_file};
+pub use fat::find_fat_file;
+pub use installer::{Installer, InstallerError, KickstartSource};
+pub use iso9660::{IsoError, find_file};
 pub use key::{Key, KeyError, KeyId, Keyring};
 pub use manifest::{MAX_MANIFEST_LEN, Manifest, ManifestError};
 pub use medium::{Digest, Medium, MediumError};
 pub use milestone::{Milestone, Milestones, Tripwire};
+pub use quiet::QUIET;
 pub use range::{MAX_RANGES, Selection, select};
 pub use serve::{MediaServer, respond_static};
 pub use token::{
     Form, Grant, Kind, MediaPath, ObjectId, Rejection, SKEW_TOLERANCE_SECONDS, Verified,
 };
-pub use watch::QUIET_BEFORE_BOOT_AGAIN;

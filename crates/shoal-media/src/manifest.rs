@@ -163,7 +163,7 @@ fn tripwire(
     medium_len: u64,
 ) -> Result<Tripwire, ManifestError> {
     let milestone = wire.milestone;
-    if !milestone.has_extent() || milestone == Milestone::TaskRead {
+    if !milestone.is_proved_by_place() || milestone == Milestone::TaskRead {
         return Err(ManifestError::NotOnBootMedium { milestone });
     }
     let extent = inside(milestone.as_str(), &wire.extent, medium_len)?;
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn only_what_boot_bytes_can_mean_is_accepted() {
-        for word in ["opened", "boot_again", "task_read"] {
+        for word in ["opened", "reopened", "boot_again", "task_read"] {
             let wire = format!(r#"{{"milestone":"{word}","offset":0,"length":1}}"#);
             let error = parse("null", &wire).unwrap_err();
             assert!(matches!(error, ManifestError::NotOnBootMedium { .. }), "{word}");

@@ -157,7 +157,13 @@ impl Medium {
     /// What serving a byte of `extent` proves by its place alone.
     pub(crate) fn crossed_by(&self, extent: Extent) -> Milestones {
         let touched = self.tripwires.iter().filter(|wire| wire.extent.touches(&extent));
-        touched.map(|wire| wire.milestone).collect()
+        touched.map(|wire| wire.milestone).filter(|crossed| crossed.is_proved_by_place()).collect()
+    }
+
+    /// Whether `extent` holds a byte that a machine reads when it looks at the disc anew.
+    pub(crate) fn is_looked_at_by(&self, extent: Extent) -> bool {
+        let mut wires = self.tripwires.iter();
+        wires.any(|wire| wire.milestone == Milestone::Reopened && wire.extent.touches(&extent))
     }
 }
 

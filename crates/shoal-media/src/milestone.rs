@@ -19,18 +19,22 @@ pub enum Milestone {
     TaskRead,
     /// The installer's payload was read.
     Payload,
+    /// An installer that had read everything was quiet, and then its disc was looked at anew: the
+    /// machine restarted.
+    Reopened,
     /// The boot image was read again after the OS had loaded and the medium had been quiet.
     BootAgain,
 }
 
 impl Milestone {
     /// Every milestone, in the order they are committed when one read crosses several.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Opened,
         Self::BootImageRead,
         Self::OsLoading,
         Self::TaskRead,
         Self::Payload,
+        Self::Reopened,
         Self::BootAgain,
     ];
 
@@ -42,13 +46,19 @@ impl Milestone {
             Self::OsLoading => "os_loading",
             Self::TaskRead => "task_read",
             Self::Payload => "payload",
+            Self::Reopened => "reopened",
             Self::BootAgain => "boot_again",
         }
     }
 
-    /// Whether a tripwire may stand for it; the other two follow from reads as such.
+    /// Whether reading certain bytes is part of it; the other two follow from reads as such.
     pub(crate) fn has_extent(self) -> bool {
         !matches!(self, Self::Opened | Self::BootAgain)
+    }
+
+    /// Whether its bytes alone prove it, whenever they are read.
+    pub(crate) fn is_proved_by_place(self) -> bool {
+        self.has_extent() && self != Self::Reopened
     }
 
     fn bit(self) -> u8 {

@@ -94,6 +94,7 @@ impl<C: Catalog> MediaServer<C> {
             }
         };
         watch.add(opened.already);
+        let quiet = self.watches.quiet(opened.together);
         if verified.expired && !watch.committed().contains(Milestone::Opened) {
             return rejected(kind.label(), Rejection::Expired);
         }
@@ -101,6 +102,7 @@ impl<C: Catalog> MediaServer<C> {
             object,
             medium: opened.medium,
             watch,
+            quiet,
             clock: Arc::clone(&self.clock),
             ledger: Arc::clone(&self.ledger),
         };

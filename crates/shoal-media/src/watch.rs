@@ -16,11 +16,8 @@ use crate::clock::Clock;
 use crate::extent::Extent;
 use crate::medium::Medium;
 use crate::milestone::{Milestone, Milestones};
+use crate::quiet::{QUIET, Quiet};
 use crate::token::ObjectId;
-
-/// How long nothing but descriptors may have been read before another read of the boot image counts
-/// as a second boot. An operating system that probes the disc does so while it reads from it.
-pub const QUIET_BEFORE_BOOT_AGAIN: Duration = Duration::from_mins(1);
 
 /// A commit under way.
 pub(crate) type Commit = Pin<Box<dyn Future<Output = Result<(), LedgerDown>> + Send>>;
@@ -30,11 +27,12 @@ pub(crate) type Commit = Pin<Box<dyn Future<Output = Result<(), LedgerDown>> + S
 pub(crate) struct Watches {
     started: Duration,
     by_object: Mutex<HashMap<ObjectId, Arc<Watch>>>,
+    by_machine: Mutex<HashMap<ObjectId, Arc<Quiet>>>,
 }
 
 impl Watches {
     pub(crate) fn new(started: Duration) -> Self {
-        Self { started, by_object: Mutex::default() }
+        Self { started, by_object: Mutex::default(), by_machine: Mutex::default() }
     }
 
     /// The watch of `object`. Nothing was read before `started` as far as anyone can tell, so the
@@ -45,8 +43,16 @@ impl Watches {
         Arc::clone(by_object.entry(object).or_insert_with(fresh))
     }
 
+    /// The quiet that the media named `together` share.
+    pub(crate) fn quiet(&self, together: ObjectId) -> Arc<Quiet> {
+        let mut by_machine = self.by_machine.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Quiet::new(self.started));
+        Arc::clone(by_machine.entry(together).or_insert_with(fresh))
+    }
+
     /// Forgets `object` and cuts the responses that still stream it.
     pub(crate) fn revoke(&self, object: ObjectId) {
+        self.by_machine.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
         let mut by_object = self.by_object.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(watch) = by_object.remove(&object) {
             watch.revoked.store(true, Ordering::Release);
@@ -89,6 +95,7 @@ pub(crate) struct Gate {
     pub(crate) object: ObjectId,
     pub(crate) medium: Medium,
     pub(crate) watch: Arc<Watch>,
+    pub(crate) quiet: Arc<Quiet>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger: Arc<dyn Ledger>,
 }
@@ -102,7 +109,12 @@ impl Gate {
     pub(crate) fn commit_before(&self, extent: Extent) -> Option<Commit> {
         let committed = self.watch.committed();
         let crossed = self.medium.crossed_by(extent);
+        let now = self.clock.monotonic();
+        self.quiet.read(now);
         let mut needed = crossed.with(Milestone::Opened);
+        if self.reopens(extent, committed, now) {
+            needed = needed.with(Milestone::Reopened);
+        }
         if self.boots_again(crossed, committed) {
             needed = needed.with(Milestone::BootAgain);
         }
@@ -120,6 +132,7 @@ impl Gate {
         if !self.medium.crossed_by(extent).is_empty() {
             let now = millis(self.clock.monotonic());
             self.watch.evidence_read_ms.fetch_max(now, Ordering::AcqRel);
+            self.quiet.evidence();
         }
     }
 
@@ -128,12 +141,21 @@ impl Gate {
         self.ledger.observe(self.object, ReadSpan { extent, at: self.clock.unix_seconds() });
     }
 
+    /// Only where the installer has read everything: before that its own system looks at the disc
+    /// too, and may have taken long to come that far.
+    fn reopens(&self, extent: Extent, committed: Milestones, now: Duration) -> bool {
+        committed.contains(Milestone::TaskRead)
+            && committed.contains(Milestone::Payload)
+            && self.quiet.was_just_broken(now)
+            && self.medium.is_looked_at_by(extent)
+    }
+
     fn boots_again(&self, crossed: Milestones, committed: Milestones) -> bool {
         let last = self.watch.evidence_read_ms.load(Ordering::Acquire);
         let quiet = millis(self.clock.monotonic()).saturating_sub(last);
         crossed.contains(Milestone::BootImageRead)
             && committed.contains(Milestone::OsLoading)
-            && quiet >= millis(QUIET_BEFORE_BOOT_AGAIN)
+            && quiet >= millis(QUIET)
     }
 }
 

@@ -17,7 +17,7 @@ use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
 use url::Url;
 
 use super::fault::{of_redfish, store_fault};
-use crate::{addresses::Addresses, settings};
+use crate::{addresses::Addresses, boot_medium::BootMedia, settings};
 
 /// How long a BMC's power state may lag behind a change. Longer than any lag we know of.
 pub(super) const POWER_LAG: Duration = Duration::from_secs(30);
@@ -45,8 +45,8 @@ pub(crate) struct Bmcs {
 pub(crate) struct Offered {
     /// There is a plain listener for media.
     pub(crate) http: bool,
-    /// The boot medium has room for the task files.
-    pub(crate) overlay: bool,
+    /// What jobs boot.
+    pub(crate) boot: BootMedia,
     /// Where BMCs find our media.
     pub(crate) addresses: Addresses,
 }
@@ -134,7 +134,7 @@ impl Bmcs {
 
     /// What a server's media plan has to respect.
     pub(crate) fn plan_request(&self, server: &ServerRecord, record: &Record) -> PlanRequest {
-        let ours = self.ours(server, record);
+        let left = server.residue.clone();
         let server = &server.server;
         let mut boot_schemes = vec![RedfishScheme::Https];
         if self.offered.http {
@@ -156,24 +156,25 @@ impl Bmcs {
             let plain = url.starts_with("http://");
             boot_schemes = vec![if plain { RedfishScheme::Http } else { RedfishScheme::Https }];
         }
-        let overlay = self.offered.overlay && record.boot_url.is_none();
+        let (workflow, outside) = (record.job.plan().workflow, record.boot_url.is_some());
+        let overlay = !outside && self.offered.boot.takes_overlay(workflow);
         PlanRequest {
             boot_schemes,
             task_schemes,
             media: if overlay { Media::TwoOrCombined } else { Media::Two },
-            ours,
+            ours: self.ours(record),
+            task_kinds: self.offered.boot.task_kinds(workflow, outside),
+            left,
             ..PlanRequest::default()
         }
     }
 
-    /// What marks an image in a slot as ours: it is served from one of our addresses, or it is the
-    /// outside boot medium this very job names.
-    fn ours(&self, server: &ServerRecord, record: &Record) -> Vec<String> {
-        let bases = [true, false].map(|https| self.offered.addresses.media(https, server).ok());
-        let prefix = |base: Url| format!("{}/media/", base.as_str().trim_end_matches('/'));
-        let mut ours: Vec<String> = bases.into_iter().flatten().map(prefix).collect();
-        ours.extend(self.offered.addresses.ours());
-        ours.extend(record.boot_url.clone());
+    /// What marks an image in a slot as ours: its path is one of ours, or that of the outside boot
+    /// medium this very job names. The host may be another than the BMC was given.
+    fn ours(&self, record: &Record) -> Vec<String> {
+        let mut ours = self.offered.addresses.ours();
+        let named = record.boot_url.as_deref().and_then(|url| Url::parse(url).ok());
+        ours.extend(named.map(|url| url.path().to_owned()));
         ours
     }
 

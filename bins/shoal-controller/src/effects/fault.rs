@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use shoal_core::{Fault, FaultClass, StepKey, Verdict};
+use shoal_core::{Fault, FaultClass, StepKey, Verdict, Workflow};
 use shoal_redfish::{Error, Reason, Refusal, Retry};
 
 /// A refusal while the machine is in its power-on self test is waited out; power is not cut for it.
 const IN_POST: Duration = Duration::from_secs(30);
+
+/// One medium cannot carry both here: the installer's disc has no room for a kickstart file.
+const ESXI_NEEDS: &str = "ESXi needs a CD slot for its installer and another slot for the kickstart \
+    file: a CD slot where the installer's boot.cfg says ks=cdrom:/KS.CFG, a USB slot where it says ks=usb";
 
 /// An error whose request may have reached the BMC is no refusal.
 pub(super) fn lost_or_refused(error: &Error) -> Verdict {
@@ -26,9 +30,12 @@ pub(super) fn of_redfish(error: &Error) -> Fault {
     Fault { class, summary: error.to_string(), detail: Some(chain(error)), step: None }
 }
 
-pub(super) fn of_refusal(refusal: &Refusal) -> Fault {
+pub(super) fn of_refusal(refusal: &Refusal, workflow: Workflow) -> Fault {
     let summary = refusal.reason.to_string();
     let fault = match refusal.reason {
+        Reason::NoSecondSlot if workflow == Workflow::Esxi => {
+            Fault::permanent(format!("{summary}; {ESXI_NEEDS}"))
+        }
         Reason::ForeignMedia | Reason::WrongMachine { .. } | Reason::UnknownMachine { .. } => {
             Fault::operator(summary)
         }

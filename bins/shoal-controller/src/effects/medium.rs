@@ -15,14 +15,40 @@ use std::{
     time::Instant,
 };
 
-use shoal_core::JobId;
+use shoal_core::{JobId, MediaClass, Workflow};
 use shoal_engine::Clock;
 use shoal_recipe::{HttpUrl, JobFile, Recipe, Sealed, task_file};
 use shoal_redfish::Plan;
 use shoal_store::{Frozen, KeyPurpose, MediumCheck, Record, Store, token};
 
-use crate::{addresses::Addresses, keys::MediaKeys, tls::Tls};
+use crate::{addresses::Addresses, boot_medium::BootMedia, keys::MediaKeys, tls::Tls};
 pub(crate) use error::BuildError;
+pub(crate) use inputs::boot_object;
+
+/// What a task medium looks like to the system that looks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A disc, which most systems understand on a stick as well.
+    Disc,
+    /// A stick with a FAT file system: ESXi reads nothing else from one.
+    Stick,
+}
+
+impl Form {
+    fn of(record: &Record) -> Self {
+        let stick = record.job.media().is_some_and(|media| media.class == MediaClass::CdPlusUsb);
+        let esxi = record.job.plan().workflow == Workflow::Esxi;
+        if stick && esxi { Self::Stick } else { Self::Disc }
+    }
+
+    /// The name of its file.
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Disc => "task.iso",
+            Self::Stick => "task.img",
+        }
+    }
+}
 
 /// A task medium on disk.
 #[derive(Clone, Debug)]
@@ -44,7 +70,7 @@ pub(crate) struct Mediums {
     addresses: Addresses,
     keys: MediaKeys,
     tls: Arc<Tls>,
-    boot_digest: Option<String>,
+    boot: BootMedia,
     clock: Clock,
     turns: Mutex<HashMap<JobId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -59,16 +85,16 @@ pub(crate) struct Making {
     pub(crate) keys: MediaKeys,
     /// What the maintenance OS has to trust.
     pub(crate) tls: Arc<Tls>,
-    /// SHA-256 of the boot medium, where it is ours.
-    pub(crate) boot_digest: Option<String>,
+    /// What attempts boot.
+    pub(crate) boot: BootMedia,
 }
 
 impl Mediums {
     /// Nothing is built yet.
     pub(crate) fn new(store: Store, making: Making, clock: Clock) -> Self {
-        let Making { directory, addresses, keys, tls, boot_digest } = making;
+        let Making { directory, addresses, keys, tls, boot } = making;
         let turns = Mutex::default();
-        Self { store, directory, addresses, keys, tls, boot_digest, clock, turns }
+        Self { store, directory, addresses, keys, tls, boot, clock, turns }
     }
 
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.
@@ -114,8 +140,9 @@ impl Mediums {
     pub(crate) async fn find(&self, record: &Record, attempt: u32) -> Result<Built, BuildError> {
         let job = record.job.id();
         if let Some((_, sha256)) = record.job.medium().filter(|_| attempt == record.job.attempt()) {
-            let (path, sha256) = (self.path(job), sha256.to_owned());
-            let stored = tokio::task::spawn_blocking(move || file::find(path, &sha256)).await;
+            let form = Form::of(record);
+            let (path, sha256) = (self.path(job, form), sha256.to_owned());
+            let stored = tokio::task::spawn_blocking(move || file::find(path, &sha256, form)).await;
             if let Ok(Some(built)) = stored {
                 return Ok(built);
             }
@@ -138,11 +165,15 @@ impl Mediums {
         let turn = self.turn(job);
         let _turn = turn.lock().await;
         let files = self.files(record, attempt, frozen).await?;
-        let path = self.path(job);
+        let form = Form::of(record);
+        let path = self.path(job, form);
         let label = job.task_label();
         let current = attempt == record.job.attempt();
         let known = record.job.medium().filter(|_| current).map(|(_, sha256)| sha256.to_owned());
-        let build = move || file::build_and_store(&label, files, &path, known.as_deref());
+        let build = move || {
+            let image = file::lay_out(&label, files, form)?;
+            file::store_unless_there(&image, &path, known.as_deref())
+        };
         let built = tokio::task::spawn_blocking(build)
             .await
             .map_err(|join| BuildError::Write(io::Error::other(join)))??;
@@ -182,8 +213,8 @@ impl Mediums {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(job).or_default().clone()
     }
 
-    fn path(&self, job: JobId) -> PathBuf {
-        self.directory.join(job.to_string()).join("task.iso")
+    fn path(&self, job: JobId, form: Form) -> PathBuf {
+        self.directory.join(job.to_string()).join(form.file_name())
     }
 
     async fn files(

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER;
 use shoal_engine::{Clock, Engine, Gate};
-use shoal_media::{BootMedium, MediaServer, SystemClock};
+use shoal_media::{MediaServer, SystemClock};
 use shoal_store::Change;
 use tokio::sync::broadcast::Receiver;
 
 use super::foundation::Foundation;
 use crate::{
     addresses::Addresses,
-    boot_medium::Source,
     catalog::Shelf,
     effects::{Bmcs, Live, Making, Mediums, Offered},
     keys::{self, Keys, MediaKeys},
@@ -43,11 +41,9 @@ pub(super) async fn raise(
     let settings = in_force.now();
     let store = foundation.store.clone();
     let addresses = addresses(&settings, sockets)?;
-    let manifest = foundation.boot.as_ref().and_then(BootMedium::manifest);
-    let digest = foundation.boot.as_ref().map(|boot| HEXLOWER.encode(&boot.medium().digest().0));
     let offered = Offered {
         http: addresses.plain.is_some(),
-        overlay: manifest.is_some_and(|manifest| manifest.reserved.is_some()),
+        boot: foundation.boot.clone(),
         addresses: addresses.clone(),
     };
     let signing = MediaKeys::load(&store, &clock).await?;
@@ -56,7 +52,7 @@ pub(super) async fn raise(
         addresses,
         keys: signing.clone(),
         tls: foundation.tls.clone(),
-        boot_digest: digest,
+        boot: foundation.boot.clone(),
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     let shelf = Shelf::new(store.clone(), mediums.clone(), foundation.boot.clone(), clock.clone());
@@ -74,7 +70,7 @@ pub(super) async fn raise(
         disks: vec![settings.storage.db_path.clone(), settings.storage.task_iso_dir.clone()],
         ..shoal_engine::Settings::default()
     };
-    let rules = rules(in_force, foundation, &shelf);
+    let rules = Rules { in_force: in_force.clone(), boot: foundation.boot.clone() };
     // Before anything can change, so that no job's end is missed.
     let changes = store.subscribe();
     let engine = Engine::start(store, live, clock.clone(), pace).await?;
@@ -90,17 +86,4 @@ fn addresses(settings: &Settings, sockets: &Sockets) -> anyhow::Result<Addresses
         api: sockets.api.local_addr()?,
         plain: sockets.media.as_ref().map(std::net::TcpListener::local_addr).transpose()?,
     })
-}
-
-fn rules(in_force: &InForce, foundation: &Foundation, shelf: &Shelf) -> Rules {
-    Rules {
-        in_force: in_force.clone(),
-        outside_boot_medium: match &foundation.boot_source {
-            Some(Source::Outside(url)) => Some(url.clone()),
-            Some(Source::File(_)) | None => None,
-        },
-        own_boot_medium: foundation.boot.is_some(),
-        boot_evidence: shelf.gives_evidence(),
-        esxi_installer: in_force.now().media.esxi_installer.clone(),
-    }
 }

@@ -5,12 +5,11 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use anyhow::Context;
 use shoal_engine::Clock;
-use shoal_media::BootMedium;
 use shoal_store::{KeyPurpose, Options, Store};
 
 use crate::{
     ServeOptions,
-    boot_medium::{self, Source},
+    boot_medium::BootMedia,
     first_start,
     settings::{Settings, Snapshot},
     tls::Tls,
@@ -19,8 +18,7 @@ use crate::{
 pub(super) struct Foundation {
     pub(super) store: Store,
     pub(super) tls: Arc<Tls>,
-    pub(super) boot: Option<BootMedium>,
-    pub(super) boot_source: Option<Source>,
+    pub(super) boot: BootMedia,
 }
 
 pub(super) async fn lay(
@@ -29,6 +27,8 @@ pub(super) async fn lay(
     options: &ServeOptions,
     clock: &Clock,
 ) -> anyhow::Result<Foundation> {
+    // First, because a configuration that cannot be followed changes nothing.
+    let boot = BootMedia::open(&settings.media, &settings.storage.static_dir).await?;
     first_start::directories(&settings.storage)?;
     let sealing = first_start::sealing(&settings.storage.seal_key_file)?;
     let path = settings.storage.db_path.clone();
@@ -45,14 +45,8 @@ pub(super) async fn lay(
         tracing::warn!("{warning}");
     }
     first_start::admin_token(&store, &admin_token_file(settings), clock.now()).await?;
-    let source = settings.media.maintenance_iso.as_deref();
-    let boot_source = source.map(|value| Source::parse(value, &settings.storage.static_dir));
-    let boot = match &boot_source {
-        Some(Source::File(path)) => Some(boot_medium::open(path.clone()).await?),
-        Some(Source::Outside(_)) | None => None,
-    };
     note_start(&store, &tls, snapshot, clock).await?;
-    Ok(Foundation { store, tls, boot, boot_source })
+    Ok(Foundation { store, tls, boot })
 }
 
 /// Writes down what this start began with: who looks for a cause asks what changed first.

@@ -87,9 +87,9 @@ impl Installation for TestInstallation {
 struct OneMedium;
 
 impl Catalog for OneMedium {
-    async fn open(&self, _: ObjectId, _: Kind) -> Result<Opened, OpenError> {
+    async fn open(&self, object: ObjectId, _: Kind) -> Result<Opened, OpenError> {
         let medium = Medium::new(Content::memory("task".into()), Digest::of(b"task"), vec![]);
-        Ok(Opened { medium: medium.unwrap(), already: Milestones::default() })
+        Ok(Opened { medium: medium.unwrap(), already: Milestones::default(), together: object })
     }
 
     async fn commit_milestone(&self, _: ObjectId, _: Milestone) -> Result<(), LedgerDown> {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use shoal_media::{
     BootMedium, BootMediumError, Content, Digest, Extent, ManifestError, MediumError, Milestone,
-    find_root_file,
+    find_file,
 };
 
 use crate::stage::medium;
@@ -76,13 +76,13 @@ fn the_manifest_is_found_under_rock_ridge_joliet_and_plain_names() {
 fn any_root_file_is_found_where_its_bytes_are() {
     let image = iso("genisoimage", &["-l"], Some(MANIFEST));
     let content = Content::memory(Bytes::from(image));
-    let place = find_root_file(&content, "shoal.json").unwrap().unwrap();
+    let place = find_file(&content, "shoal.json").unwrap().unwrap();
     let mut bytes = vec![0; MANIFEST.len()];
     content.read_exact_at(place.offset(), &mut bytes).unwrap();
     assert_eq!((place.len(), bytes.as_slice()), (MANIFEST.len() as u64, MANIFEST.as_bytes()));
-    assert_eq!(find_root_file(&content, "FILE7.BIN").unwrap().unwrap().len(), 100);
-    assert_eq!(find_root_file(&content, "absent.bin").unwrap(), None);
-    assert_eq!(find_root_file(&content, "shoal.json.d").unwrap(), None, "a directory");
+    assert_eq!(find_file(&content, "FILE7.BIN").unwrap().unwrap().len(), 100);
+    assert_eq!(find_file(&content, "absent.bin").unwrap(), None);
+    assert_eq!(find_file(&content, "shoal.json.d").unwrap(), None, "a directory");
 }
 
 #[test]

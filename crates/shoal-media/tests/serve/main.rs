@@ -10,6 +10,7 @@
 
 mod boot;
 mod evidence;
+mod installer;
 mod stage;
 mod status;
 mod wire;

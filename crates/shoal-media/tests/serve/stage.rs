@@ -123,9 +123,13 @@ impl Stage {
         self.put_read(object, medium, &[]);
     }
 
+    pub(crate) fn medium(&self, object: ObjectId) -> Medium {
+        self.shelf.media.lock().unwrap().get(&object).unwrap().clone().unwrap().medium
+    }
+
     pub(crate) fn put_read(&self, object: ObjectId, medium: &Medium, already: &[Milestone]) {
         let already: Milestones = already.iter().copied().collect();
-        let opened = Opened { medium: medium.clone(), already };
+        let opened = Opened { medium: medium.clone(), already, together: BOOT };
         self.shelf.media.lock().unwrap().insert(object, Ok(opened));
     }
 

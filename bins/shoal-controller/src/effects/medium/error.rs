@@ -4,7 +4,7 @@ use std::io;
 
 use shoal_core::Fault;
 
-use crate::effects::fault::chain;
+use crate::{addresses::NoAddress, effects::fault::chain};
 
 /// Why a task medium could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub(crate) enum BuildError {
     /// An address of the controller cannot be used.
     #[error("{0}")]
     Address(String),
+    /// No address of the controller leads from the server's BMC to it now.
+    #[error(transparent)]
+    NoAddress(#[from] NoAddress),
     /// The files do not make a medium.
     #[error("failed to lay out the task medium")]
     Layout(#[from] shoal_iso::Error),
@@ -37,7 +40,7 @@ impl BuildError {
             Self::Write(error) if error.kind() == io::ErrorKind::StorageFull => "disk_full",
             Self::Store(error) if error.is_full() => "disk_full",
             Self::Write(_) | Self::Store(_) => "io",
-            Self::Recipe(_) | Self::Address(_) | Self::Layout(_) => "input",
+            Self::Recipe(_) | Self::Address(_) | Self::NoAddress(_) | Self::Layout(_) => "input",
             Self::Differs => "tool",
         }
     }
@@ -51,12 +54,11 @@ impl BuildError {
             }
             other => other.to_string(),
         };
-        match self {
-            Self::Write(_) | Self::Store(_) => Fault::transient(summary),
-            Self::Recipe(_) | Self::Address(_) | Self::Layout(_) | Self::Differs => {
-                Fault::permanent(summary)
-            }
-        }
-        .because(detail)
+        let passes = match &self {
+            Self::Write(_) | Self::Store(_) => true,
+            Self::NoAddress(error) => error.is_transient(),
+            Self::Recipe(_) | Self::Address(_) | Self::Layout(_) | Self::Differs => false,
+        };
+        if passes { Fault::transient(summary) } else { Fault::permanent(summary) }.because(detail)
     }
 }

@@ -8,11 +8,14 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use shoal_core::JobId;
-use shoal_iso::{FileName, Image, SourceDateEpoch, VolumeId};
-use shoal_media::{Content, Digest, find_root_file};
+use shoal_iso::{FileName, Image, SourceDateEpoch, VolumeId, stick};
+use shoal_media::{Content, Digest, Extent, find_fat_file, find_file};
 use shoal_recipe::task_file;
 
-use super::{BuildError, Built};
+use super::{BuildError, Built, Form};
+
+/// The kickstart file where names are short ones.
+const KICKSTART: &str = "KS.CFG";
 
 /// Every date in a task medium: fixed, so that equal inputs give equal bytes.
 const EPOCH: u64 = 1_700_000_000;
@@ -24,39 +27,65 @@ pub(super) fn jobs_in(directory: &Path) -> io::Result<Vec<JobId>> {
 }
 
 /// The medium on disk, if it is the one with this digest. Blocks.
-pub(super) fn find(path: PathBuf, sha256: &str) -> Option<Built> {
+pub(super) fn find(path: PathBuf, sha256: &str, form: Form) -> Option<Built> {
     let content = Content::file(File::open(&path).ok()?).ok()?;
     let digest = Digest::of_content(&content).ok()?;
     if HEXLOWER.encode(&digest.0) != sha256 {
         return None;
     }
-    let locate = |name| find_root_file(&content, name).ok().flatten();
-    let extent = locate(task_file::KICKSTART).or_else(|| locate(task_file::RECIPE));
-    let recipe = extent.map(|extent| (extent.offset(), extent.len()));
+    let on_disc = |name| find_file(&content, name).ok().flatten();
+    let extent = match form {
+        Form::Disc => on_disc(task_file::KICKSTART).or_else(|| on_disc(task_file::RECIPE)),
+        Form::Stick => find_fat_file(&content, KICKSTART),
+    };
+    let recipe = extent.map(|extent: Extent| (extent.offset(), extent.len()));
     Some(Built { bytes: content.len(), sha256: sha256.to_owned(), recipe, path })
 }
 
-/// Builds the image, refuses it if it is not the one that was built before, and makes sure that the file at `path` holds it. Blocks.
-pub(super) fn build_and_store(
+/// Lays out the files. A stick has only what the system that wants one looks for.
+pub(super) fn lay_out(
     label: &str,
     files: Vec<(&'static str, Vec<u8>)>,
-    path: &Path,
-    known: Option<&str>,
-) -> Result<Built, BuildError> {
-    let mut image = Image::builder(VolumeId::new(label)?, SourceDateEpoch::new(EPOCH)?);
+    form: Form,
+) -> Result<Image, BuildError> {
+    let epoch = SourceDateEpoch::new(EPOCH)?;
+    if form == Form::Stick {
+        let wanted = files.into_iter().filter(|(name, _)| *name == task_file::KICKSTART);
+        let files: Vec<_> = wanted.map(|(_, bytes)| (KICKSTART, bytes)).collect();
+        return Ok(stick(&short_label(label), epoch, &files)?);
+    }
+    let mut image = Image::builder(VolumeId::new(label)?, epoch);
     for (name, bytes) in files {
         image = image.file(FileName::new(name)?, bytes);
     }
-    let image = image.build()?;
+    Ok(image.build()?)
+}
+
+/// What of a label fits eleven characters: its beginning, and its end, which differs between jobs
+/// created at the same time.
+fn short_label(label: &str) -> String {
+    let (prefix, id) = label.split_once('_').unwrap_or(("TASK", label));
+    let end = id.len().saturating_sub(6);
+    format!("{prefix}_{}", id.get(end..).unwrap_or_default())
+}
+
+/// Refuses the image if it is not the one that was built before, and makes sure that the file at
+/// `path` holds it. Blocks.
+pub(super) fn store_unless_there(
+    image: &Image,
+    path: &Path,
+    known: Option<&str>,
+) -> Result<Built, BuildError> {
     let sha256 = HEXLOWER.encode(&image.sha256());
     if known.is_some_and(|known| known != sha256) {
         return Err(BuildError::Differs);
     }
-    let extent = image.extent(task_file::KICKSTART).or_else(|| image.extent(task_file::RECIPE));
+    let names = [task_file::KICKSTART, KICKSTART, task_file::RECIPE];
+    let extent = names.iter().find_map(|name| image.extent(name));
     let recipe = extent.map(|extent| (extent.offset, extent.len));
     let bytes = u64::try_from(image.bytes().len()).unwrap_or(u64::MAX);
-    if !holds(path, &image) {
-        store(path, &image).map_err(BuildError::Write)?;
+    if !holds(path, image) {
+        store(path, image).map_err(BuildError::Write)?;
     }
     Ok(Built { path: path.to_owned(), bytes, sha256, recipe })
 }

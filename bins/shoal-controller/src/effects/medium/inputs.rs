@@ -8,6 +8,7 @@ use shoal_redfish::{Plan, Scheme, SlotKind};
 use shoal_store::{Frozen, KeyPurpose, MediaKind, Record, ServerRecord};
 
 use super::{BuildError, Mediums};
+use crate::boot_medium::BootMedia;
 
 impl Mediums {
     /// Decides everything the attempt's bytes and addresses depend on.
@@ -28,30 +29,24 @@ impl Mediums {
         let mut objects = vec![(MediaKind::Boot, object(job, attempt, "boot"))];
         let boot_url = match &record.boot_url {
             Some(outside) => outside.clone(),
-            None => self.media_url(
-                &server,
-                plan.boot_scheme,
-                &keyring,
-                &grant(&objects, Form::Iso, expires_at),
-            )?,
+            None => {
+                let grant = grant(&objects, Form::Iso, expires_at);
+                self.media_url(&server, plan.boot_scheme, &keyring, &grant).await?
+            }
         };
         let mut task_url = None;
         if let Some(slot) = &plan.media.task_slot {
             objects.push((MediaKind::Task, object(job, attempt, "task")));
             let form = if slot.kind == SlotKind::Usb { Form::Img } else { Form::Iso };
             let scheme = plan.task_scheme.unwrap_or(plan.boot_scheme);
-            task_url = Some(self.media_url(
-                &server,
-                scheme,
-                &keyring,
-                &grant(&objects, form, expires_at),
-            )?);
+            let grant = grant(&objects, form, expires_at);
+            task_url = Some(self.media_url(&server, scheme, &keyring, &grant).await?);
         }
         let tokens = self.store.keys(KeyPurpose::WebhookToken).await?;
         Ok(Frozen {
             boot_url,
             task_url,
-            webhook_url: self.addresses.webhook(serial, &server.server.bmc_address),
+            webhook_url: self.addresses.webhook(serial, &server.server.bmc_address).await?,
             registry_url: None,
             ca_pem: self.tls.trust().pem.clone(),
             traceparent: record.traceparent.clone(),
@@ -62,24 +57,27 @@ impl Mediums {
             report_until: now + budgets.boot + budgets.boot + budgets.poll + budgets.report,
             objects,
             identities: identities(&server),
-            boot_medium: self.boot_digest.clone(),
+            boot_medium: boot_medium(record, &self.boot),
         })
     }
 
-    fn media_url(
+    async fn media_url(
         &self,
         server: &ServerRecord,
         scheme: Scheme,
         keyring: &Keyring,
         grant: &Grant,
     ) -> Result<String, BuildError> {
-        let base = self
-            .addresses
-            .media(scheme == Scheme::Https, server)
-            .map_err(|error| BuildError::Address(error.to_string()))?;
+        let base = self.addresses.media(scheme == Scheme::Https, server).await?;
         let path = keyring.sign(grant);
         Ok(format!("{}{}", base.as_str().trim_end_matches('/'), path.as_str()))
     }
+}
+
+/// The medium of our own that the attempt boots.
+fn boot_medium(record: &Record, boot: &BootMedia) -> Option<String> {
+    let workflow = record.job.plan().workflow;
+    record.boot_url.is_none().then(|| boot.digest(workflow)).flatten()
 }
 
 fn identities(server: &ServerRecord) -> Vec<Identity> {
@@ -100,6 +98,11 @@ fn grant(objects: &[(MediaKind, [u8; 16])], form: Form, expires_at: Time) -> Gra
     };
     let expires_at = u32::try_from(expires_at.as_secs()).unwrap_or(u32::MAX);
     Grant { object: ObjectId(id), kind, form, expires_at }
+}
+
+/// Names the boot medium of one attempt, whether or not it is ours.
+pub(crate) fn boot_object(job: JobId, attempt: u32) -> ObjectId {
+    ObjectId(object(job, attempt, "boot"))
 }
 
 /// Names a medium of one attempt; another attempt of the same job has other names.
