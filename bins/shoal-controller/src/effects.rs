@@ -6,19 +6,23 @@
 mod bmc;
 mod fault;
 mod medium;
+mod probe;
+mod turn;
 
 use std::sync::Arc;
 
-use shoal_core::{Command, Fault, MediaClass, MediaPlan, Power, Seen, Sight, StepKey, Verdict};
+use shoal_core::{Command, Fault, MediaClass, MediaPlan, Power, Seen, Sight, Verdict};
 use shoal_engine::Effects;
 use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
 pub(crate) use bmc::{Bmcs, Offered};
 pub(crate) use medium::{Built, Making, Mediums, boot_object};
+pub(crate) use probe::Looks;
 
 use bmc::Reach;
 use fault::{lost_or_refused, store_fault};
+use turn::Turn;
 
 /// Performs the engine's commands for real.
 pub(crate) struct Live {
@@ -33,30 +37,44 @@ type Performed = Result<Verdict, Fault>;
 impl Effects for Live {
     async fn perform(&self, record: &Record, command: Command) -> Verdict {
         let performed = match command {
-            Command::ReadBmc => self.read_bmc(record).await,
             Command::BuildMedium => self.build_medium(record).await,
-            Command::Look => self.look(record).await,
-            Command::EnsureOff { .. } => self.ensure_off(record).await,
-            Command::EnsureEjected { .. } => self.ensure_ejected(record).await,
-            Command::EnsureTaskInserted => self.ensure_inserted(record, Role::Task).await,
-            Command::EnsureBootInserted => self.ensure_inserted(record, Role::Boot).await,
-            Command::EnsureBootOnce => self.ensure_boot_once(record).await,
-            Command::EnsureOverrideOff { .. } => self.ensure_override_off(record).await,
-            Command::PowerOn { .. } => self.power_on(record).await,
+            other => self.at_bmc(record, other).await,
         };
         performed.unwrap_or_else(|fault| Verdict::Refused { fault })
     }
 }
 
 impl Live {
+    /// Performs what needs the BMC, when it is this job's turn.
+    async fn at_bmc(&self, record: &Record, command: Command) -> Performed {
+        let turn = self.bmcs.turn(record.job.serial()).await;
+        let turn = match turn.and_then(|turn| turn.let_through().map(|()| turn)) {
+            // A look that failed says nothing: the machine's state stays unknown.
+            Err(fault) if command == Command::Look => {
+                return Ok(Verdict::Unknown { detail: fault.summary });
+            }
+            turn => turn?,
+        };
+        let performed = match command {
+            Command::ReadBmc => self.read_bmc(&turn, record).await,
+            Command::BuildMedium => self.build_medium(record).await,
+            Command::Look => self.look(&turn, record).await,
+            Command::EnsureOff { .. } => self.ensure_off(&turn, record).await,
+            Command::EnsureEjected { .. } => self.ensure_ejected(&turn, record).await,
+            Command::EnsureTaskInserted => self.ensure_inserted(&turn, record, Role::Task).await,
+            Command::EnsureBootInserted => self.ensure_inserted(&turn, record, Role::Boot).await,
+            Command::EnsureBootOnce => self.ensure_boot_once(&turn, record).await,
+            Command::EnsureOverrideOff { .. } => self.ensure_override_off(&turn, record).await,
+            Command::PowerOn { .. } => self.power_on(&turn, record).await,
+        };
+        self.bmcs.settle(&turn).await;
+        performed
+    }
+
     /// Reads what the BMC is and has, and makes the media plan. Changes nothing.
-    async fn read_bmc(&self, record: &Record) -> Performed {
+    async fn read_bmc(&self, turn: &Turn, record: &Record) -> Performed {
         let serial = record.job.serial();
-        let server =
-            self.store.server(serial).await.map_err(|error| store_fault(&error))?.ok_or_else(
-                || Fault::permanent("the server was removed").at(StepKey::ValidationServer),
-            )?;
-        let discovery = match self.bmcs.discover(&server).await {
+        let discovery = match self.bmcs.discover(turn).await {
             Ok(found) => found,
             Err(Reach::Fault(fault)) => return Err(fault),
             Err(Reach::Bmc(error)) => return Ok(lost_or_refused(&error)),
@@ -72,7 +90,7 @@ impl Live {
                 ));
             }
         }
-        let request = self.bmcs.plan_request(&server, record);
+        let request = self.bmcs.plan_request(&turn.server, record.into());
         let plan = discovery
             .plan(&request)
             .map_err(|refusal| fault::of_refusal(&refusal, record.job.plan().workflow))?;
@@ -96,8 +114,8 @@ impl Live {
     }
 
     /// A look that failed says nothing: the machine's state stays unknown.
-    async fn look(&self, record: &Record) -> Performed {
-        let bmc = match self.connection(record).await {
+    async fn look(&self, turn: &Turn, record: &Record) -> Performed {
+        let bmc = match self.connection(turn, record).await {
             Ok(bmc) => bmc,
             Err(fault) => return Ok(Verdict::Unknown { detail: fault.summary }),
         };
@@ -107,13 +125,13 @@ impl Live {
         })
     }
 
-    async fn ensure_off(&self, record: &Record) -> Performed {
-        let (bmc, plan) = self.planned(record).await?;
+    async fn ensure_off(&self, turn: &Turn, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(turn, record).await?;
         Ok(done_or(bmc.ensure_off(&plan).await))
     }
 
-    async fn ensure_ejected(&self, record: &Record) -> Performed {
-        let (bmc, plan) = self.planned(record).await?;
+    async fn ensure_ejected(&self, turn: &Turn, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(turn, record).await?;
         let verdict = done_or(bmc.ensure_ejected(&plan).await);
         if matches!(verdict, Verdict::Done { .. }) {
             let serial = record.job.serial();
@@ -122,7 +140,7 @@ impl Live {
         Ok(verdict)
     }
 
-    async fn ensure_inserted(&self, record: &Record, role: Role) -> Performed {
+    async fn ensure_inserted(&self, turn: &Turn, record: &Record, role: Role) -> Performed {
         let frozen = self.frozen(record).await?;
         let url = match role {
             Role::Boot => Some(frozen.boot_url),
@@ -130,22 +148,22 @@ impl Live {
         };
         let text = url.ok_or_else(|| Fault::permanent("the plan has no slot for this medium"))?;
         let url = MediaUrl::parse(&text).map_err(|error| Fault::permanent(error.to_string()))?;
-        let (bmc, plan) = self.planned(record).await?;
+        let (bmc, plan) = self.planned(turn, record).await?;
         Ok(done_or(bmc.ensure_inserted(&plan, role, &url).await))
     }
 
-    async fn ensure_boot_once(&self, record: &Record) -> Performed {
-        let (bmc, plan) = self.planned(record).await?;
+    async fn ensure_boot_once(&self, turn: &Turn, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(turn, record).await?;
         Ok(done_or(bmc.ensure_boot_once(&plan).await.map(drop)))
     }
 
-    async fn ensure_override_off(&self, record: &Record) -> Performed {
-        let (bmc, plan) = self.planned(record).await?;
+    async fn ensure_override_off(&self, turn: &Turn, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(turn, record).await?;
         Ok(done_or(bmc.ensure_override_cleared(&plan).await.map(drop)))
     }
 
-    async fn power_on(&self, record: &Record) -> Performed {
-        let (bmc, plan) = self.planned(record).await?;
+    async fn power_on(&self, turn: &Turn, record: &Record) -> Performed {
+        let (bmc, plan) = self.planned(turn, record).await?;
         Ok(match bmc.power_on(&plan).await {
             Ok(PowerOn::Started) => Verdict::DONE,
             Ok(PowerOn::WasOn) => Verdict::Done { seen: Seen::AlreadyOn },
@@ -162,14 +180,14 @@ impl Live {
             .ok_or_else(|| Fault::permanent(format!("attempt {attempt} was never frozen")))
     }
 
-    async fn connection(&self, record: &Record) -> Result<Bmc, Fault> {
+    async fn connection(&self, turn: &Turn, record: &Record) -> Result<Bmc, Fault> {
         let plan = carried(record)?;
-        let bmc = self.bmcs.resume(record.job.serial(), &plan).await?;
+        let bmc = self.bmcs.resume(turn, &plan).await?;
         Ok(if record.job.outcome().is_some() { bmc.for_cleanup() } else { bmc })
     }
 
-    async fn planned(&self, record: &Record) -> Result<(Bmc, Plan), Fault> {
-        Ok((self.connection(record).await?, carried(record)?))
+    async fn planned(&self, turn: &Turn, record: &Record) -> Result<(Bmc, Plan), Fault> {
+        Ok((self.connection(turn, record).await?, carried(record)?))
     }
 }
 

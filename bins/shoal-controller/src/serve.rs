@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     NotStarted, ServeOptions, client,
-    effects::Bmcs,
+    effects::{Bmcs, Looks},
     listen::{self, Sockets},
     pulse::Pulse,
     ready::{self, Ready},
@@ -183,6 +183,7 @@ fn api(
 ) -> Api {
     let clock = controller.clock.clone();
     let store = running.store();
+    let looks = Looks { store: store.clone(), bmcs: controller.bmcs.clone() };
     let directories = vec![("task_media", settings.storage.task_iso_dir.clone())];
     Api {
         auth,
@@ -190,6 +191,7 @@ fn api(
         store,
         gate: controller.engine.gate().clone(),
         planner: Arc::new(controller.rules.clone()),
+        prober: Arc::new(looks),
         webhook_certificates: match &settings.access.webhook_mtls {
             None => WebhookCertificates::Off,
             Some(mtls) if mtls.required => WebhookCertificates::Required,

@@ -24,6 +24,7 @@ use crate::{
     health::{self, Health},
     job, media, observe,
     planner::Planner,
+    prober::Prober,
     server,
     throttle::{Rate, Throttle},
     webhook,
@@ -41,6 +42,8 @@ pub struct Api {
     pub gate: Gate,
     /// What requests amount to.
     pub planner: Arc<dyn Planner>,
+    /// Who looks at BMCs.
+    pub prober: Arc<dyn Prober>,
     /// Who may call.
     pub auth: Auth,
     /// What machines must show to report.
@@ -172,6 +175,8 @@ pub fn router<C: Catalog>(api: Api, media: Arc<MediaServer<C>>) -> Router {
             put(server::quarantine).delete(server::lift_quarantine),
         )
         .merge(admin::routes())
+        .route("/api/v1/servers/{serial}/probe", post(server::probe))
+        .route("/api/v1/servers/{serial}/retry-login", post(server::retry_login))
         .route_layer(from_fn(auth::permit))
         .route_layer(from_fn_with_state(Arc::clone(&shared), audit::keep))
         .route_layer(from_fn_with_state(Arc::clone(&shared), auth::identify));

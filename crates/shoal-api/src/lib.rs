@@ -51,6 +51,7 @@ mod media;
 mod observe;
 mod param;
 mod planner;
+mod prober;
 mod query;
 mod server;
 mod throttle;
@@ -66,4 +67,8 @@ pub use auth::{Auth, AuthMode, BadPasswordHash, LoginLimits, PasswordHash, User}
 pub use error::Code;
 pub use health::{Check, Health};
 pub use planner::{JobRequest, Planned, Planner, Warning};
+pub use prober::{
+    Asked, BootSeen, Finding, Forecast, LoginSeen, LoginState, Looking, MachineSeen, MediaForecast,
+    NotProbed, Probe, Prober, ProfileSeen, SlotSeen, TlsSeen,
+};
 pub use throttle::Rate;

@@ -95,7 +95,7 @@ fn describe(discovery: &Discovery) {
         line("clock", &format!("{ahead:+} s against ours"));
     }
     for slot in &discovery.slots {
-        let state = slot.rejected.map(|why| format!("unusable: {why}"));
+        let state = slot.rejected.as_ref().map(|why| format!("unusable: {why}"));
         let state = state.or_else(|| slot.image.as_ref().map(|image| format!("holds {image}")));
         let state = state.unwrap_or_else(|| "empty".to_owned());
         line("slot", &format!("{} [{}] {state}", slot.path, slot.media_types.join(", ")));

@@ -4,10 +4,11 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     endpoint::{Endpoint, Options},
@@ -18,7 +19,7 @@ use crate::{
     profile::SessionRules,
     recent::Recent,
     service,
-    session::{Login, Session},
+    session::{FAILURES_ALLOWED, Login, Session},
     tls::Certificate,
     transcript::{Counts, Exchange, Op},
     wire::{Auth, Method, Request, Wire},
@@ -29,6 +30,8 @@ use crate::{
 pub struct Bmc {
     pub(crate) inner: Arc<Inner>,
     pub(crate) purpose: Purpose,
+    /// When the last request of this handle must have ended.
+    pub(crate) until: Option<Instant>,
 }
 
 /// Whether a step prepares an installation or cleans up after it; only labels depend on it.
@@ -94,19 +97,19 @@ impl Bmc {
             Known { learned: options.learned.clone().unwrap_or_default(), ..Known::default() };
         let inner = Inner {
             wire,
-            session: Session::new(endpoint.credentials().clone()),
+            session: Session::new(endpoint.credentials().clone(), options.refused_logins),
             readers: Semaphore::new(options.concurrency.max(1)),
             turn: tokio::sync::Mutex::new(()),
             known: Mutex::new(known),
             options,
         };
-        Ok(Self { inner: Arc::new(inner), purpose: Purpose::Install })
+        Ok(Self { inner: Arc::new(inner), purpose: Purpose::Install, until: None })
     }
 
     /// The same connection, with its steps counted as clean-up.
     #[must_use]
     pub fn for_cleanup(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), purpose: Purpose::Cleanup }
+        Self { purpose: Purpose::Cleanup, ..self.clone() }
     }
 
     /// Ends the session on the BMC. Sessions are few, so call it when a job is done; the connection
@@ -131,6 +134,46 @@ impl Bmc {
                 self.inner.wire.exchange(&request, Auth::Token(&token)).await.err().or(failure);
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Authentication failures in a row, those of earlier connections included; an answer that
+    /// needed our identity ends the row. At two nothing is sent any more.
+    pub async fn refused_logins(&self) -> u8 {
+        self.inner.session.refused().await
+    }
+
+    /// Whether so many logins in a row stop all requests.
+    pub const fn stops_at(refused_logins: u8) -> bool {
+        refused_logins >= FAILURES_ALLOWED
+    }
+
+    /// The same connection for somebody who waits for an answer: no request ends later than `limit`
+    /// from now, and only what was never received is sent once more. Meant for reads.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { until: Some(Instant::now() + limit), ..self.clone() }
+    }
+
+    /// Whether this handle's time, see [`Bmc::within`], is over.
+    pub fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Asks for the service root, which needs no login: proves that the BMC answers, speaks Redfish
+    /// and shows an acceptable certificate.
+    ///
+    /// # Errors
+    /// As [`Bmc::connect`].
+    pub async fn reach(&self) -> Result<(), Error> {
+        self.read_root().await
+    }
+
+    /// Prepares a connection without sending anything.
+    ///
+    /// # Errors
+    /// The endpoint's TLS policy cannot be used.
+    pub fn prepare(endpoint: &Endpoint, options: Options) -> Result<Self, Error> {
+        Self::new(endpoint, options)
     }
 
     /// Lets requests through again after two authentication failures stopped them.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
@@ -168,16 +169,25 @@ impl Bmc {
             path,
             body: None,
             if_match: None,
-            timeout: self.inner.options.request_timeout,
+            timeout: self.left().min(self.inner.options.request_timeout),
         }
+    }
+
+    /// How long a request of this handle may still take.
+    fn left(&self) -> Duration {
+        // A request without any time would not even say what is wrong.
+        let least = Duration::from_millis(1);
+        self.until.map_or(Duration::MAX, |until| {
+            until.saturating_duration_since(Instant::now()).max(least)
+        })
     }
 
     pub(crate) fn tries(&self) -> Tries {
         let options = &self.inner.options;
         Tries {
-            left: options.retries,
+            left: if self.until.is_some() { 1.min(options.retries) } else { options.retries },
             patience: Patience::new(
-                options.retry_deadline,
+                options.retry_deadline.min(self.left()),
                 options.backoff_first,
                 options.backoff_most,
             ),
@@ -190,7 +200,9 @@ impl Bmc {
             Kind::NotReady { retry_after } => *retry_after,
             _ => None,
         };
-        if tries.left == 0 || !tries.patience.pause(hint).await {
+        // Whoever is in a hurry has no time for a second timeout.
+        let hopeless = self.until.is_some() && *error.kind() != Kind::Unreachable;
+        if tries.left == 0 || hopeless || !tries.patience.pause(hint).await {
             return false;
         }
         tries.left -= 1;

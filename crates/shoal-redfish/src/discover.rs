@@ -4,7 +4,7 @@
 
 use std::{cell::RefCell, time::SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -15,9 +15,11 @@ use crate::{
     learned::Learned,
     moment,
     node::Node,
+    planner::is_ours,
     profile::Profile,
     profiles::Traits,
     recent::Seen,
+    redact::short_url,
     service::{MEMBERS, natural, root_names},
     transcript::Op,
     vendor::Vendor,
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// What a BMC is and can do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Discovery {
     /// Vendor label.
@@ -60,12 +62,38 @@ pub struct Discovery {
     pub clock_ahead_seconds: Option<i64>,
     /// Properties that had to be ignored, and other oddities.
     pub diagnostics: Vec<String>,
-    #[serde(skip)]
     pub(crate) access: Access,
-    #[serde(skip)]
     pub(crate) boot_alternative: Option<String>,
-    #[serde(skip)]
     pub(crate) learned: Learned,
+}
+
+impl Discovery {
+    /// What may be kept: image addresses, which may be capabilities, are cut to origin and file
+    /// name, after the images under `ours` (see [`crate::PlanRequest::ours`]) were marked.
+    #[must_use]
+    pub fn without_addresses(mut self, ours: &[String]) -> Self {
+        for slot in &mut self.slots {
+            slot.ours = is_ours(slot, ours);
+            slot.view.image = slot.view.image.as_deref().map(short_url);
+        }
+        self
+    }
+
+    /// Which of the machine's identities an operator's serial is, ignoring case: `serial_number`,
+    /// `sku` or `uuid`.
+    pub fn named_by(&self, serial: &str) -> Option<&'static str> {
+        let identity = &self.identity;
+        let is = |known: &Option<String>| {
+            known.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(serial.trim()))
+        };
+        if is(&identity.serial) {
+            return Some("serial_number");
+        }
+        if is(&identity.sku) {
+            return Some("sku");
+        }
+        is(&identity.uuid).then_some("uuid")
+    }
 }
 
 #[derive(Default)]

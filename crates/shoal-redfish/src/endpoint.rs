@@ -121,6 +121,9 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// Vendor behaviour; the built-in set unless the operator has overrides.
     pub profiles: Arc<Profiles>,
+    /// Logins of this account which earlier connections saw refused in a row (0). Together with those
+    /// of this connection they count against the two that stop all requests.
+    pub refused_logins: u8,
     /// What an earlier connection to a BMC of this kind found out.
     pub learned: Option<Learned>,
 }
@@ -140,6 +143,7 @@ impl Default for Options {
             power_timeout: Duration::from_mins(2),
             busy_timeout: Duration::from_mins(2),
             profiles: Profiles::builtin(),
+            refused_logins: 0,
             learned: None,
         }
     }

@@ -119,6 +119,11 @@ impl Error {
         matches!(self.retry(), Retry::After(_))
     }
 
+    /// What to do about it, in a few words.
+    pub fn next_step(&self) -> &'static str {
+        self.0.advice()
+    }
+
     /// Whether, and after what, the same call is worth repeating.
     pub fn retry(&self) -> Retry {
         self.0.retry()

@@ -1,7 +1,7 @@
 //! The virtual media slots a BMC lists: where they live, which of them can be used, and why the
 //! others cannot.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A virtual media slot as it was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Slot {
     /// Its path.
@@ -30,12 +30,12 @@ pub struct Slot {
     /// The image in it, shortened to origin and file name.
     pub image: Option<String>,
     /// Why it cannot be used, if so.
-    pub rejected: Option<&'static str>,
-    #[serde(skip)]
+    pub rejected: Option<String>,
+    /// The image was found to be ours when its whole address was still known.
+    #[serde(default)]
+    pub(crate) ours: bool,
     pub(crate) collection: String,
-    #[serde(skip)]
     pub(crate) view: SlotView,
-    #[serde(skip)]
     pub(crate) insert: Option<InsertBy>,
 }
 
@@ -122,7 +122,8 @@ impl Bmc {
             id: view.id.clone(),
             media_types: view.media_types.clone(),
             image: (!view.is_empty()).then(|| view.image_shown()),
-            rejected,
+            rejected: rejected.map(str::to_owned),
+            ours: false,
             collection: collection.to_owned(),
             insert,
             view,

@@ -62,7 +62,7 @@ impl Discovery {
 
     fn refuse(&self, reason: Reason) -> Refusal {
         let slots = self.slots.iter().map(|slot| {
-            let state = slot.rejected.or(slot.image.as_deref()).unwrap_or("empty");
+            let state = slot.rejected.as_deref().or(slot.image.as_deref()).unwrap_or("empty");
             format!("slot {} [{}]: {state}", slot.path, slot.media_types.join(", "))
         });
         let mut seen = vec![format!(
@@ -230,6 +230,6 @@ fn mode(wanted: BootMode, boot: &BootView) -> Option<String> {
     (boot.mode.is_some() && offered).then(|| name.to_owned())
 }
 
-fn is_ours(slot: &Slot, ours: &[String]) -> bool {
-    slot.view.image.as_deref().is_some_and(|image| starts_as_ours(image, ours))
+pub(crate) fn is_ours(slot: &Slot, ours: &[String]) -> bool {
+    slot.ours || slot.view.image.as_deref().is_some_and(|image| starts_as_ours(image, ours))
 }

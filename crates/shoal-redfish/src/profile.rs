@@ -1,6 +1,8 @@
 //! What a kind of BMC needs beyond what it advertises, as data. The flow asks a profile for a
 //! behaviour by its name and never for a vendor, so a new kind of BMC is one TOML file.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -79,6 +81,9 @@ pub struct MediaRules {
     pub settle_seconds: u64,
     /// The image is downloaded at insert, so its reads prove nothing about the host.
     pub fetches_whole: bool,
+    /// The licence that virtual media by address need on these BMCs, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
 }
 
 /// How the boot override behaves.
@@ -131,6 +136,26 @@ pub enum SerialField {
     Sku,
 }
 
+/// Says when a profile fits, in words.
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |what: &str, patterns: &[String]| {
+            (!patterns.is_empty()).then(|| format!("{what} is {}", patterns.join(" or ")))
+        };
+        let conditions = [
+            names("the service root's name", &self.root),
+            names("the manager's model", &self.manager_model),
+            self.firmware_from.as_ref().map(|from| format!("firmware is {from} or later")),
+            self.firmware_below.as_ref().map(|below| format!("firmware is before {below}")),
+        ];
+        let conditions: Vec<String> = conditions.into_iter().flatten().collect();
+        if conditions.is_empty() {
+            return f.write_str("no other profile fits");
+        }
+        f.write_str(&conditions.join(", "))
+    }
+}
+
 impl Default for MediaRules {
     fn default() -> Self {
         Self {
@@ -149,6 +174,7 @@ impl Default for MediaRules {
             expand: true,
             settle_seconds: 30,
             fetches_whole: false,
+            licence: None,
         }
     }
 }

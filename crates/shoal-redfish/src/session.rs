@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Consecutive failures after which nothing more is sent; accounts commonly lock at three to five.
-const FAILURES_ALLOWED: u8 = 2;
+pub(crate) const FAILURES_ALLOWED: u8 = 2;
 
 /// Refused sessions remembered for the logout; older ones have expired on the BMC by then.
 const ABANDONED: usize = 4;
@@ -102,8 +102,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { credentials, state: Mutex::default() }
+    pub(crate) fn new(credentials: Credentials, failures: u8) -> Self {
+        Self { credentials, state: Mutex::new(State { failures, ..State::default() }) }
+    }
+
+    pub(crate) async fn refused(&self) -> u8 {
+        self.state.lock().await.failures
     }
 
     /// An answer that needed our identity proves that the credentials are right.

@@ -51,7 +51,7 @@ pub(crate) enum InsertBy {
 }
 
 /// The parts of a `VirtualMedia` resource that matter here.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SlotView {
     pub(crate) path: String,
     pub(crate) id: String,

@@ -90,7 +90,7 @@ pub(crate) struct SystemView {
 }
 
 /// The boot override of a system or of its settings resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootView {
     /// `Once`, `Continuous` or `Disabled`.
     pub enabled: Option<String>,

@@ -9,7 +9,7 @@ use crate::{
     ServerRecord, Store, TlsPolicy,
     audit::insert_audit,
     commit::{active_job, tell_active},
-    row,
+    login, row,
     sealing::{Cell, Sealing},
     transition::Transition,
 };
@@ -187,6 +187,7 @@ pub(crate) fn put(
         let sealed = sealing.seal(credentials_cell(serial), plain.as_bytes())?;
         tx.prepare_cached("UPDATE servers SET credentials = ?2 WHERE serial = ?1")?
             .execute((serial, sealed))?;
+        login::clear(tx, serial)?;
     }
     let detail = match &server.tls {
         TlsPolicy::Insecure { reason } => format!("insecure: {reason}"),

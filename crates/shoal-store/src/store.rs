@@ -29,6 +29,10 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0003_operators_actions.sql"),
     },
     Migration { name: "media reads", sql: include_str!("../migrations/0004_media_reads.sql") },
+    Migration {
+        name: "probes and logins",
+        sql: include_str!("../migrations/0005_probes_and_logins.sql"),
+    },
 ];
 
 /// The store. Clones share it.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use shoal_core::{Fault, ServerSerial, StepKey, Time};
+use shoal_core::{Fault, ServerSerial, Time, Workflow};
 use shoal_engine::Clock;
 use shoal_redfish::{
     Bmc, Credentials, Discovery, Endpoint, Identity, Media, Options, Plan, PlanRequest,
@@ -16,7 +16,10 @@ use shoal_redfish::{
 use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
 use url::Url;
 
-use super::fault::{of_redfish, store_fault};
+use super::{
+    fault::{of_redfish, store_fault},
+    turn::Turn,
+};
 use crate::{addresses::Addresses, boot_medium::BootMedia, settings};
 
 /// How long a BMC's power state may lag behind a change. Longer than any lag we know of.
@@ -32,12 +35,30 @@ pub(crate) enum Reach {
 
 /// All connections to BMCs.
 pub(crate) struct Bmcs {
-    store: Store,
+    pub(super) store: Store,
     options: ArcSwap<Options>,
     insecure_allowed: bool,
     offered: Offered,
     clock: Clock,
     open: Mutex<HashMap<ServerSerial, (Time, Bmc)>>,
+    /// Who may talk to which address; see [`super::turn`].
+    pub(super) places: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a media plan is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// What is to be installed.
+    pub(crate) workflow: Workflow,
+    /// The boot medium's outside address; none for our own media.
+    pub(crate) boot_url: Option<&'a str>,
+}
+
+impl<'a> From<&'a Record> for Wanted<'a> {
+    fn from(record: &'a Record) -> Self {
+        let workflow = record.job.plan().workflow;
+        Self { workflow, boot_url: record.boot_url.as_deref() }
+    }
 }
 
 /// In which ways media can be served.
@@ -62,7 +83,8 @@ impl Bmcs {
     ) -> Self {
         let options = ArcSwap::from_pointee(options(settings, profiles));
         let insecure_allowed = settings.insecure;
-        Self { store, options, insecure_allowed, offered, clock, open: Mutex::default() }
+        let (open, places) = (Mutex::default(), Mutex::default());
+        Self { store, options, insecure_allowed, offered, clock, open, places }
     }
 
     /// Takes another timing and other profiles for connections made from now on.
@@ -79,29 +101,54 @@ impl Bmcs {
         self.clock.now()
     }
 
+    /// The timing of connections made from now on.
+    pub(super) fn timeout(&self) -> Duration {
+        self.options.load().request_timeout
+    }
+
     /// Connects anew and reads all there is to know.
-    pub(crate) async fn discover(&self, server: &ServerRecord) -> Result<Discovery, Reach> {
-        let endpoint = self.endpoint(server).await.map_err(Reach::Fault)?;
-        self.close(&server.server.serial).await;
-        let bmc = Bmc::connect(endpoint, self.options()).await.map_err(Reach::Bmc)?;
-        // Kept before it logs in, so that whatever fails next the session is given back.
-        self.keep(server, &bmc);
+    pub(crate) async fn discover(&self, turn: &Turn) -> Result<Discovery, Reach> {
+        let refused = match self.kept(&turn.server) {
+            Some(bmc) => bmc.refused_logins().await,
+            None => 0,
+        };
+        self.close(turn.serial()).await;
+        let bmc = self.prepared(turn, refused).await.map_err(Reach::Fault)?;
+        bmc.reach().await.map_err(Reach::Bmc)?;
         bmc.discover().await.map_err(Reach::Bmc)
     }
 
-    /// The connection a planned job uses; made from the plan, without asking the BMC again.
-    pub(crate) async fn resume(&self, serial: &ServerSerial, plan: &Plan) -> Result<Bmc, Fault> {
-        let server =
-            self.store.server(serial).await.map_err(|error| store_fault(&error))?.ok_or_else(
-                || Fault::permanent("the server was removed").at(StepKey::ValidationServer),
-            )?;
-        if let Some(bmc) = self.kept(&server) {
+    /// The connection that is kept, or a new one; nothing is sent.
+    pub(super) async fn line(&self, turn: &Turn) -> Result<Bmc, Fault> {
+        if let Some(bmc) = self.kept(&turn.server) {
             return Ok(bmc);
         }
+        self.close(turn.serial()).await;
+        self.prepared(turn, 0).await
+    }
+
+    /// A new connection. It is kept before it logs in, so that whatever fails next the session is
+    /// given back.
+    async fn prepared(&self, turn: &Turn, refused: u8) -> Result<Bmc, Fault> {
+        let endpoint = self.endpoint(&turn.server).await?;
+        let refused_logins = turn.logins.refused.max(refused);
+        let options = Options { refused_logins, ..self.options() };
+        let bmc = Bmc::prepare(&endpoint, options).map_err(|error| of_redfish(&error))?;
+        self.keep(&turn.server, &bmc);
+        Ok(bmc)
+    }
+
+    /// The connection a planned job uses; made from the plan, without asking the BMC again.
+    pub(crate) async fn resume(&self, turn: &Turn, plan: &Plan) -> Result<Bmc, Fault> {
+        if let Some(bmc) = self.kept(&turn.server) {
+            return Ok(bmc);
+        }
+        let serial = turn.serial();
         self.close(serial).await;
-        let endpoint = self.endpoint(&server).await?;
-        let bmc = Bmc::resume(&endpoint, self.options(), plan).map_err(|e| of_redfish(&e))?;
-        self.keep(&server, &bmc);
+        let endpoint = self.endpoint(&turn.server).await?;
+        let options = Options { refused_logins: turn.logins.refused, ..self.options() };
+        let bmc = Bmc::resume(&endpoint, options, plan).map_err(|e| of_redfish(&e))?;
+        self.keep(&turn.server, &bmc);
         match bmc.look().await {
             Ok(sight) if contradicts(&sight.identity, &plan.identity) => {
                 self.close(serial).await;
@@ -133,7 +180,7 @@ impl Bmcs {
     }
 
     /// What a server's media plan has to respect.
-    pub(crate) fn plan_request(&self, server: &ServerRecord, record: &Record) -> PlanRequest {
+    pub(crate) fn plan_request(&self, server: &ServerRecord, wanted: Wanted<'_>) -> PlanRequest {
         let left = server.residue.clone();
         let server = &server.server;
         let mut boot_schemes = vec![RedfishScheme::Https];
@@ -152,17 +199,17 @@ impl Bmcs {
             }
             None => {}
         }
-        if let Some(url) = &record.boot_url {
+        if let Some(url) = wanted.boot_url {
             let plain = url.starts_with("http://");
             boot_schemes = vec![if plain { RedfishScheme::Http } else { RedfishScheme::Https }];
         }
-        let (workflow, outside) = (record.job.plan().workflow, record.boot_url.is_some());
+        let (workflow, outside) = (wanted.workflow, wanted.boot_url.is_some());
         let overlay = !outside && self.offered.boot.takes_overlay(workflow);
         PlanRequest {
             boot_schemes,
             task_schemes,
             media: if overlay { Media::TwoOrCombined } else { Media::Two },
-            ours: self.ours(record),
+            ours: self.ours(wanted),
             task_kinds: self.offered.boot.task_kinds(workflow, outside),
             left,
             ..PlanRequest::default()
@@ -171,14 +218,14 @@ impl Bmcs {
 
     /// What marks an image in a slot as ours: its path is one of ours, or that of the outside boot
     /// medium this very job names. The host may be another than the BMC was given.
-    fn ours(&self, record: &Record) -> Vec<String> {
+    pub(super) fn ours(&self, wanted: Wanted<'_>) -> Vec<String> {
         let mut ours = self.offered.addresses.ours();
-        let named = record.boot_url.as_deref().and_then(|url| Url::parse(url).ok());
+        let named = wanted.boot_url.and_then(|url| Url::parse(url).ok());
         ours.extend(named.map(|url| url.path().to_owned()));
         ours
     }
 
-    fn kept(&self, server: &ServerRecord) -> Option<Bmc> {
+    pub(super) fn kept(&self, server: &ServerRecord) -> Option<Bmc> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let (made_for, bmc) = open.get(&server.server.serial)?;
         (*made_for == server.updated_at).then(|| bmc.clone())

@@ -9,7 +9,7 @@ use shoal_redfish::{Error, Reason, Refusal, Retry};
 const IN_POST: Duration = Duration::from_secs(30);
 
 /// One medium cannot carry both here: the installer's disc has no room for a kickstart file.
-const ESXI_NEEDS: &str = "ESXi needs a CD slot for its installer and another slot for the kickstart \
+pub(super) const ESXI_NEEDS: &str = "ESXi needs a CD slot for its installer and another slot for the kickstart \
     file: a CD slot where the installer's boot.cfg says ks=cdrom:/KS.CFG, a USB slot where it says ks=usb";
 
 /// An error whose request may have reached the BMC is no refusal.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     request::{self, BODY_MAX, fingerprint},
-    view::{Accepted, Preview},
+    view::{Accepted, Found, Preview},
 };
 use crate::{
     api::Shared,
@@ -26,7 +26,9 @@ use crate::{
     body::{self, Bounds},
     error::{Code, Detail, Error},
     planner::{JobRequest, Planned},
+    prober::Asked,
     query::Query,
+    server,
 };
 
 const KEY_HEADER: &str = "idempotency-key";
@@ -41,6 +43,13 @@ pub(crate) async fn create(
 ) -> Result<Response, Error> {
     let mut query = Query::of(&uri)?;
     let dry_run = query.flag("dry_run");
+    let read = |text: &str| match text {
+        "live" => Some(true),
+        "last" => Some(false),
+        _ => None,
+    };
+    // Without a dry run it is a parameter that this call does not have.
+    let live = dry_run && query.parsed("probe", "live or last", read).unwrap_or(false);
     query.finish()?;
     let key = idempotency_key(&headers)?;
     let bounds = Bounds { most: BODY_MAX, within: shared.api.limits.body };
@@ -54,10 +63,19 @@ pub(crate) async fn create(
         }
     };
     if dry_run {
-        let server = server(&shared, &request).await?;
+        let server = server_of(&shared, &request).await?;
         let active = shared.store().active_on(&request.serial).await.map_err(Error::store)?;
         let active = active.map(|record| record.job.id());
-        return Ok(Json(Preview::of(&request, &server, &planned, active)).into_response());
+        let asked = Asked {
+            server: server.clone(),
+            plan: planned.plan.clone(),
+            boot_url: planned.boot_url.clone(),
+            live,
+        };
+        let forecast = shared.api.prober.forecast(asked).await;
+        let forecast = forecast.map_err(|error| server::probe::refused(&shared, error))?;
+        let found = Found { server: &server, active, forecast: &forecast, now: shared.now() };
+        return Ok(Json(Preview::of(&request, &planned, found)).into_response());
     }
     let idempotency = key.map(|key| Idempotency { key, request_sha256: fingerprint(&request) });
     let new = NewRecord {
@@ -97,7 +115,7 @@ async fn parsed(body: bytes::Bytes) -> Result<JobRequest, Error> {
     }
 }
 
-async fn server(shared: &Shared, request: &JobRequest) -> Result<ServerRecord, Error> {
+async fn server_of(shared: &Shared, request: &JobRequest) -> Result<ServerRecord, Error> {
     let found = shared.store().server(&request.serial).await.map_err(Error::store)?;
     found.ok_or_else(|| unknown_server(request.serial.as_str()))
 }

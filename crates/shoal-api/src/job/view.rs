@@ -13,6 +13,7 @@ use shoal_store::{Record, ServerRecord};
 use super::{evidence::EvidenceView, waiting::Waiting};
 use crate::{
     planner::{JobRequest, Planned, Warning},
+    prober::{Finding, Forecast, MediaForecast},
     timestamp::At,
 };
 
@@ -52,32 +53,45 @@ pub(super) struct Preview<'a> {
     server_serial: &'a ServerSerial,
     plan: PlanView<'a>,
     budgets: &'a Budgets,
-    /// Not known before the BMC is looked at.
-    media_plan: Option<MediaView<'a>>,
+    /// As far as the BMC was looked at.
+    media_plan: Option<&'a MediaForecast>,
+    /// When that was; none if it never was.
+    probed_at: Option<At>,
+    probe_age_seconds: Option<u64>,
+    /// Why the job would fail, as far as can be told.
+    problems: &'a [Finding],
     notes: Vec<String>,
     warnings: &'a [Warning],
 }
 
+/// What was found about the machine of a request.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) server: &'a ServerRecord,
+    pub(super) active: Option<JobId>,
+    pub(super) forecast: &'a Forecast,
+    pub(super) now: Time,
+}
+
 impl<'a> Preview<'a> {
-    pub(super) fn of(
-        request: &'a JobRequest,
-        server: &ServerRecord,
-        planned: &'a Planned,
-        active: Option<JobId>,
-    ) -> Self {
-        let mut notes = vec!["the media plan is made when the job looks at the BMC".to_owned()];
-        if let Some(reason) = &server.server.quarantine {
+    pub(super) fn of(request: &'a JobRequest, planned: &'a Planned, found: Found<'a>) -> Self {
+        let mut notes = found.forecast.notes.clone();
+        if let Some(reason) = &found.server.server.quarantine {
             notes.push(format!("the server takes no jobs: {reason}"));
         }
-        if let Some(job) = active {
+        if let Some(job) = found.active {
             notes.push(format!("the server has the unfinished job {job}"));
         }
+        let probed_at = found.forecast.probed_at;
         Self {
             dry_run: true,
             server_serial: &request.serial,
             plan: PlanView::of(&planned.plan, planned.boot_url.as_deref()),
             budgets: &planned.plan.budgets,
-            media_plan: None,
+            media_plan: found.forecast.media_plan.as_ref(),
+            probed_at: probed_at.map(At),
+            probe_age_seconds: probed_at.map(|at| found.now.since(at).as_secs()),
+            problems: &found.forecast.problems,
             notes,
             warnings: &planned.warnings,
         }

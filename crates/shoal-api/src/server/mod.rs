@@ -1,6 +1,7 @@
 //! Servers over HTTP. Credentials go in and never come out.
 
 mod import;
+pub(crate) mod probe;
 mod quarantine;
 mod request;
 mod tls;
@@ -20,9 +21,10 @@ use shoal_core::ServerSerial;
 use shoal_store::{Caller, Deleted, ServerChange};
 use zeroize::Zeroizing;
 
-use self::view::{Listed, View};
+use self::view::{Listed, Looked, View};
 pub(crate) use self::{
     import::import,
+    probe::{probe, retry_login},
     quarantine::{put as quarantine, remove as lift_quarantine},
 };
 use crate::{
@@ -110,7 +112,15 @@ async fn shown(shared: &Shared, serial: &ServerSerial) -> Result<Response, Error
     let active = store.active_on(serial).await.map_err(Error::store)?;
     let credentials = store.credentials(serial).await.map_err(Error::store)?;
     let active_job = active.map(|record| record.job.id());
-    Ok(Json(View::of(&record, credentials.is_some(), active_job)).into_response())
+    let stored = store.probe(serial).await.map_err(Error::store)?;
+    // A look of a release that described it otherwise is no look.
+    let last =
+        stored.and_then(|stored| Some((stored.at, serde_json::from_str(&stored.report).ok()?)));
+    let looked = Looked {
+        logins: store.logins(serial).await.map_err(Error::store)?,
+        last_probe: last.as_ref().map(|(at, probe)| probe::shown(serial, probe, *at, shared.now())),
+    };
+    Ok(Json(View::of(&record, credentials.is_some(), active_job, looked)).into_response())
 }
 
 fn unknown() -> Error {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use shoal_core::{JobId, ServerSerial};
-use shoal_store::{Hardware, Scheme, ServerRecord};
+use shoal_store::{Hardware, Logins, Scheme, ServerRecord};
 
 use super::tls::Tls;
-use crate::timestamp::At;
+use crate::{prober::Shown, timestamp::At};
 
 /// One server alone.
 #[derive(Serialize)]
@@ -27,8 +27,18 @@ pub(super) struct View<'a> {
     hands_off_until: Option<At>,
     residue: &'a [String],
     active_job: Option<JobId>,
+    /// Logins that the BMC refused in a row, and since when none is tried.
+    refused_logins: u8,
+    logins_stopped_at: Option<At>,
+    last_probe: Option<Shown<'a>>,
     created_at: At,
     updated_at: At,
+}
+
+/// What was learned of a server's BMC.
+pub(super) struct Looked<'a> {
+    pub(super) logins: Logins,
+    pub(super) last_probe: Option<Shown<'a>>,
 }
 
 /// One server in a list.
@@ -48,6 +58,7 @@ impl<'a> View<'a> {
         record: &'a ServerRecord,
         has_credentials: bool,
         active_job: Option<JobId>,
+        looked: Looked<'a>,
     ) -> Self {
         let server = &record.server;
         Self {
@@ -65,6 +76,9 @@ impl<'a> View<'a> {
             hands_off_until: record.hands_off_until.map(At),
             residue: &record.residue,
             active_job,
+            refused_logins: looked.logins.refused,
+            logins_stopped_at: looked.logins.stopped_at.map(At),
+            last_probe: looked.last_probe,
             created_at: At(record.created_at),
             updated_at: At(record.updated_at),
         }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::Call,
+    prober::TestProber,
     sample::{TestInstallation, TestPlanner, media, media_plan},
 };
 
@@ -98,6 +99,7 @@ impl App {
             store: store.clone(),
             gate: gate.clone(),
             planner: Arc::new(planner.clone()),
+            prober: Arc::new(TestProber),
             auth: auth.clone(),
             webhook_certificates: setup.certificates,
             installation: Arc::new(TestInstallation { fleet_secret: setup.fleet_secret }),

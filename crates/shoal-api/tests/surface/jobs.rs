@@ -201,7 +201,7 @@ async fn a_dry_run_tells_the_plan_and_stores_nothing() {
 #[tokio::test]
 async fn a_mistyped_switch_does_not_become_a_real_job() {
     let app = App::new().await;
-    for query in ["dryrun=true", "dry_run=yes", "dry_run=true&probe=live"] {
+    for query in ["dryrun=true", "dry_run=yes", "dry_run=true&probe=dead", "probe=live"] {
         let answer = app.post(&format!("/api/v1/jobs?{query}"), &linux()).send().await;
         assert_eq!(answer.refusal(), (400, "validation_error".to_owned()), "{query}");
     }

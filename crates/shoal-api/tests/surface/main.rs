@@ -18,6 +18,7 @@ mod input;
 mod jobs;
 mod list;
 mod operate;
+mod prober;
 mod queue;
 mod reads;
 mod sample;

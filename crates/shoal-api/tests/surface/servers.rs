@@ -131,3 +131,57 @@ async fn an_insecure_bmc_is_in_the_audit_log_with_its_reason_once() {
     assert_eq!(of_olga.len(), 1);
     assert!(of_olga[0].entry.detail.contains("lab bench 4"));
 }
+
+#[tokio::test]
+async fn a_bmc_that_cannot_be_reached_is_an_answer_and_a_busy_one_is_asked_again_later() {
+    let app = App::new().await;
+    let probe = |serial: &str| format!("/api/v1/servers/{serial}/probe");
+    let answer = app.request(Method::POST, &probe(SERIAL)).send().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let body = answer.json();
+    assert_eq!((&body["reachable"], &body["server_serial"]), (&json!(false), &json!(SERIAL)));
+    assert_eq!(body["problems"][0]["next_step"], "check its network");
+    for (hint, status) in
+        [("busy", StatusCode::SERVICE_UNAVAILABLE), ("gone", StatusCode::NOT_FOUND)]
+    {
+        let mut body = server();
+        body["vendor_hint"] = json!(hint);
+        put(&app, "SRV-2", &body).await;
+        let answer = app.request(Method::POST, &probe("SRV-2")).send().await;
+        assert_eq!(answer.status, status, "{hint}");
+    }
+    let unknown = app.request(Method::POST, &probe("SRV-9")).send().await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let reader = app.role(shoal_store::Role::Reader, Method::POST, &probe(SERIAL)).send().await;
+    assert_eq!(reader.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_server_shows_its_last_probe_with_its_age_and_its_refused_logins_until_they_are_retried()
+{
+    let app = App::new().await;
+    let path = format!("/api/v1/servers/{SERIAL}");
+    let serial = SERIAL.parse().unwrap();
+    let report = json!({"bmc_address": "https://192.0.2.7", "reachable": true}).to_string();
+    let stored = shoal_store::StoredProbe { at: app.now(), report, discovery: None };
+    app.store.set_probe(&serial, stored).await.unwrap();
+    let stopped = shoal_store::Logins { refused: 2, stopped_at: Some(app.now()) };
+    app.store.set_logins(&serial, stopped).await.unwrap();
+    app.set_now(app.now() + std::time::Duration::from_secs(90));
+
+    let shown = app.get(&path).send().await.json();
+
+    assert_eq!(shown["last_probe"]["age_seconds"], 90);
+    assert_eq!(shown["last_probe"]["reachable"], true);
+    assert_eq!(shown["refused_logins"], 2);
+    assert!(shown["logins_stopped_at"].is_string());
+    let retry = format!("{path}/retry-login");
+    for cleared in [true, false] {
+        let answer = app.request(Method::POST, &retry).send().await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.json()["cleared"], cleared);
+    }
+    assert_eq!(app.get(&path).send().await.json()["refused_logins"], 0);
+    let unknown = app.request(Method::POST, "/api/v1/servers/SRV-9/retry-login").send().await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
