@@ -2,12 +2,14 @@
 //! a real one does, and the disc is one that firmware boots. It says nothing of ours.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::BufWriter,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+
+use crate::disc::Disc;
 
 const KIB: usize = 1 << 10;
 
@@ -35,6 +37,15 @@ pub enum Kickstart {
 }
 
 impl Kickstart {
+    /// The name of the image that looks there, in the directory of static images.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Cd => "esxi-cd.iso",
+            Self::Usb => "esxi-usb.iso",
+            Self::Nowhere => "esxi-console.iso",
+        }
+    }
+
     fn option(self) -> &'static str {
         match self {
             Self::Cd => "ks=cdrom:/KS.CFG",
@@ -51,28 +62,25 @@ pub struct EsxiInstaller {
 }
 
 impl EsxiInstaller {
-    /// Its file name in the directory of static images.
-    pub const NAME: &'static str = "esxi.iso";
-
-    /// Writes the image into `directory`, which is made if it is not there. Needs `xorriso`, because
-    /// the product's own writer makes no directories and nothing that boots.
+    /// Writes the image into `directory`, which is made if it is not there.
     ///
     /// # Errors
-    /// When a file cannot be written or `xorriso` fails.
+    /// When the file cannot be written.
     pub fn make(directory: &Path, kickstart: Kickstart) -> Result<Self> {
         fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
-        let tree = tempfile::tempdir_in(directory).context("make a place for the files")?;
-        write_tree(tree.path(), kickstart)?;
-        let path = directory.join(Self::NAME);
-        let output = Command::new("xorriso")
-            .args(["-as", "mkisofs", "-quiet", "-V", "ESXI-MADE-UP", "-o"])
-            .arg(&path)
-            .args(["-b", "ISOLINUX.BIN", "-no-emul-boot", "-boot-load-size", "4"])
-            .args(["-eltorito-alt-boot", "-e", "EFIBOOT.IMG", "-no-emul-boot"])
-            .arg(tree.path())
-            .output()
-            .context("start xorriso (apt-get install xorriso)")?;
-        ensure!(output.status.success(), "xorriso: {}", String::from_utf8_lossy(&output.stderr));
+        let path = directory.join(kickstart.file_name());
+        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+        let mut files: Vec<_> =
+            FILES.iter().map(|(name, len)| ((*name).to_owned(), filler(name, *len))).collect();
+        for name in ["BOOT.CFG", "EFI/BOOT/BOOT.CFG"] {
+            files.push((name.to_owned(), configuration(kickstart).into_bytes()));
+        }
+        let disc = Disc {
+            volume: "ESXI-MADE-UP",
+            files: files.into_iter().collect(),
+            boots: ["ISOLINUX.BIN", "EFIBOOT.IMG"],
+        };
+        disc.write(BufWriter::new(file)).with_context(|| format!("write {}", path.display()))?;
         Ok(Self { path })
     }
 
@@ -80,19 +88,6 @@ impl EsxiInstaller {
     pub fn path(&self) -> &Path {
         &self.path
     }
-}
-
-fn write_tree(tree: &Path, kickstart: Kickstart) -> Result<()> {
-    let boot = tree.join("EFI/BOOT");
-    fs::create_dir_all(&boot).context("make EFI/BOOT")?;
-    for (name, len) in FILES {
-        fs::write(tree.join(name), filler(name, len)).with_context(|| format!("write {name}"))?;
-    }
-    let configuration = configuration(kickstart);
-    for directory in [tree, &boot] {
-        fs::write(directory.join("BOOT.CFG"), &configuration).context("write BOOT.CFG")?;
-    }
-    Ok(())
 }
 
 fn configuration(kickstart: Kickstart) -> String {
@@ -120,6 +115,8 @@ fn filler(name: &str, len: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -46,6 +46,7 @@
 mod api;
 mod boot_medium;
 mod controller;
+mod disc;
 mod esxi_installer;
 mod follow;
 mod interrupt;

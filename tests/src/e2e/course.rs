@@ -1,11 +1,16 @@
 //! What is installed on what: a workflow on a kind of BMC, what such a job goes through, and what must
 //! be true when it is over.
 
-use anyhow::{Result, ensure};
-use shoal_redfish_mock::{BootFrom, EffectKind};
-use shoal_tests::{Follow, Job, Machine, Workflow};
+use std::time::Duration;
 
-use crate::{PERSONAS, SINGLE_SLOT, proof, stage::Stage};
+use anyhow::{Result, ensure};
+use shoal_redfish_mock::{BootFrom, EffectKind, Ending, HostScript, Restart};
+use shoal_tests::{Follow, Job, Kickstart, Machine, Workflow};
+
+use crate::{
+    CD_AND_USB, PERSONAS, SINGLE_SLOT, proof,
+    stage::{Stage, host},
+};
 
 /// A workflow on a kind of BMC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +38,22 @@ impl Course {
 
     pub(crate) fn has_two_slots(self) -> bool {
         self.persona != SINGLE_SLOT
+    }
+
+    /// Where an ESXi installer finds its kickstart file on this kind of BMC.
+    pub(crate) fn kickstart(self) -> Option<Kickstart> {
+        let slot = if self.persona == CD_AND_USB { Kickstart::Usb } else { Kickstart::Cd };
+        (self.workflow == Workflow::Esxi).then_some(slot)
+    }
+
+    /// A host that does its part, and whose restart its BMC can see.
+    pub(crate) fn host(self) -> HostScript {
+        let restart = match self.persona {
+            // It shows neither the time of the last reset nor how far the boot is.
+            "xcc" => Restart::Cold(Duration::from_secs(20)),
+            _ => Restart::Warm,
+        };
+        HostScript { restart, ..host(Ending::Succeed) }
     }
 
     /// The installer alone restarts the machine, and the controller never touches power after it.

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use shoal_redfish_mock::{Action, EffectKind, Ending, Fault, HostScript, Rule, When};
+use shoal_redfish_mock::{Action, EffectKind, Fault, HostScript, Rule, When};
 use shoal_tests::{Follow, Machine, PATIENCE, Workflow};
 use tokio::time::timeout;
 
 use crate::{
     Group, PERSONAS,
     course::{Course, Write},
-    stage::{Stage, host},
+    stage::Stage,
     suite::{Place, Scenario},
 };
 
@@ -71,8 +71,8 @@ fn loses(course: Course, write: Write) -> Scenario {
 }
 
 async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
-    let mut stage = Stage::set(&place).await?;
-    let mut script = host(Ending::Succeed);
+    let mut stage = Stage::of(&place, course).await?;
+    let mut script = course.host();
     if matches!(edge, Edge::Entering("await_boot")) {
         // The phase exists only while the machine is known to be on and still tests itself.
         script.post = Duration::from_mins(2);
@@ -99,8 +99,8 @@ async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
 }
 
 async fn lost_answer(place: Place, course: Course, write: Write) -> Result<()> {
-    let stage = Stage::set(&place).await?;
-    let machine = running_machine(&stage, course.persona, host(Ending::Succeed)).await?;
+    let stage = Stage::of(&place, course).await?;
+    let machine = running_machine(&stage, course.persona, course.host()).await?;
     let rule = Rule::nth(When::Intends(write.kind), write.nth, Action::CloseAfter);
     let fault = machine.mock().faults().add(rule);
     let (job, follow) = stage.job_of(course.workflow, &machine).await?;

@@ -22,12 +22,17 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Parser, ValueEnum};
-use shoal_tests::{BootMedium, Interrupt, Programs, Workflow, install_crypto};
+use shoal_tests::{
+    BootMedium, EsxiInstaller, Interrupt, Kickstart, Programs, Workflow, install_crypto,
+};
 
 use crate::suite::{Scenario, Suite};
 
 /// The kinds of BMC. The first two are the ones most scenarios run on.
-const PERSONAS: [&str; 5] = ["idrac9-6x", "ilo5", "xcc", "x13", SINGLE_SLOT];
+const PERSONAS: [&str; 5] = ["idrac9-6x", CD_AND_USB, "xcc", "x13", SINGLE_SLOT];
+
+/// The kind that has a CD and a USB slot.
+const CD_AND_USB: &str = "ilo5";
 
 /// The kind that has one slot for both media.
 const SINGLE_SLOT: &str = "megarac";
@@ -113,7 +118,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let programs = Programs::find()?;
     let scratch =
         tempfile::Builder::new().prefix("shoal-e2e-").disable_cleanup(arguments.keep).tempdir()?;
-    BootMedium::make(&scratch.path().join("static"))?;
+    let images = scratch.path().join("static");
+    BootMedium::make(&images)?;
+    for kickstart in [Kickstart::Cd, Kickstart::Usb] {
+        EsxiInstaller::make(&images, kickstart)?;
+    }
     if arguments.keep {
         println!("everything is kept in {}", scratch.path().display());
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use shoal_redfish_mock::{Ending, HostScript};
 use shoal_tests::{Api, Config, Controller, Follow, Machine, Rack, Workflow};
 
-use crate::suite::Place;
+use crate::{course::Course, suite::Place};
 
 /// A controller with a rack.
 pub(crate) struct Stage {
@@ -20,6 +20,17 @@ impl Stage {
     /// Starts a controller that looks often and settles soon.
     pub(crate) async fn set(place: &Place) -> Result<Self> {
         Self::set_with(place, |config| config).await
+    }
+
+    /// A stage on which that course can be run.
+    pub(crate) async fn of(place: &Place, course: Course) -> Result<Self> {
+        Self::set_with(place, |config| match course.kickstart() {
+            Some(kickstart) => {
+                config.set("ESXI_INSTALLER_URL", kickstart.file_name()).budget("stable_on", 3)
+            }
+            None => config,
+        })
+        .await
     }
 
     pub(crate) async fn set_with(
@@ -89,6 +100,7 @@ pub(crate) fn host(ending: Ending) -> HostScript {
         step: Duration::from_secs(10),
         progress: vec![50, 100],
         installed_start: Duration::from_secs(10),
+        install: Duration::from_secs(20),
         ..HostScript::default()
     }
 }

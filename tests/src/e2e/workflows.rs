@@ -1,12 +1,12 @@
 //! Every workflow on every kind of BMC, going well.
 
 use anyhow::{Result, ensure};
-use shoal_redfish_mock::{EffectKind, Ending};
+use shoal_redfish_mock::EffectKind;
 
 use crate::{
     Group,
     course::Course,
-    stage::{Stage, host},
+    stage::Stage,
     suite::{Place, Scenario},
 };
 
@@ -18,8 +18,8 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 async fn goes_well(place: Place, course: Course) -> Result<()> {
-    let stage = Stage::set(&place).await?;
-    let machine = stage.machine(course.persona, host(Ending::Succeed)).await?;
+    let stage = Stage::of(&place, course).await?;
+    let machine = stage.machine(course.persona, course.host()).await?;
     let (job, follow) = stage.job_of(course.workflow, &machine).await?;
     follow.completed().await?;
     course.check_done(&stage, &job, &machine, &follow).await?;
