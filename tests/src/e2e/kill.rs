@@ -9,7 +9,7 @@ use shoal_tests::{Follow, Machine, PATIENCE, Workflow};
 use tokio::time::timeout;
 
 use crate::{
-    Group, PERSONAS,
+    Group,
     course::{Course, Write},
     stage::Stage,
     suite::{Place, Scenario},
@@ -35,25 +35,23 @@ impl Edge {
     }
 }
 
-/// Linux on the first two kinds of BMC at every edge, and of all other courses so much that each edge
-/// is met once more, by turns; everything if `full`.
+/// Every edge of every workflow and every answer lost, the kinds of BMC by turns; all of it on every
+/// kind if `full`.
 pub(crate) fn scenarios(full: bool) -> Vec<Scenario> {
     let mut scenarios = Vec::new();
-    let all = Course::all();
-    for (place, course) in all.iter().enumerate() {
-        let edges = Edge::all(*course);
-        let whole = full || is_whole(*course);
-        let mine = edges.into_iter().enumerate().filter(|(n, _)| whole || n % all.len() == place);
-        scenarios.extend(mine.map(|(_, edge)| killed(*course, edge)));
-        let writes = course.writes();
-        let mine = writes.into_iter().enumerate().filter(|(n, _)| whole || n % all.len() == place);
-        scenarios.extend(mine.map(|(_, write)| loses(*course, write)));
+    for workflow in Workflow::ALL {
+        let mut courses = Course::all();
+        courses.retain(|course| course.workflow == workflow);
+        let turns = courses.len();
+        for (turn, course) in courses.into_iter().enumerate() {
+            let is_mine = |n: usize| full || n % turns == turn;
+            let edges = Edge::all(course).into_iter().enumerate();
+            scenarios.extend(edges.filter(|(n, _)| is_mine(*n)).map(|(_, it)| killed(course, it)));
+            let writes = course.writes().into_iter().enumerate();
+            scenarios.extend(writes.filter(|(n, _)| is_mine(*n)).map(|(_, it)| loses(course, it)));
+        }
     }
     scenarios
-}
-
-fn is_whole(course: Course) -> bool {
-    course.workflow == Workflow::Linux && PERSONAS.iter().take(2).any(|it| *it == course.persona)
 }
 
 fn killed(course: Course, edge: Edge) -> Scenario {
