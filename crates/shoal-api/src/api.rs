@@ -6,7 +6,6 @@ use std::{fmt, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post, put},
 };
 use shoal_core::{JobId, Time};
 use shoal_engine::Gate;
@@ -23,6 +22,7 @@ use crate::{
     event,
     health::{self, Health},
     job, media, observe,
+    openapi::{self, Routes},
     planner::Planner,
     prober::Prober,
     server,
@@ -154,41 +154,26 @@ pub fn router<C: Catalog>(api: Api, media: Arc<MediaServer<C>>) -> Router {
     let health = api.health.clone();
     let shared = Shared::new(api);
     // Added last runs first: who calls, then the record of what they try, then whether they may.
-    let operators = Router::new()
-        .route("/api/v1/jobs", get(job::list).post(job::create))
-        .route("/api/v1/jobs/{id}", get(job::show))
-        .route("/api/v1/jobs/{id}/cancel", post(job::cancel))
-        .route("/api/v1/jobs/{id}/fail", post(job::fail))
-        .route("/api/v1/jobs/{id}/decide", post(job::decide))
-        .route("/api/v1/jobs/{id}/requeue", post(job::requeue))
-        .route("/api/v1/jobs/{id}/priority", post(job::priority))
-        .route("/api/v1/jobs/{id}/events", get(event::of_job))
-        .route("/api/v1/events", get(event::of_all))
-        .route("/api/v1/servers", get(server::list))
-        .route(
-            "/api/v1/servers/{serial}",
-            put(server::put).get(server::show).delete(server::remove),
-        )
-        .route("/api/v1/servers/import", post(server::import))
-        .route(
-            "/api/v1/servers/{serial}/quarantine",
-            put(server::quarantine).delete(server::lift_quarantine),
-        )
+    let operators = Routes::new()
+        .merge(job::routes())
+        .merge(event::routes())
+        .merge(server::routes())
         .merge(admin::routes())
-        .route("/api/v1/servers/{serial}/probe", post(server::probe))
-        .route("/api/v1/servers/{serial}/retry-login", post(server::retry_login))
-        .route_layer(from_fn(auth::permit))
-        .route_layer(from_fn_with_state(Arc::clone(&shared), audit::keep))
-        .route_layer(from_fn_with_state(Arc::clone(&shared), auth::identify));
-    let machines = Router::new().route(shoal_webhook::PATH, post(webhook::receive));
-    let routes = operators.merge(machines).with_state(shared);
+        .layered(|router| {
+            router
+                .route_layer(from_fn(auth::permit))
+                .route_layer(from_fn_with_state(Arc::clone(&shared), audit::keep))
+                .route_layer(from_fn_with_state(Arc::clone(&shared), auth::identify))
+        });
+    let routes = operators.merge(webhook::routes()).with_state(shared);
     let routes = routes.merge(media::routes(media)).merge(health::public(health));
-    observed(routes)
+    let routes = openapi::served(routes);
+    observed(routes.into())
 }
 
 /// What a plain listener serves: `/media/*` and nothing else.
 pub fn media_router<C: Catalog>(media: Arc<MediaServer<C>>) -> Router {
-    observed(media::routes(media))
+    observed(media::routes(media).into())
 }
 
 /// What the admin listener serves without a login: `/livez`, `/readyz` with reasons, `/metrics`.

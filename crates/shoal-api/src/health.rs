@@ -9,9 +9,14 @@ use axum::{
     routing::get,
 };
 use http::{StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    openapi::{Operation, Routes},
+};
 
 /// The checks behind `/readyz`.
 #[derive(Clone)]
@@ -39,13 +44,15 @@ impl fmt::Debug for Health {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Readiness")]
 struct Ready {
     status: &'static str,
     checks: Vec<CheckView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Check")]
 struct CheckView {
     name: &'static str,
     ok: bool,
@@ -53,10 +60,27 @@ struct CheckView {
     message: Option<String>,
 }
 
-pub(crate) fn public(health: Health) -> Router {
-    Router::new()
-        .route("/livez", get(live))
-        .route("/readyz", get(async move || ready((health.0)().iter().map(named))))
+pub(crate) fn public(health: Health) -> Routes {
+    let live_doc = Operation::get("/livez", "livez", "Whether the process lives");
+    let ready_doc = Operation::get("/readyz", "readyz", "Whether the process is of use");
+    Routes::new()
+        .add(
+            live_doc.tag("health").open().answers_as(
+                200,
+                "It does",
+                "text/plain",
+                json!({"const": "ok\n"}),
+            ),
+            live,
+        )
+        .add(
+            ready_doc
+                .tag("health")
+                .open()
+                .answers::<Ready>(200, "All checks pass")
+                .answers::<Ready>(503, "A check fails"),
+            async move || ready((health.0)().iter().map(named)),
+        )
 }
 
 pub(crate) fn admin(

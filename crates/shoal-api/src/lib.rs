@@ -15,6 +15,11 @@
 //! and the engine's. What a request amounts to is asked of a [`Planner`]. Nothing here wakes the
 //! engine; it hears of changes from the store.
 //!
+//! # Adding a call
+//! Write the handler, describe it as an operation in the `doc` module of its resource, add both to
+//! the resource's routes, and let `cargo xtask generate` write the OpenAPI document. The module
+//! `openapi` says more; a handler without a description has no way to a path.
+//!
 //! # Invariants
 //! - Every refusal has the shape `{error, message, details?, request_id}` and a [`Code`]; the status
 //!   of a code is decided in one table.
@@ -49,6 +54,7 @@ mod health;
 mod job;
 mod media;
 mod observe;
+mod openapi;
 mod param;
 mod planner;
 mod prober;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{OnFailure, Plan, ServerSerial};
 use shoal_recipe::{HttpUrl, Lint, Parsed, Problem};
@@ -36,7 +37,8 @@ pub struct Planned {
 }
 
 /// One warning of a plan. It never refuses a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RequestWarning")]
 pub struct Warning {
     /// Stable for programs.
     pub code: String,

@@ -3,9 +3,12 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_core::{MediaClass, Plan, ServerSerial, Time};
 use shoal_store::{Hardware, ServerRecord};
+
+use crate::openapi::shape;
 
 /// What a [`Prober`] returns; it goes on when nobody waits for it any more.
 pub type Looking<T> = Pin<Box<dyn Future<Output = Result<T, NotProbed>> + Send>>;
@@ -55,7 +58,7 @@ pub enum NotProbed {
 
 /// What a read-only look at a BMC showed, and what an install would meet. Absent parts were not
 /// seen, because something listed under `problems` came first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Probe {
     /// Where the BMC was looked for.
@@ -89,7 +92,7 @@ pub struct Probe {
 }
 
 /// A BMC's certificate and how it is judged.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TlsSeen {
     /// `ca`, `pin` or `insecure`.
@@ -107,7 +110,7 @@ pub struct TlsSeen {
 }
 
 /// What became of our login.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LoginSeen {
     /// What became of it.
@@ -117,7 +120,7 @@ pub struct LoginSeen {
 }
 
 /// What became of a login.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoginState {
     /// Something came first.
@@ -132,10 +135,11 @@ pub enum LoginState {
 }
 
 /// The machine behind a BMC.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MachineSeen {
     /// What the BMC says now.
+    #[schemars(with = "shape::Hardware")]
     pub seen: Hardware,
     /// The manager's model, such as `iLO 5`.
     pub bmc_model: Option<String>,
@@ -144,6 +148,7 @@ pub struct MachineSeen {
     /// `first_seen`, `same` or `mismatch`, against what was recorded.
     pub recorded: String,
     /// What was recorded, where it is another machine. It stays recorded.
+    #[schemars(with = "Option<shape::Hardware>")]
     pub expected: Option<Hardware>,
     /// Such as `on`, `off`, `turning_on`.
     pub power: String,
@@ -152,7 +157,7 @@ pub struct MachineSeen {
 }
 
 /// The behaviour that is assumed of a BMC.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProfileSeen {
     /// Its name.
@@ -164,7 +169,7 @@ pub struct ProfileSeen {
 }
 
 /// One virtual media slot.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SlotSeen {
     /// Its id.
@@ -180,9 +185,10 @@ pub struct SlotSeen {
 }
 
 /// How both media would get into a BMC.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MediaForecast {
     /// The shape.
+    #[schemars(with = "shape::MediaClass")]
     pub class: MediaClass,
     /// Slot of the boot medium.
     pub boot_slot: String,
@@ -199,7 +205,7 @@ pub struct MediaForecast {
 }
 
 /// How a machine would be made to boot the boot medium.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BootSeen {
     /// Such as `boot_once_cd`.
@@ -211,7 +217,7 @@ pub struct BootSeen {
 }
 
 /// Something that would make an install fail.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Finding {
     /// Stable for programs.
@@ -238,8 +244,10 @@ pub struct Forecast {
 }
 
 /// The serial a probe is about, beside the probe.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ShownProbe")]
 pub(crate) struct Shown<'a> {
+    #[schemars(with = "shape::ServerSerial")]
     pub(crate) server_serial: &'a ServerSerial,
     pub(crate) probed_at: crate::timestamp::At,
     pub(crate) age_seconds: u64,

@@ -1,8 +1,9 @@
 //! Points in time as the API writes and reads them: RFC 3339 in UTC with milliseconds.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use shoal_core::Time;
 
@@ -21,6 +22,20 @@ impl fmt::Display for At {
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_str(self)
+    }
+}
+
+impl JsonSchema for At {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
     }
 }
 
@@ -48,8 +63,6 @@ pub(crate) fn since(text: &str, now: Time) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -85,23 +98,5 @@ mod tests {
             assert_eq!(parse(odd), None, "{odd}");
         }
         assert!(serde_json::to_string(&At(Time::from_millis(u64::MAX))).is_ok());
-    }
-
-    proptest! {
-        #[test]
-        fn every_time_of_this_age_reads_back(millis in 0..4_000_000_000_000_u64) {
-            let written = serde_json::to_value(At(Time::from_millis(millis))).unwrap();
-            prop_assert_eq!(parse(written.as_str().unwrap()), Some(Time::from_millis(millis)));
-        }
-
-        #[test]
-        fn any_text_is_a_time_or_none(
-            text in "[0-9+-]{4,7}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9.]{2,14})?(Z|[+-][0-9:]{2,8})?|\\PC{0,40}",
-        ) {
-            if let Some(time) = parse(&text) {
-                let again = serde_json::to_value(At(time)).unwrap();
-                prop_assert_eq!(parse(again.as_str().unwrap()), Some(time));
-            }
-        }
     }
 }

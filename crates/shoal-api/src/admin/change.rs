@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::Uri;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::Time;
 
@@ -16,13 +17,14 @@ use crate::{api::Shared, error::Error, query::Query, timestamp};
 /// How far back a call without `since` looks.
 const USUAL: u64 = 24 * 3600;
 
-#[derive(Serialize)]
-struct Changes {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Changes {
     changes: Vec<ChangeView>,
 }
 
 /// One thing that happened.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
 struct ChangeView {
     id: i64,
     at: timestamp::At,

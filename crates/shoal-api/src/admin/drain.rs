@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -22,8 +23,9 @@ use crate::{
 };
 
 /// Whether this controller drains, and what still depends on it.
-#[derive(Serialize)]
-struct DrainView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Drain")]
+pub(super) struct DrainView {
     /// Whether an operator drains it.
     drain: bool,
     /// Whether jobs are taken out of the queue; limits and back-pressure hold them back as well.

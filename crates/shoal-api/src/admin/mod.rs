@@ -3,6 +3,7 @@
 //! with a login sees to.
 
 mod change;
+mod doc;
 mod drain;
 mod port;
 mod reload;
@@ -11,25 +12,22 @@ mod token;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    routing::{delete, get, post},
-};
-
 pub use self::port::{Changed, Installation, Pending, Reload, ReloadRefusal, Reloaded};
-use crate::api::Shared;
+use crate::{api::Shared, openapi::Routes};
 
 /// What every path of this module begins with; the role admin is asked for by it.
 pub(crate) const PREFIX: &str = "/api/v1/admin/";
 
-pub(crate) fn routes() -> Router<Arc<Shared>> {
-    Router::new()
-        .route("/api/v1/admin/tokens", get(token::list).post(token::create))
-        .route("/api/v1/admin/tokens/{id}", delete(token::revoke))
-        .route("/api/v1/admin/secrets", get(secret::list))
-        .route("/api/v1/admin/secrets/{purpose}", post(secret::set))
-        .route("/api/v1/admin/secrets/{purpose}/{id}", delete(secret::revoke))
-        .route("/api/v1/admin/changes", get(change::list))
-        .route("/api/v1/admin/drain", get(drain::show).put(drain::put))
-        .route("/api/v1/admin/reload", post(reload::run))
+pub(crate) fn routes() -> Routes<Arc<Shared>> {
+    Routes::new()
+        .add(doc::list_tokens(), token::list)
+        .add(doc::create_token(), token::create)
+        .add(doc::revoke_token(), token::revoke)
+        .add(doc::list_secrets(), secret::list)
+        .add(doc::set_secret(), secret::set)
+        .add(doc::revoke_secret(), secret::revoke)
+        .add(doc::changes(), change::list)
+        .add(doc::drain(), drain::show)
+        .add(doc::put_drain(), drain::put)
+        .add(doc::reload(), reload::run)
 }

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::Uri;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::port::{Changed, Reload, ReloadRefusal};
@@ -18,15 +19,17 @@ use crate::{
 };
 
 /// The answer: what is different from now on.
-#[derive(Serialize)]
-struct ReloadView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Reload")]
+pub(super) struct ReloadView {
     dry_run: bool,
     changed: Vec<ChangedView>,
     warnings: Vec<String>,
     config_sha256: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChangedKey")]
 struct ChangedView {
     key: String,
     from: String,

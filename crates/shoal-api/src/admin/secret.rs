@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::Time;
 use shoal_store::{KeyPurpose, KeyRecord, KeySet, KeyState, Revocation, Revoke, Secret};
@@ -21,24 +22,27 @@ use crate::{
     body::{self, Bounds},
     document::Document,
     error::{Code, Error},
+    openapi::shape,
     param::{Named, NamedPair},
     query::Query,
     timestamp::At,
 };
 
 /// Shortest secret an operator may choose, in bytes.
-const SECRET_MIN: usize = 16;
+pub(super) const SECRET_MIN: usize = 16;
 /// Longest.
-const SECRET_MAX: usize = 1024;
+pub(super) const SECRET_MAX: usize = 1024;
 
-#[derive(Serialize)]
-struct Keys {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Keys {
     keys: Vec<KeyView>,
 }
 
 /// One key, without its secret.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Key")]
 struct KeyView {
+    #[schemars(with = "shape::Purpose")]
     purpose: &'static str,
     id: u8,
     /// current, accepted, expired or revoked
@@ -67,8 +71,10 @@ impl KeyView {
 }
 
 /// A key that is current from now on.
-#[derive(Serialize)]
-struct SetView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeySet")]
+pub(super) struct SetView {
+    #[schemars(with = "shape::Purpose")]
     purpose: &'static str,
     id: u8,
     former_accepted_until: At,

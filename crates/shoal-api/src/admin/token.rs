@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::Time;
 use shoal_store::{ApiToken, Caller, Role, TokenRecord};
@@ -19,23 +20,26 @@ use crate::{
     body::{self, Bounds},
     document::Document,
     error::{Code, Error},
+    openapi::shape,
     param::Named,
     timestamp::{self, At},
 };
 
 /// Longest name of a token.
-const NAME_MAX: usize = 64;
+pub(super) const NAME_MAX: usize = 64;
 
-#[derive(Serialize)]
-struct Tokens {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Tokens {
     tokens: Vec<TokenView>,
 }
 
 /// One token, without its text.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
 struct TokenView {
     id: String,
     name: String,
+    #[schemars(with = "shape::RoleName")]
     role: Role,
     created_at: At,
     /// To the day; null: never.
@@ -45,8 +49,9 @@ struct TokenView {
 }
 
 /// The one answer that has the text.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenMade")]
+pub(super) struct Made {
     #[serde(flatten)]
     view: TokenView,
     token: String,

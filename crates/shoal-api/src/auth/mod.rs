@@ -191,13 +191,7 @@ pub(crate) async fn permit(request: Request, next: Next) -> Response {
         return Error::new(Code::Unauthorized, "this needs a login").into_response();
     };
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    // Without a template nobody can say which calls these are.
-    let of_installation = path.is_none_or(|path| path.starts_with(admin::PREFIX));
-    let needed = match (of_installation, reads) {
-        (true, _) => Role::Admin,
-        (false, true) => Role::Reader,
-        (false, false) => Role::Operator,
-    };
+    let needed = needed(path, reads);
     if caller.role < needed {
         let (needed, is) = (needed.as_str(), caller.role.as_str());
         let message = format!("this needs the role {needed}; the caller's is {is}");
@@ -209,6 +203,17 @@ pub(crate) async fn permit(request: Request, next: Next) -> Response {
         return Error::new(Code::Forbidden, "another web site sent this").into_response();
     }
     next.run(request).await
+}
+
+/// The role that a call needs.
+pub(crate) fn needed(path: Option<&str>, reads: bool) -> Role {
+    // Without a template nobody can say which call it is.
+    let of_installation = path.is_none_or(|path| path.starts_with(admin::PREFIX));
+    match (of_installation, reads) {
+        (true, _) => Role::Admin,
+        (false, true) => Role::Reader,
+        (false, false) => Role::Operator,
+    }
 }
 
 pub(crate) fn is_read(method: &Method) -> bool {

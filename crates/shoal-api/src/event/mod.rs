@@ -1,6 +1,7 @@
 //! The history of jobs, as a list or as it happens. Both read the same table by id; the store's
 //! broadcast only says when to look, so nothing is lost when it lags.
 
+mod doc;
 mod stream;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::JobId;
 use shoal_store::{EventFilter, StoredEvent};
@@ -20,6 +22,7 @@ use crate::{
     api::Shared,
     error::{Detail, Error},
     job,
+    openapi::{Routes, shape},
     param::Named,
     query::Query,
     timestamp::At,
@@ -27,10 +30,16 @@ use crate::{
 
 const PAGE: u32 = 100;
 
+pub(crate) fn routes() -> Routes<Arc<Shared>> {
+    Routes::new().add(doc::of_job(), of_job).add(doc::of_all(), of_all)
+}
+
 /// One event as callers see it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub(crate) struct EventView {
     id: i64,
+    #[schemars(with = "shape::JobId")]
     job_id: JobId,
     at: At,
     /// What happened.
@@ -45,7 +54,8 @@ impl From<StoredEvent> for EventView {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EventPage")]
 struct Page {
     events: Vec<EventView>,
     /// Goes into `after` of the next call; null when nothing more has happened yet.
@@ -58,7 +68,7 @@ pub(crate) async fn last(shared: &Shared, job: JobId, limit: u32) -> Result<Vec<
     Ok(events.into_iter().map(EventView::from).collect())
 }
 
-pub(crate) async fn of_job(
+async fn of_job(
     State(shared): State<Arc<Shared>>,
     Named(id): Named,
     uri: Uri,
@@ -78,7 +88,7 @@ pub(crate) async fn of_job(
     Ok(reader.into_response())
 }
 
-pub(crate) async fn of_all(
+async fn of_all(
     State(shared): State<Arc<Shared>>,
     uri: Uri,
     headers: HeaderMap,

@@ -17,8 +17,9 @@ use shoal_webhook::{TRACEPARENT_HEADER, TraceParent};
 use uuid::Uuid;
 
 use super::{
+    preview::{Found, Preview},
     request::{self, BODY_MAX, fingerprint},
-    view::{Accepted, Found, Preview},
+    view::Accepted,
 };
 use crate::{
     api::Shared,
@@ -32,7 +33,7 @@ use crate::{
 };
 
 const KEY_HEADER: &str = "idempotency-key";
-const KEY_MAX: usize = 255;
+pub(super) const KEY_MAX: usize = 255;
 
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{Job, Milestone};
 
-use crate::timestamp::At;
+use crate::{openapi::shape, timestamp::At};
 
 /// What the reads of our media prove.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Evidence")]
 pub(super) struct EvidenceView {
     /// Whether reads of our media prove anything for this job.
     counts: bool,
     /// What was seen last, in words.
     says: &'static str,
+    #[schemars(with = "shape::Milestones")]
     milestones: BTreeMap<&'static str, At>,
     moved_at: Option<At>,
 }

@@ -8,19 +8,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::Uri;
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{JobId, ServerSerial, Status};
 use shoal_store::Filter;
 
 use super::{view::Summary, waiting::Situation};
-use crate::{api::Shared, error::Error, query::Query, timestamp};
+use crate::{api::Shared, error::Error, openapi::shape, query::Query, timestamp};
 
-const PAGE: u32 = 50;
+pub(super) const PAGE: u32 = 50;
 
-#[derive(Serialize)]
-struct Page<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobPage")]
+pub(super) struct Page<'a> {
     jobs: Vec<Summary<'a>>,
     /// Goes into `cursor` of the next call; null on the last page.
+    #[schemars(with = "Option<shape::JobId>")]
     next: Option<JobId>,
 }
 

@@ -1,5 +1,6 @@
 //! What was read of a job's media, for people who wonder how far a machine has come.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::MediaPlan;
 use shoal_store::{MediaKind, MediaReads, Record};
@@ -7,7 +8,7 @@ use shoal_store::{MediaKind, MediaReads, Record};
 use crate::{api::Shared, error::Error, timestamp::At};
 
 /// What was read of one medium in the current attempt; up to half a minute behind.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct MediumReads {
     /// `boot` or `task`.
     medium: &'static str,
@@ -21,7 +22,8 @@ pub(super) struct MediumReads {
 }
 
 /// A stretch of a medium, in bytes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReadRange")]
 struct RangeView {
     offset: u64,
     length: u64,

@@ -1,14 +1,18 @@
 //! Jobs over HTTP: asking for one, looking at them, and the operator's words to one.
 
 mod create;
+mod doc;
 mod evidence;
 mod list;
 mod media;
 mod operate;
+mod preview;
 mod request;
 mod show;
 mod view;
 mod waiting;
+
+use std::sync::Arc;
 
 use shoal_core::JobId;
 use shoal_store::Record;
@@ -16,15 +20,26 @@ use shoal_store::Record;
 use crate::{
     api::Shared,
     error::{Code, Error},
+    openapi::Routes,
 };
 
 pub(crate) use self::{
-    create::{active_job, create},
-    list::list,
-    operate::{cancel, decide, fail, priority, requeue},
-    request::labels,
-    show::show,
+    create::active_job,
+    doc::of_job,
+    request::{LABEL_NAME_MAX, LABEL_VALUE_MAX, LABELS_MAX, labels},
 };
+
+pub(crate) fn routes() -> Routes<Arc<Shared>> {
+    Routes::new()
+        .add(doc::list(), list::list)
+        .add(doc::create(), create::create)
+        .add(doc::show(), show::show)
+        .add(doc::cancel(), operate::cancel)
+        .add(doc::fail(), operate::fail)
+        .add(doc::decide(), operate::decide)
+        .add(doc::requeue(), operate::requeue)
+        .add(doc::reprioritise(), operate::priority)
+}
 
 /// The job a path names. What is no id names no job.
 pub(crate) async fn find(shared: &Shared, id: &str) -> Result<Record, Error> {

@@ -12,10 +12,10 @@ use crate::{document::Document, error::Error, planner::JobRequest};
 /// Longest body, in bytes: a recipe of the largest size and its envelope.
 pub(super) const BODY_MAX: usize = 8 * 1024 * 1024;
 
-const LABELS_MAX: usize = 32;
-const LABEL_NAME_MAX: usize = 63;
-const LABEL_VALUE_MAX: usize = 256;
-const PRIORITY_MAX: i32 = 100;
+pub(crate) const LABELS_MAX: usize = 32;
+pub(crate) const LABEL_NAME_MAX: usize = 63;
+pub(crate) const LABEL_VALUE_MAX: usize = 256;
+pub(super) const PRIORITY_MAX: i32 = 100;
 
 /// What a priority must be.
 pub(super) const PRIORITY: &str = "a whole number from -100 to 100";

@@ -10,6 +10,7 @@ use axum::{
 };
 use data_encoding::HEXLOWER;
 use ring::digest;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shoal_core::{JobId, Status};
@@ -26,6 +27,7 @@ use crate::{
     api::Shared,
     error::{Code, Error},
     event::{self, EventView},
+    openapi::shape,
     param::Named,
     timestamp::At,
 };
@@ -33,8 +35,9 @@ use crate::{
 /// Events shown with the job; the rest are a call of their own.
 const EVENTS_SHOWN: u32 = 50;
 
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
+pub(super) struct Shown<'a> {
     #[serde(flatten)]
     job: Full<'a>,
     /// Where a queued job stands; 1 is next.
@@ -46,6 +49,7 @@ struct Shown<'a> {
     estimate: Option<EstimateView>,
     /// What was read of the current attempt's media.
     media: Vec<MediumReads>,
+    #[schemars(with = "shape::ShownRecipe")]
     recipe: Value,
     recipe_bytes: u64,
     recipe_sha256: &'a str,
@@ -54,7 +58,8 @@ struct Shown<'a> {
 }
 
 /// When a queued job will probably start, judged by the last complete jobs of its target.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Estimate")]
 struct EstimateView {
     starts_in_seconds: u64,
     starts_at: At,

@@ -3,25 +3,26 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{
     Budgets, Fault, InstallerEnd, Job, JobId, MediaClass, MediaPlan, OnFailure, Phase, Plan,
     ServerSerial, Status, StepKey, Time, Workflow,
 };
-use shoal_store::{Record, ServerRecord};
+use shoal_store::Record;
 
 use super::{evidence::EvidenceView, waiting::Waiting};
-use crate::{
-    planner::{JobRequest, Planned, Warning},
-    prober::{Finding, Forecast, MediaForecast},
-    timestamp::At,
-};
+use crate::{openapi::shape, timestamp::At};
 
 /// The answer to every call that starts or changes a job.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobAccepted")]
 pub(super) struct Accepted<'a> {
+    #[schemars(with = "shape::JobId")]
     pub(super) job_id: JobId,
+    #[schemars(with = "shape::Status")]
     status: Status,
+    #[schemars(with = "shape::ServerSerial")]
     server_serial: &'a ServerSerial,
     created_at: At,
 }
@@ -38,69 +39,21 @@ impl<'a> Accepted<'a> {
 }
 
 /// Where a job that was moved in the queue stands.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobMoved")]
 pub(super) struct Moved {
+    #[schemars(with = "shape::JobId")]
     pub(super) job_id: JobId,
     pub(super) priority: i32,
     /// 1 is next; null if a worker took it meanwhile.
     pub(super) position: Option<u64>,
 }
 
-/// What a request would become.
-#[derive(Serialize)]
-pub(super) struct Preview<'a> {
-    dry_run: bool,
-    server_serial: &'a ServerSerial,
-    plan: PlanView<'a>,
-    budgets: &'a Budgets,
-    /// As far as the BMC was looked at.
-    media_plan: Option<&'a MediaForecast>,
-    /// When that was; none if it never was.
-    probed_at: Option<At>,
-    probe_age_seconds: Option<u64>,
-    /// Why the job would fail, as far as can be told.
-    problems: &'a [Finding],
-    notes: Vec<String>,
-    warnings: &'a [Warning],
-}
-
-/// What was found about the machine of a request.
-#[derive(Clone, Copy)]
-pub(super) struct Found<'a> {
-    pub(super) server: &'a ServerRecord,
-    pub(super) active: Option<JobId>,
-    pub(super) forecast: &'a Forecast,
-    pub(super) now: Time,
-}
-
-impl<'a> Preview<'a> {
-    pub(super) fn of(request: &'a JobRequest, planned: &'a Planned, found: Found<'a>) -> Self {
-        let mut notes = found.forecast.notes.clone();
-        if let Some(reason) = &found.server.server.quarantine {
-            notes.push(format!("the server takes no jobs: {reason}"));
-        }
-        if let Some(job) = found.active {
-            notes.push(format!("the server has the unfinished job {job}"));
-        }
-        let probed_at = found.forecast.probed_at;
-        Self {
-            dry_run: true,
-            server_serial: &request.serial,
-            plan: PlanView::of(&planned.plan, planned.boot_url.as_deref()),
-            budgets: &planned.plan.budgets,
-            media_plan: found.forecast.media_plan.as_ref(),
-            probed_at: probed_at.map(At),
-            probe_age_seconds: probed_at.map(|at| found.now.since(at).as_secs()),
-            problems: &found.forecast.problems,
-            notes,
-            warnings: &planned.warnings,
-        }
-    }
-}
-
 /// How both media get into the BMC.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MediaPlan")]
 struct MediaView<'a> {
+    #[schemars(with = "shape::MediaClass")]
     class: MediaClass,
     boot_slot: &'a str,
     task_slot: Option<&'a str>,
@@ -121,12 +74,16 @@ impl<'a> MediaView<'a> {
 }
 
 /// A plan without its budgets, which stand beside it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Plan")]
 pub(super) struct PlanView<'a> {
+    #[schemars(with = "shape::Workflow")]
     workflow: Workflow,
     task_target: &'a str,
+    #[schemars(with = "shape::OnFailure")]
     on_failure: OnFailure,
     boot_evidence: bool,
+    #[schemars(with = "shape::InstallerEnd")]
     installer_end: InstallerEnd,
     max_attempts: u32,
     boot_url: Option<&'a str>,
@@ -147,14 +104,21 @@ impl<'a> PlanView<'a> {
 }
 
 /// One job in a list, and the head of one job alone.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JobSummary")]
 pub(super) struct Summary<'a> {
+    #[schemars(with = "shape::JobId")]
     job_id: JobId,
+    #[schemars(with = "shape::ServerSerial")]
     server_serial: &'a ServerSerial,
     task_target: &'a str,
+    #[schemars(with = "shape::Status")]
     status: Status,
+    #[schemars(with = "shape::Phase")]
     phase: &'static str,
+    #[schemars(with = "Option<shape::Outcome>")]
     outcome: Option<&'static str>,
+    #[schemars(with = "Option<shape::Step>")]
     failed_step: Option<&'static str>,
     /// Completes "the job waits for ..."; null while it works or is complete.
     waiting_for: Option<String>,
@@ -163,6 +127,7 @@ pub(super) struct Summary<'a> {
     attempt: u32,
     priority: i32,
     labels: &'a BTreeMap<String, String>,
+    #[schemars(with = "Option<shape::JobId>")]
     retry_of: Option<JobId>,
     stuck: bool,
     created_at: At,
@@ -202,43 +167,51 @@ impl<'a> Summary<'a> {
 }
 
 /// All that is known about one job besides its recipe and its history.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Full<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
     /// Why an operator is asked, while one is.
+    #[schemars(with = "Option<shape::Hold>")]
     held: Option<&'static str>,
     message: Option<&'a str>,
     /// The failed unit as the machine named it.
     failed_unit: Option<&'a str>,
     finished_at: Option<At>,
     completed_at: Option<At>,
+    #[schemars(with = "Vec<shape::JobWarning>")]
     warnings: Vec<&'static str>,
     fault: Option<FaultView<'a>>,
     stopping: bool,
     evidence: EvidenceView,
     progress: ProgressView<'a>,
     plan: PlanView<'a>,
+    #[schemars(with = "shape::TimeBudgets")]
     budgets: &'a Budgets,
     media_plan: Option<MediaView<'a>>,
     medium: Option<MediumView<'a>>,
+    #[schemars(with = "shape::JobId")]
     lineage: JobId,
     /// The unfinished job whose place it takes, while it waits for that.
+    #[schemars(with = "Option<shape::JobId>")]
     after_job: Option<JobId>,
     trace_id: Option<&'a str>,
     version: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Fault")]
 struct FaultView<'a> {
     summary: &'a str,
     detail: Option<&'a str>,
+    #[schemars(with = "Option<shape::Step>")]
     step: Option<&'static str>,
     /// Failed tries of the current command in a row.
     tries: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Progress")]
 struct ProgressView<'a> {
     step: Option<&'a str>,
     percent: Option<u8>,
@@ -246,7 +219,8 @@ struct ProgressView<'a> {
     at: Option<At>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TaskMedium")]
 struct MediumView<'a> {
     bytes: u64,
     sha256: &'a str,

@@ -11,6 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shoal_core::ServerSerial;
@@ -26,15 +27,19 @@ use crate::{
 };
 
 /// Longest body, in bytes.
-const BODY_MAX: usize = 8 * 1024 * 1024;
+pub(super) const BODY_MAX: usize = 8 * 1024 * 1024;
 /// Most servers of one import.
-const RECORDS_MAX: usize = 5_000;
+pub(super) const RECORDS_MAX: usize = 5_000;
+/// Content types: an array, and lines under two names.
+pub(super) const TYPES: [&str; 3] =
+    ["application/json", "application/x-ndjson", "application/jsonl"];
 /// Most mistakes that are told; more help nobody.
 const DETAILS_MAX: usize = 100;
 
 /// What an import did.
-#[derive(Serialize)]
-struct ImportView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Imported")]
+pub(super) struct ImportView {
     created: u64,
     updated: u64,
     unchanged: u64,

@@ -1,5 +1,6 @@
 //! Servers over HTTP. Credentials go in and never come out.
 
+mod doc;
 mod import;
 pub(crate) mod probe;
 mod quarantine;
@@ -16,37 +17,49 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::ServerSerial;
 use shoal_store::{Caller, Deleted, ServerChange};
 use zeroize::Zeroizing;
 
 use self::view::{Listed, Looked, View};
-pub(crate) use self::{
-    import::import,
-    probe::{probe, retry_login},
-    quarantine::{put as quarantine, remove as lift_quarantine},
-};
 use crate::{
     api::Shared,
     audit,
     body::{self, Bounds},
     error::{Code, Detail, Error},
     job,
+    openapi::{Routes, shape},
     param::Named,
     query::Query,
 };
 
 const PAGE: u32 = 100;
 
-#[derive(Serialize)]
+pub(crate) fn routes() -> Routes<Arc<Shared>> {
+    Routes::new()
+        .add(doc::list(), list)
+        .add(doc::put(), put)
+        .add(doc::show(), show)
+        .add(doc::remove(), remove)
+        .add(doc::import(), import::import)
+        .add(doc::quarantine(), quarantine::put)
+        .add(doc::lift_quarantine(), quarantine::remove)
+        .add(doc::probe(), probe::probe)
+        .add(doc::retry_login(), probe::retry_login)
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServerPage")]
 struct Page<'a> {
     servers: Vec<Listed<'a>>,
     /// Goes into `cursor` of the next call; null on the last page.
+    #[schemars(with = "Option<shape::ServerSerial>")]
     next: Option<&'a ServerSerial>,
 }
 
-pub(crate) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Error> {
+async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Error> {
     let mut query = Query::of(&uri)?;
     let limit = query.limit(PAGE);
     let after = query.parsed("cursor", "the next of an earlier page", |text| text.parse().ok());
@@ -59,15 +72,12 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<
     Ok(Json(Page { servers, next }).into_response())
 }
 
-pub(crate) async fn show(
-    State(shared): State<Arc<Shared>>,
-    Named(serial): Named,
-) -> Result<Response, Error> {
+async fn show(State(shared): State<Arc<Shared>>, Named(serial): Named) -> Result<Response, Error> {
     let serial: ServerSerial = serial.parse().map_err(|_| unknown())?;
     shown(&shared, &serial).await
 }
 
-pub(crate) async fn put(
+async fn put(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
     Named(serial): Named,
@@ -92,7 +102,7 @@ pub(crate) async fn put(
     Ok((Extension(audit::Kept), [(header::LOCATION, location)], response).into_response())
 }
 
-pub(crate) async fn remove(
+async fn remove(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
     Named(serial): Named,

@@ -7,6 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{ServerSerial, Time};
 use shoal_store::{Caller, Error as StoreError};
@@ -16,13 +17,16 @@ use crate::{
     api::Shared,
     audit,
     error::Error,
+    openapi::shape,
     param::Named,
     prober::{NotProbed, Probe, Shown},
     timestamp::At,
 };
 
-#[derive(Serialize)]
-struct LoginsRetried<'a> {
+/// What retrying logins did.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LoginsRetried<'a> {
+    #[schemars(with = "shape::ServerSerial")]
     server_serial: &'a ServerSerial,
     /// Whether any login had been refused.
     cleared: bool,

@@ -1,11 +1,13 @@
 //! How a BMC proves who it is, as callers write it: one object whose `policy` says which of the three.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_store::TlsPolicy;
 
-/// The wire form of [`TlsPolicy`].
-#[derive(Serialize, Deserialize)]
+/// How a server's BMC proves who it is.
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "policy", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "TlsPolicy")]
 pub(super) enum Tls {
     Ca { pem: String },
     Pin { sha256: String },
@@ -13,7 +15,7 @@ pub(super) enum Tls {
 }
 
 /// Longest reason.
-const REASON_MAX: usize = 1024;
+pub(super) const REASON_MAX: usize = 1024;
 
 impl Tls {
     /// What is wrong with it, if anything; completes "tls ...".

@@ -2,30 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{JobId, ServerSerial};
 use shoal_store::{Hardware, Logins, Scheme, ServerRecord};
 
 use super::tls::Tls;
-use crate::{prober::Shown, timestamp::At};
+use crate::{openapi::shape, prober::Shown, timestamp::At};
 
 /// One server alone.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Server")]
 pub(super) struct View<'a> {
+    #[schemars(with = "shape::ServerSerial")]
     serial: &'a ServerSerial,
     bmc_address: &'a str,
     /// Whether credentials are stored; they never come back.
     has_credentials: bool,
     vendor_hint: Option<&'a str>,
     tls: Tls,
+    #[schemars(with = "Option<shape::Scheme>")]
     media_scheme: Option<Scheme>,
     allow_plain_media: bool,
     media_host: Option<&'a str>,
     labels: &'a BTreeMap<String, String>,
     quarantine: Option<&'a str>,
+    #[schemars(with = "Option<shape::Hardware>")]
     hardware: Option<&'a Hardware>,
     hands_off_until: Option<At>,
     residue: &'a [String],
+    #[schemars(with = "Option<shape::JobId>")]
     active_job: Option<JobId>,
     /// Logins that the BMC refused in a row, and since when none is tried.
     refused_logins: u8,
@@ -42,12 +48,15 @@ pub(super) struct Looked<'a> {
 }
 
 /// One server in a list.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServerSummary")]
 pub(super) struct Listed<'a> {
+    #[schemars(with = "shape::ServerSerial")]
     serial: &'a ServerSerial,
     bmc_address: &'a str,
     labels: &'a BTreeMap<String, String>,
     quarantine: Option<&'a str>,
+    #[schemars(with = "Option<shape::Hardware>")]
     hardware: Option<&'a Hardware>,
     created_at: At,
     updated_at: At,

@@ -1,6 +1,7 @@
 //! Reports of the maintenance OS. The secret decides whose report it is and about which attempt;
 //! what the body claims about that explains things to people and decides nothing.
 
+mod doc;
 mod fact;
 mod sender;
 
@@ -25,10 +26,15 @@ use crate::{
     api::{Arrived, ClientCertificate, Shared},
     body::{self, Bounds},
     error::{Code, Detail, Error},
+    openapi::Routes,
     param::Named,
 };
 
-pub(crate) async fn receive(
+pub(crate) fn routes() -> Routes<Arc<Shared>> {
+    Routes::new().add(doc::receive(), receive)
+}
+
+async fn receive(
     State(shared): State<Arc<Shared>>,
     Named(serial): Named,
     extensions: Extensions,

@@ -8,15 +8,20 @@ use serde_json::{Value, json};
 use shoal_core::JobId;
 use tower::ServiceExt;
 
+use crate::conformance;
+
 pub(crate) struct Call<'a> {
     router: &'a Router,
+    method: Method,
+    path: String,
     request: http::request::Builder,
     body: Body,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn new(router: &'a Router, method: Method, path: &str) -> Self {
-        Self { router, request: Request::builder().method(method).uri(path), body: Body::empty() }
+        let request = Request::builder().method(&method).uri(path);
+        Self { router, method, path: path.to_owned(), request, body: Body::empty() }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -52,8 +57,12 @@ impl<'a> Call<'a> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
+    /// The answer, which must be one that the OpenAPI document of the surface knows.
     pub(crate) async fn send(self) -> Answer {
-        Answer::of(self.open().await).await
+        let (router, method, path) = (self.router, self.method.clone(), self.path.clone());
+        let answer = Answer::of(self.open().await).await;
+        conformance::check(router, &method, &path, &answer).await;
+        answer
     }
 }
 

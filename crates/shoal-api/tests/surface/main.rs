@@ -10,6 +10,8 @@ mod actions;
 mod admin;
 mod auth;
 mod call;
+mod conformance;
+mod document;
 mod events;
 mod harness;
 mod health;
