@@ -11,6 +11,8 @@ pub struct Outcome {
     pub server: String,
     /// Kind of BMC.
     pub persona: String,
+    /// What was installed.
+    pub workflow: &'static str,
     /// Succeeded, failed or cancelled.
     pub outcome: String,
     /// The step that failed.
@@ -21,8 +23,8 @@ pub struct Outcome {
     pub expected: bool,
 }
 
-const HEAD: [&str; 7] =
-    ["JOB", "SERVER", "PERSONA", "OUTCOME", "FAILED STEP", "SECONDS", "AS EXPECTED"];
+const HEAD: [&str; 8] =
+    ["JOB", "SERVER", "PERSONA", "WORKFLOW", "OUTCOME", "FAILED STEP", "SECONDS", "AS EXPECTED"];
 
 /// The rows with a head, columns aligned, each line ended.
 pub fn table(outcomes: &[Outcome]) -> String {
@@ -46,6 +48,7 @@ fn cells(outcome: &Outcome) -> [String; HEAD.len()] {
         outcome.job.clone(),
         outcome.server.clone(),
         outcome.persona.clone(),
+        outcome.workflow.to_owned(),
         outcome.outcome.clone(),
         outcome.failed_step.clone().unwrap_or_else(|| "-".to_owned()),
         format!("{:.1}", outcome.duration.as_secs_f64()),
@@ -63,6 +66,7 @@ mod tests {
             job: job.to_owned(),
             server: "SN1".to_owned(),
             persona: "ilo5".to_owned(),
+            workflow: "linux",
             outcome: "succeeded".to_owned(),
             failed_step: None,
             duration: Duration::from_millis(4250),
@@ -71,7 +75,10 @@ mod tests {
         let table = table(&[row("0199", true), row("0199-longer", false)]);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert_eq!(lines[1], "0199         SN1     ilo5     succeeded  -            4.2      yes");
+        assert_eq!(
+            lines[1],
+            "0199         SN1     ilo5     linux     succeeded  -            4.2      yes"
+        );
         assert!(lines[2].starts_with("0199-longer  SN1") && lines[2].ends_with("NO"));
     }
 }

@@ -14,11 +14,11 @@ use std::{io::IsTerminal, path::Path, process::ExitCode};
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
 use shoal_tests::{
-    BootMedium, Config, Controller, Interrupt, Machine, Outcome, Programs, Rack, install_crypto,
-    table,
+    BootMedium, Config, Controller, EsxiInstaller, Interrupt, Kickstart, Machine, Outcome,
+    Programs, Rack, install_crypto, table,
 };
 
-use crate::{screen::Screen, story::Story};
+use crate::{fleet::Part, screen::Screen, story::Story};
 
 /// The machines' clocks run this many times as fast as ours.
 const SPEED: u32 = 20;
@@ -29,7 +29,7 @@ struct Arguments {
     /// End when all jobs are complete; succeed only if each ended as expected
     #[arg(long)]
     once: bool,
-    /// Let the first job fail at this step
+    /// Let the first job that has this step fail there
     #[arg(long, value_name = "STEP", value_parser = Story::failing_at)]
     fail: Option<Story>,
     /// Jobs, each on a server of its own
@@ -97,12 +97,16 @@ async fn demonstrate(arguments: &Arguments) -> Result<()> {
 
 async fn start(programs: &Programs, scratch: &Path, story: &Story) -> Result<Controller> {
     println!("scratch directory: {}", scratch.display());
-    BootMedium::make(&scratch.join("static"))?;
-    let config = Config::new(scratch.join("controller"), scratch.join("static"))
+    let images = scratch.join("static");
+    BootMedium::make(&images)?;
+    EsxiInstaller::make(&images, Kickstart::Cd)?;
+    let config = Config::new(scratch.join("controller"), &images)
+        .set("ESXI_INSTALLER_URL", Kickstart::Cd.file_name())
         .budget("settle", 2)
         .budget("quiet", 5)
         .budget("look", 2)
-        .budget("off_confirm", 3);
+        .budget("off_confirm", 3)
+        .budget("stable_on", 5);
     let config = story.budgets(config);
     let controller = Controller::start(programs, config.clone()).await?;
     println!("controller:        {} (pid {})", controller.ready().api, controller.ready().pid);
@@ -117,18 +121,19 @@ async fn start(programs: &Programs, scratch: &Path, story: &Story) -> Result<Con
 /// Enrols every machine, asks for a job on each, and shows them to their end.
 async fn provision(
     controller: &Controller,
-    fleet: Vec<(Machine, Story)>,
+    fleet: Vec<Part>,
 ) -> Result<(Vec<Machine>, Vec<Outcome>)> {
     let api = controller.api()?;
     let screen = Screen::new(std::io::stdout().is_terminal());
     let mut running = tokio::task::JoinSet::new();
-    for (number, (machine, story)) in fleet.into_iter().enumerate() {
-        api.enrol(&machine).await.with_context(|| format!("enrol {}", machine.serial()))?;
-        let line = screen.line(machine.serial(), machine.persona());
+    for (number, part) in fleet.into_iter().enumerate() {
+        let serial = part.machine.serial();
+        api.enrol(&part.machine).await.with_context(|| format!("enrol {serial}"))?;
+        let line = screen.line(&part);
         let api = api.clone();
         running.spawn(async move {
-            let outcome = fleet::install(&api, &machine, &story, &line).await?;
-            anyhow::Ok((number, machine, outcome))
+            let outcome = fleet::install(&api, &part, &line).await?;
+            anyhow::Ok((number, part.machine, outcome))
         });
     }
     let mut ended = Vec::new();

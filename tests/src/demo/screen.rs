@@ -5,7 +5,9 @@ use std::time::Instant;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use shoal_tests::{Event, Job};
 
-/// The phases of a Linux job that goes well, in order; a bar is as long as this list.
+use crate::fleet::Part;
+
+/// The phases of a job that goes well, in order; a bar is as long as this list.
 const PHASES: [&str; 17] = [
     "queued",
     "discover",
@@ -17,7 +19,7 @@ const PHASES: [&str; 17] = [
     "boot_once",
     "power_on",
     "await_boot",
-    "await_report",
+    AWAIT,
     "settle",
     "clean_power",
     "clean_media",
@@ -25,6 +27,10 @@ const PHASES: [&str; 17] = [
     "deliver",
     "complete",
 ];
+
+/// Stands for the wait for the machine, which has a name of its own in each workflow.
+const AWAIT: &str = "await_report";
+const OTHER_AWAITS: [&str; 2] = ["await_flash", "await_installer"];
 
 pub(crate) struct Screen {
     begun: Instant,
@@ -43,8 +49,9 @@ impl Screen {
         Self { begun: Instant::now(), bars: terminal.then(MultiProgress::new) }
     }
 
-    pub(crate) fn line(&self, serial: &str, persona: &str) -> Line {
-        let name = format!("{serial:<10} {persona:<10}");
+    pub(crate) fn line(&self, part: &Part) -> Line {
+        let (machine, workflow) = (&part.machine, part.workflow.name());
+        let name = format!("{:<10} {:<9} {workflow:<8}", machine.serial(), machine.persona());
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(PHASES.len() as u64 - 1));
             // The template is a constant; the default bar is no worse than none.
@@ -68,6 +75,7 @@ impl Line {
             return;
         };
         let phase = event.get("to").filter(|_| event.kind == "phase");
+        let phase = phase.map(|phase| if OTHER_AWAITS.contains(&phase) { AWAIT } else { phase });
         if let Some(position) = PHASES.iter().position(|known| Some(*known) == phase) {
             bar.set_position(position as u64);
         }

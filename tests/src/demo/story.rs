@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use shoal_redfish_mock::{Action, EffectKind, Ending, HostScript, Rule, Step, When};
-use shoal_tests::{Config, Job, Machine};
+use shoal_tests::{Config, Job, Machine, Workflow};
 
 /// What is to happen to one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +19,16 @@ pub(crate) enum Story {
     RefusesMedium(u32),
 }
 
-/// Steps in the maintenance OS of a Linux job.
-const STEPS: [Step; 4] =
-    [Step::Partition, Step::ImageLinux, Step::BootloaderLinux, Step::ConfigDrive];
+/// Steps in the maintenance OS.
+const STEPS: [Step; 7] = [
+    Step::Partition,
+    Step::ImageLinux,
+    Step::BootloaderLinux,
+    Step::ConfigDrive,
+    Step::ImageWindows,
+    Step::BootloaderWindows,
+    Step::Firmware,
+];
 const SILENT: &str = "webhook.wait";
 const MEDIA: [&str; 2] = ["redfish.mount.task", "redfish.mount.maintenance"];
 
@@ -54,6 +61,18 @@ impl Story {
         }
     }
 
+    /// Whether it can happen in a job of this workflow.
+    pub(crate) fn fits(&self, workflow: Workflow) -> bool {
+        match self {
+            Self::FailsAt(Step::ImageWindows | Step::BootloaderWindows) => {
+                workflow == Workflow::Windows
+            }
+            Self::FailsAt(Step::Firmware) => workflow == Workflow::Firmware,
+            Self::FailsAt(_) => workflow == Workflow::Linux,
+            Self::Succeeds | Self::FallsSilent | Self::RefusesMedium(_) => true,
+        }
+    }
+
     /// Whether a job ended as told.
     pub(crate) fn is_told_by(&self, job: &Job) -> bool {
         let step = job.failed_step.as_deref();
@@ -81,6 +100,7 @@ impl Story {
         HostScript {
             progress: vec![25, 50, 75, 100],
             post: Duration::from_secs(40),
+            install: Duration::from_mins(1),
             ..HostScript::ending(ending)
         }
     }
