@@ -2,6 +2,7 @@
 //! is written for the operator.
 #![expect(clippy::doc_markdown, reason = "help is printed as it stands, backticks included")]
 
+mod installation;
 mod jobs;
 mod servers;
 
@@ -12,8 +13,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::Exit;
 use crate::tls::Pin;
 
-pub(crate) use jobs::{Create, JobsVerb, List, Show, Stop};
-pub(crate) use servers::{Add, MediaScheme, ServersVerb};
+pub(crate) use installation::{
+    Changes, ConfigVerb, DrainVerb, NewToken, Patience, Purpose, Reload, RevokeSecret, RevokeToken,
+    SecretsVerb, SetSecret, TokensVerb,
+};
+pub(crate) use jobs::{Create, JobsVerb, List, Priority, Probed, Requeue, Show, Stop};
+pub(crate) use servers::{Add, Import, ListServers, MediaScheme, Quarantine, ServersVerb, Set};
 
 /// Drives a Shoal controller: bare-metal servers, provisioned over virtual media.
 #[derive(Debug, Parser)]
@@ -77,8 +82,30 @@ pub(crate) enum Noun {
     /// Tell the controller about machines and their BMCs
     #[command(subcommand)]
     Servers(ServersVerb),
+    /// Let work run out: take no more jobs out of the queue
+    #[command(subcommand)]
+    Drain(DrainVerb),
+    /// Take over another configuration without a restart
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Change the keys that addresses and reports are signed with
+    #[command(subcommand)]
+    Secrets(SecretsVerb),
+    /// Say who may call the API
+    #[command(subcommand)]
+    Tokens(TokensVerb),
+    /// List what happened to the installation: starts, reloads, keys, restores
+    Changes(Changes),
     /// Print the version of this program; asks nobody
     Version,
+}
+
+/// The word in scripts for what a terminal would ask.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Yes {
+    /// Do not ask whether this is meant
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 /// A label as `KEY=VALUE`.

@@ -28,12 +28,16 @@ pub(crate) struct Client {
 }
 
 /// A call that changes something.
+#[derive(Default)]
 pub(crate) struct Write<'a> {
     pub(crate) method: Method,
     pub(crate) path: &'a [&'a str],
     pub(crate) query: &'a [(&'a str, String)],
-    pub(crate) body: Option<&'a Value>,
+    /// A JSON document.
+    pub(crate) body: Option<String>,
     pub(crate) idempotency_key: Option<&'a str>,
+    /// The controller talks to a BMC before it answers.
+    pub(crate) looks: bool,
 }
 
 /// A list that comes in pages.
@@ -157,17 +161,16 @@ impl Client {
 
     /// Sends something once. `again` tells the operator how to find out or repeat it safely when no
     /// answer comes back.
-    pub(crate) async fn send(&self, write: &Write<'_>, again: &str) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, write: Write<'_>, again: &str) -> Result<Answer, Error> {
         let call = call_name(&write.method, write.path);
-        let mut request = self
-            .request(write.method.clone(), write.path)
-            .query(write.query)
-            .timeout(self.pace.call);
+        let patience = if write.looks { self.pace.look } else { self.pace.call };
+        let mut request =
+            self.request(write.method, write.path).query(write.query).timeout(patience);
         if let Some(key) = write.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
         if let Some(body) = write.body {
-            request = request.json(body);
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         match request.send().await {
             Ok(response) => self.read(&call, again, response).await,

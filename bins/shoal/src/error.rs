@@ -1,6 +1,7 @@
 //! Everything that can go wrong, as data: which exit code it means, and what the operator can do
 //! next.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,6 +18,29 @@ pub(crate) struct Located {
     pub(crate) problem: Problem,
 }
 
+/// Something wrong with one entry of a list of servers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    /// Counted from 1; 0 for the list as a whole.
+    pub(crate) line: usize,
+    /// The server, where it can be told.
+    pub(crate) serial: Option<String>,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}", self.line)?;
+            if let Some(serial) = &self.serial {
+                write!(f, " ({serial})")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
 /// Why the program could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -26,6 +50,12 @@ pub(crate) enum Error {
     SecretFile { path: PathBuf },
     #[error("failed to read a password from the terminal")]
     Prompt(#[source] io::Error),
+    #[error("{} cannot serve for --credentials-from: {why}", path.display())]
+    CredentialsFile { path: PathBuf, why: &'static str },
+    #[error("{about}, and nobody can be asked whether that is meant")]
+    Unasked { about: String, source: io::Error },
+    #[error("not confirmed; nothing was done")]
+    Declined,
     #[error("{} is not a usable configuration: line {line}: {message}", path.display())]
     Configuration { path: PathBuf, line: usize, message: String },
     #[error("there is no profile {name:?} in {}", path.display())]
@@ -40,10 +70,20 @@ pub(crate) enum Error {
     BadValue { what: String, why: &'static str },
     #[error("{file} has {} problem{}", problems.len(), if problems.len() == 1 { "" } else { "s" })]
     Recipe { file: String, problems: Vec<Located> },
+    #[error("{file} has {} problem{}", misfits.len(), if misfits.len() == 1 { "" } else { "s" })]
+    List { file: String, misfits: Vec<Misfit> },
     #[error("{call}: {refusal}")]
     Refused { call: String, status: u16, refusal: Box<Refusal> },
     #[error("the server {0} exists")]
     ServerExists(String),
+    #[error("there is no API token with the id or name {0:?}")]
+    NoToken(String),
+    #[error("{} was made, and its text could not be kept in {}", what, path.display())]
+    Lost { what: String, undo: String, path: PathBuf, source: io::Error },
+    #[error("the drain was ended by somebody else, or by a restart of the controller")]
+    DrainEnded,
+    #[error("{0} when the time was over")]
+    StillBusy(String),
     #[error("failed to reach {url}")]
     Unreachable { url: String, source: reqwest::Error },
     #[error("{url} is not trusted: {fault}")]
@@ -73,6 +113,9 @@ impl Error {
         match self {
             Self::File { .. }
             | Self::SecretFile { .. }
+            | Self::CredentialsFile { .. }
+            | Self::Unasked { .. }
+            | Self::Declined
             | Self::Prompt(_)
             | Self::Configuration { .. }
             | Self::NoProfile { .. }
@@ -80,7 +123,9 @@ impl Error {
             | Self::BadUrl { .. }
             | Self::PlainUrl { .. }
             | Self::BadValue { .. } => Exit::Usage,
-            Self::Recipe { .. } => Exit::Refused,
+            Self::Recipe { .. } | Self::List { .. } => Exit::Refused,
+            Self::StillBusy(_) => Exit::NotSucceeded,
+            Self::NoToken(_) => Exit::NotFound,
             Self::Refused { status, .. } => match status {
                 401 | 403 => Exit::Denied,
                 404 => Exit::NotFound,
@@ -89,12 +134,12 @@ impl Error {
                 502..=504 => Exit::Unreachable,
                 _ => Exit::Internal,
             },
-            Self::ServerExists(_) => Exit::Conflict,
+            Self::ServerExists(_) | Self::DrainEnded => Exit::Conflict,
             Self::Unreachable { .. }
             | Self::Tls { .. }
             | Self::Unanswered { .. }
             | Self::StreamLost { .. } => Exit::Unreachable,
-            Self::BadAnswer { .. } | Self::Output(_) => Exit::Internal,
+            Self::BadAnswer { .. } | Self::Lost { .. } | Self::Output(_) => Exit::Internal,
         }
     }
 
@@ -106,7 +151,13 @@ impl Error {
     /// What the operator can do next, as one sentence without full stop.
     pub(crate) fn next_step(&self) -> Option<String> {
         let step = match self {
-            Self::File { .. } | Self::BadValue { .. } | Self::Output(_) => return None,
+            Self::File { .. } | Self::BadValue { .. } | Self::Declined | Self::Output(_) => {
+                return None;
+            }
+            Self::CredentialsFile { .. } => {
+                "write the two lines BMC_USER=NAME and BMC_PASSWORD=PASSWORD"
+            }
+            Self::Unasked { .. } => "add --yes if it is meant",
             Self::Configuration { .. } => "docs/cli.md shows what a configuration may contain",
             Self::SecretFile { .. } => {
                 "put the token or password on the first line, and nothing else"
@@ -126,6 +177,11 @@ impl Error {
                  trusted with your credentials"
             }
             Self::Recipe { .. } => "correct the recipe; nothing was sent",
+            Self::List { .. } => "correct the list; nothing was changed",
+            Self::NoToken(_) => "shoal tokens list shows them",
+            Self::Lost { undo, .. } => return Some(undo.clone()),
+            Self::DrainEnded => "shoal drain status shows how it is now",
+            Self::StillBusy(_) => "wait on with shoal drain status --wait",
             Self::Refused { status, refusal, .. } => return refused(*status, refusal),
             Self::ServerExists(_) => "add --replace to write its whole record anew",
             Self::Unreachable { .. } => {
@@ -154,6 +210,9 @@ fn refused(status: u16, refusal: &Refusal) -> Option<String> {
         (_, "conflict.active_job") => {
             "shoal jobs list --server SERIAL shows the unfinished job; watch it to its end, or cancel it"
         }
+        (404, "not_found.server") => "shoal servers list shows the known ones",
+        (404, "not_found.job") => "shoal jobs list shows the known ones",
+        (_, "conflict.quarantined") => "shoal servers release SERIAL puts it back into use",
         (422, _) => "use another --idempotency-key for another request",
         (500.., _) => {
             return refusal

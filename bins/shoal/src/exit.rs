@@ -7,15 +7,17 @@ use std::process::ExitCode;
 pub enum Exit {
     /// What was asked for was done; watched jobs succeeded.
     Done = 0,
-    /// A watched job ended, and not with success.
+    /// A watched job ended, and not with success; a probe or a dry run found what would fail; a wait
+    /// was given up.
     NotSucceeded = 1,
-    /// The command line, the configuration or a file named there is wrong.
+    /// The command line, the configuration or a file named there is wrong, or what it asks for was
+    /// not confirmed.
     Usage = 2,
-    /// The controller refused, or the recipe check here did before it.
+    /// The controller refused, or the check of a recipe or a list here did before it.
     Refused = 3,
-    /// There is no such job or server.
+    /// There is no such job, server, key or token.
     NotFound = 4,
-    /// The state of the job or server does not allow it now.
+    /// The state of the job, server or installation does not allow it now.
     Conflict = 5,
     /// The controller was not reached or is not ready, or its certificate is not trusted.
     Unreachable = 6,
@@ -48,11 +50,16 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done; watched jobs succeeded",
-            Self::NotSucceeded => "a watched job ended without success",
-            Self::Usage => "wrong command line, configuration or file",
-            Self::Refused => "refused by the controller, or by the recipe check before it",
-            Self::NotFound => "no such job or server",
-            Self::Conflict => "not possible in the present state of the job or server",
+            Self::NotSucceeded => {
+                "a watched job ended without success, a probe or dry run found what would fail, or a \
+                 wait was given up"
+            }
+            Self::Usage => "wrong command line, configuration or file, or not confirmed",
+            Self::Refused => "refused by the controller, or by the check here before it",
+            Self::NotFound => "no such job, server, key or token",
+            Self::Conflict => {
+                "not possible in the present state of the job, server or installation"
+            }
             Self::Unreachable => {
                 "controller not reached or not ready, or its certificate not trusted"
             }

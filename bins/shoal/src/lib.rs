@@ -21,6 +21,8 @@
 //! - Secrets come from files, the environment or a prompt, never from arguments, and are never
 //!   printed. They are sent to the address they were configured for and nowhere else: redirects are
 //!   not followed, proxies are not used, and a bare URL borrows no profile's credentials.
+//! - What the controller shows once (a new token, a drawn fleet secret) is printed only by the command
+//!   that made it, or kept in a file that its owner alone can read.
 //! - TLS is verified against a named authority, a pin or the system's authorities. There is no switch
 //!   that turns it off.
 //! - Only calls that change nothing are repeated on their own.
@@ -41,6 +43,7 @@
 //!     stdout_is_terminal: false,
 //!     stderr_is_terminal: false,
 //!     prompt: &|_| Err(std::io::ErrorKind::NotConnected.into()),
+//!     ask: &|_| Err(std::io::ErrorKind::NotConnected.into()),
 //!     now: jiff::Timestamp::UNIX_EPOCH,
 //!     pace: Pace::default(),
 //! };
@@ -54,10 +57,16 @@
 #![deny(missing_docs)]
 
 mod args;
+mod changes;
 mod client;
+mod config;
+mod drain;
 mod error;
 mod exit;
+mod inventory;
 mod jobs;
+mod look;
+mod once;
 mod pace;
 mod pointer;
 mod profile;
@@ -66,13 +75,16 @@ mod reference;
 mod run;
 mod screen;
 mod secret;
+mod secrets;
 mod servers;
 mod span;
 mod sse;
 mod table;
 mod tls;
+mod tokens;
 mod watch;
 mod wire;
+mod words;
 
 pub use exit::Exit;
 pub use pace::Pace;

@@ -22,7 +22,8 @@ fn main() -> anyhow::Result<ExitCode> {
         stdin: &mut stdin,
         stdout: &mut stdout,
         stderr: &mut stderr,
-        prompt: &ask,
+        prompt: &ask_in_secret,
+        ask: &ask,
         now: jiff::Timestamp::now(),
         pace: Pace::default(),
     };
@@ -41,11 +42,23 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 /// Asks on the terminal, without echo.
+fn ask_in_secret(question: &str) -> io::Result<String> {
+    let terminal = terminal(question)?;
+    terminal.read_secure_line()
+}
+
+/// Asks on the terminal.
 fn ask(question: &str) -> io::Result<String> {
+    let terminal = terminal(question)?;
+    terminal.read_line()
+}
+
+/// The terminal, with the question on it.
+fn terminal(question: &str) -> io::Result<console::Term> {
     let terminal = console::Term::stderr();
     if !terminal.is_term() {
         return Err(io::Error::new(io::ErrorKind::NotConnected, "there is no terminal to ask on"));
     }
     terminal.write_str(question)?;
-    terminal.read_secure_line()
+    Ok(terminal)
 }

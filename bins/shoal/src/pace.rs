@@ -10,6 +10,11 @@ pub struct Pace {
     pub connect: Duration,
     /// The longest time for a whole call, streams excepted.
     pub call: Duration,
+    /// The longest time for a call that has the controller talk to a BMC, which waits for its turn
+    /// there and then reads page by page.
+    pub look: Duration,
+    /// The pause between two looks at something that takes its time.
+    pub poll: Duration,
     /// The longest silence of a stream before it counts as lost; the controller sends a sign of life
     /// more often.
     pub silence: Duration,
@@ -29,6 +34,8 @@ impl Default for Pace {
         Self {
             connect: Duration::from_secs(10),
             call: Duration::from_mins(1),
+            look: Duration::from_mins(10),
+            poll: Duration::from_secs(2),
             silence: Duration::from_secs(90),
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(15),

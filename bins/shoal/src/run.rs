@@ -4,18 +4,21 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use clap::Parser;
 use jiff::Timestamp;
 
-use crate::args::{Cli, Connection, Format, Noun};
+use crate::args::{Cli, Connection, Format, Noun, Yes};
 use crate::client::Client;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::pace::Pace;
 use crate::profile;
 use crate::screen::Screen;
-use crate::{jobs, servers};
+use crate::secret::Secret;
+use crate::table::visible;
+use crate::{changes, config, drain, jobs, secrets, servers, tokens};
 
 /// What a run can see of the world.
 pub struct Surroundings<'a> {
@@ -33,6 +36,8 @@ pub struct Surroundings<'a> {
     pub stderr_is_terminal: bool,
     /// Asks for a password without showing it.
     pub prompt: &'a dyn Fn(&str) -> io::Result<String>,
+    /// Asks a question whose answer may be seen.
+    pub ask: &'a dyn Fn(&str) -> io::Result<String>,
     /// The time that ages are counted from.
     pub now: Timestamp,
     /// How patient to be with the controller.
@@ -44,7 +49,8 @@ pub(crate) struct Context<'a> {
     connection: &'a Connection,
     environment: &'a BTreeMap<String, String>,
     pub(crate) stdin: &'a mut dyn Read,
-    pub(crate) prompt: &'a dyn Fn(&str) -> io::Result<String>,
+    prompt: &'a dyn Fn(&str) -> io::Result<String>,
+    ask: &'a dyn Fn(&str) -> io::Result<String>,
     pace: Pace,
 }
 
@@ -53,6 +59,25 @@ impl Context<'_> {
     pub(crate) fn client(&self) -> Result<Client, Error> {
         let access = profile::resolve(self.connection, self.environment, self.prompt)?;
         Client::new(access, self.pace)
+    }
+
+    /// Goes on only if what is about to be done is meant.
+    pub(crate) fn confirm(&self, yes: Yes, about: &str) -> Result<(), Error> {
+        if yes.yes {
+            return Ok(());
+        }
+        let question = format!("{}; go on? [y/N] ", visible(about));
+        let answer = (self.ask)(&question)
+            .map_err(|source| Error::Unasked { about: about.to_owned(), source })?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Error::Declined) }
+    }
+
+    /// A password from its file, or from whoever sits at the terminal.
+    pub(crate) fn password(&self, file: Option<&Path>, question: &str) -> Result<Secret, Error> {
+        match file {
+            Some(path) => Secret::from_file(path),
+            None => Ok(Secret::new((self.prompt)(question).map_err(Error::Prompt)?)),
+        }
     }
 }
 
@@ -71,6 +96,7 @@ pub async fn run(
         environment: &surroundings.environment,
         stdin: surroundings.stdin,
         prompt: surroundings.prompt,
+        ask: surroundings.ask,
         pace: surroundings.pace,
     };
     let mut screen =
@@ -82,6 +108,11 @@ pub async fn run(
     let done = match cli.noun {
         Noun::Jobs(verb) => Box::pin(jobs::run(verb, &mut context, &mut screen)).await,
         Noun::Servers(verb) => Box::pin(servers::run(verb, &mut context, &mut screen)).await,
+        Noun::Drain(verb) => Box::pin(drain::run(verb, &context, &mut screen)).await,
+        Noun::Config(verb) => Box::pin(config::run(verb, &context, &mut screen)).await,
+        Noun::Secrets(verb) => Box::pin(secrets::run(verb, &context, &mut screen)).await,
+        Noun::Tokens(verb) => Box::pin(tokens::run(verb, &context, &mut screen)).await,
+        Noun::Changes(what) => Box::pin(changes::run(&what, &context, &mut screen)).await,
         Noun::Version => version(&mut screen),
     };
     done.unwrap_or_else(|error| {

@@ -1,13 +1,31 @@
 //! Where output goes: results to standard output, everything about the run to standard error.
 
 use std::io::Write;
+use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::args::Format;
 use crate::error::Error;
 use crate::table::{self, Cell, Tone, visible};
+
+/// Something under way; gone from the screen when dropped.
+pub(crate) struct Busy(ProgressBar);
+
+impl Busy {
+    /// What it does now. Only a person at a terminal sees it.
+    pub(crate) fn tell(&self, what: &str) {
+        self.0.set_message(visible(what).into_owned());
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// The two streams, and how to write on them.
 pub(crate) struct Screen<'a> {
@@ -71,6 +89,19 @@ impl<'a> Screen<'a> {
         Ok(writeln!(self.err, "{}", visible(note))?)
     }
 
+    /// Tells that something takes its time: a spinner for a person, a line for a log.
+    pub(crate) fn busy(&mut self, what: &str) -> Result<Busy, Error> {
+        let what = visible(what).into_owned();
+        if !self.animated {
+            writeln!(self.err, "{what}")?;
+            return Ok(Busy(ProgressBar::hidden()));
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar.set_message(what);
+        Ok(Busy(bar))
+    }
+
     /// An error with its causes, what it is about, and the next step.
     pub(crate) fn error(&mut self, error: &Error) {
         let mut lines = vec![format!("error: {error}")];
@@ -86,6 +117,9 @@ impl<'a> Screen<'a> {
                     Some(line) => format!("  line {line}, {}", it.problem),
                     None => format!("  {}", it.problem),
                 }));
+            }
+            Error::List { misfits, .. } => {
+                lines.extend(misfits.iter().map(|misfit| format!("  {misfit}")));
             }
             Error::Refused { refusal, .. } => {
                 // The only detail is often the message itself.

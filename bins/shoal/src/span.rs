@@ -12,7 +12,8 @@ pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
     if seconds < 0 { format!("in {text}") } else { text }
 }
 
-fn span(seconds: u64) -> String {
+/// A span in the two largest units that say something.
+pub(crate) fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
@@ -24,14 +25,20 @@ fn span(seconds: u64) -> String {
 
 /// The point in time that `text` means: a span back from `now` such as `90m`, or a time itself.
 pub(crate) fn since(text: &str, now: Timestamp) -> Option<Timestamp> {
-    if let Ok(time) = text.parse() {
-        return Some(time);
-    }
+    text.parse().ok().or_else(|| now.checked_sub(length(text)?).ok())
+}
+
+/// The point in time that `text` means: a span from `now` on such as `90d`, or a time itself.
+pub(crate) fn until(text: &str, now: Timestamp) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| now.checked_add(length(text)?).ok())
+}
+
+/// How long `text` is: a number and one of s, m, h, d, w.
+pub(crate) fn length(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().next_back()?;
     let (_, factor) = UNITS.into_iter().find(|(letter, _)| *letter == unit)?;
     let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
-    let seconds = i64::from(number).checked_mul(factor)?;
-    now.checked_sub(SignedDuration::from_secs(seconds)).ok()
+    i64::from(number).checked_mul(factor).map(SignedDuration::from_secs)
 }
 
 #[cfg(test)]
@@ -57,8 +64,10 @@ mod tests {
         assert_eq!(since("90m", now), Some(at(1_000_000 - 5400)));
         assert_eq!(since("1w", now), Some(at(1_000_000 - 604_800)));
         assert_eq!(since("1970-01-01T00:00:05Z", now), Some(at(5)));
+        assert_eq!(until("1w", now), Some(at(1_000_000 + 604_800)));
+        assert_eq!(until("2970-01-01T00:00:05Z", now), "2970-01-01T00:00:05Z".parse().ok());
         for wrong in ["", "m", "-5m", "5", "5y", "5 m", "é", "4294967295w", "yesterday"] {
-            assert_eq!(since(wrong, now), None, "{wrong}");
+            assert_eq!((since(wrong, now), until(wrong, now)), (None, None), "{wrong}");
         }
     }
 }

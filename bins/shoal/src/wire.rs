@@ -1,13 +1,23 @@
 //! What this program understands of the API's answers. Each view has the members that tables show;
 //! everything else in an answer is ignored here and passed on untouched in JSON.
 
+mod installation;
+mod refusal;
+mod server;
+
 use std::collections::BTreeMap;
-use std::fmt;
 
 use jiff::Timestamp;
-use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::span::span;
+
+pub(crate) use installation::{Change, DrainState, Key, Reloaded, SetKey, Setting, Token};
+pub(crate) use refusal::{Detail, Refusal};
+pub(crate) use server::{
+    Certificate, Finding, Login, Machine, MediaPlan, Probe, Server, Slot, Tls,
+};
 
 /// A job, in a list or alone.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +44,25 @@ pub(crate) struct Job {
     pub(crate) progress: Option<Progress>,
     #[serde(default)]
     pub(crate) position: Option<u64>,
+    /// Jobs that hold a worker's place while this one is queued.
+    #[serde(default)]
+    pub(crate) ahead_active: Option<u64>,
+    #[serde(default)]
+    pub(crate) estimate: Option<Estimate>,
+    /// The unfinished job whose place it takes.
+    #[serde(default, rename = "after_job")]
+    pub(crate) replaces: Option<String>,
+    /// Why an operator is asked.
+    #[serde(default)]
+    pub(crate) held: Option<String>,
+    #[serde(default)]
+    pub(crate) fault: Option<Fault>,
+    #[serde(default)]
+    pub(crate) evidence: Option<Evidence>,
+    #[serde(default)]
+    pub(crate) media_plan: Option<MediaPlan>,
+    #[serde(default)]
+    pub(crate) media: Vec<Reads>,
     #[serde(default)]
     pub(crate) stuck: bool,
     #[serde(default)]
@@ -65,6 +94,43 @@ pub(crate) struct Progress {
     pub(crate) percent: Option<u8>,
     #[serde(default)]
     pub(crate) bytes: Option<u64>,
+}
+
+/// When a queued job will probably start.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Estimate {
+    pub(crate) starts_in_seconds: u64,
+}
+
+/// The last thing that went wrong, if it did not end the job.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Fault {
+    pub(crate) summary: String,
+    #[serde(default)]
+    pub(crate) detail: Option<String>,
+    #[serde(default)]
+    pub(crate) step: Option<String>,
+    #[serde(default)]
+    pub(crate) tries: u32,
+}
+
+/// What the reads of our media prove.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Evidence {
+    #[serde(default)]
+    pub(crate) says: Option<String>,
+    #[serde(default)]
+    pub(crate) milestones: BTreeMap<String, Timestamp>,
+}
+
+/// What was read of one medium in the current attempt.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Reads {
+    pub(crate) medium: String,
+    #[serde(default)]
+    pub(crate) slot: Option<String>,
+    pub(crate) bytes_read: u64,
+    pub(crate) last_read_at: Timestamp,
 }
 
 impl Job {
@@ -114,6 +180,26 @@ impl Job {
     }
 }
 
+impl Estimate {
+    /// Completes "it starts ...".
+    pub(crate) fn text(&self) -> String {
+        match self.starts_in_seconds {
+            0 => "probably at once".to_owned(),
+            seconds => format!("probably in {}", span(seconds)),
+        }
+    }
+}
+
+impl Fault {
+    /// All of it on one line.
+    pub(crate) fn text(&self) -> String {
+        let step = self.step.as_ref().map(|step| format!("{step}: ")).unwrap_or_default();
+        let detail = self.detail.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
+        let tries = if self.tries > 1 { format!(" ({} tries)", self.tries) } else { String::new() };
+        format!("{step}{}{detail}{tries}", self.summary)
+    }
+}
+
 impl Progress {
     /// Step, percentage and bytes, as far as known.
     pub(crate) fn text(&self) -> Option<String> {
@@ -140,77 +226,17 @@ pub(crate) struct Event {
 impl Event {
     /// Kind and details on one line.
     pub(crate) fn text(&self) -> String {
-        let detail = self.detail.iter().map(|(name, value)| match value {
-            Value::String(plain) if !plain.contains([' ', '"']) => format!("{name}={plain}"),
-            value => format!("{name}={value}"),
-        });
-        std::iter::once(self.kind.clone()).chain(detail).collect::<Vec<_>>().join(" ")
+        happened(&self.kind, &self.detail)
     }
 }
 
-/// A server.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Server {
-    pub(crate) serial: String,
-    #[serde(default)]
-    pub(crate) bmc_address: Option<String>,
-    #[serde(default)]
-    pub(crate) quarantine: Option<String>,
-    #[serde(default)]
-    pub(crate) labels: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(crate) hardware: Option<Hardware>,
-    #[serde(default)]
-    pub(crate) updated_at: Option<Timestamp>,
-}
-
-/// What a server was found to be.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(crate) struct Hardware {
-    #[serde(default)]
-    pub(crate) vendor: Option<String>,
-    #[serde(default)]
-    pub(crate) model: Option<String>,
-}
-
-/// The error body of the API.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Refusal {
-    pub(crate) error: String,
-    pub(crate) message: String,
-    #[serde(default)]
-    pub(crate) details: Vec<Detail>,
-    #[serde(default)]
-    pub(crate) request_id: Option<String>,
-}
-
-/// One thing that is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Detail {
-    #[serde(default)]
-    pub(crate) path: String,
-    #[serde(default)]
-    pub(crate) code: String,
-    #[serde(default)]
-    pub(crate) message: String,
-}
-
-impl Refusal {
-    /// Reads an error body; what is none, such as a proxy's page, is told by its status alone.
-    pub(crate) fn read(status: StatusCode, bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_else(|_| Self {
-            error: format!("http.{}", status.as_u16()),
-            message: status.canonical_reason().unwrap_or("no reason given").to_lowercase(),
-            details: Vec::new(),
-            request_id: None,
-        })
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.error)
-    }
+/// What happened, with its details, on one line.
+pub(crate) fn happened(kind: &str, detail: &Map<String, Value>) -> String {
+    let detail = detail.iter().map(|(name, value)| match value {
+        Value::String(plain) if !plain.contains([' ', '"']) => format!("{name}={plain}"),
+        value => format!("{name}={value}"),
+    });
+    std::iter::once(kind.to_owned()).chain(detail).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -260,12 +286,5 @@ mod tests {
         .unwrap();
 
         assert_eq!(event.text(), "phase from=queued note=\"two words\" tries=3");
-    }
-
-    #[test]
-    fn a_proxys_page_is_told_by_its_status() {
-        let refusal = Refusal::read(StatusCode::BAD_GATEWAY, b"<html>");
-
-        assert_eq!(refusal.to_string(), "bad gateway (http.502)");
     }
 }

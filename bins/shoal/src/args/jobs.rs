@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{idempotency_key, job_id, label, serial};
+use super::{Yes, idempotency_key, job_id, label, serial};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobsVerb {
@@ -24,9 +24,15 @@ pub(crate) enum JobsVerb {
     Decide(Decide),
     /// Carry a job's recipe out again, as a new job
     Requeue(Requeue),
+    /// Move a queued job before or behind others
+    Priority(Priority),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shoal jobs create -f recipe.json --server SRV-1 --watch
+  shoal jobs create -f recipe.json --server SRV-1 --dry-run --probe live")]
 pub(crate) struct Create {
     /// The recipe as a JSON file; - reads standard input
     #[arg(long, short, value_name = "FILE")]
@@ -50,12 +56,21 @@ pub(crate) struct Create {
     /// Boot medium to use instead of the controller's own; its reads cannot be observed
     #[arg(long, value_name = "URL")]
     pub(crate) boot_url: Option<String>,
-    /// Show what would be done; nothing is stored
+    /// Show what would be done and what would fail; no job is stored
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: what to know about the BMC from, its newest probe or a look made now
+    #[arg(long, value_enum, value_name = "WHICH", requires = "dry_run", default_value_t = Probed::Last)]
+    pub(crate) probe: Probed,
     /// Follow the job to its end, as jobs watch does
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) watch: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Probed {
+    Last,
+    Live,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -77,6 +92,11 @@ impl OnFailure {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shoal jobs list --since 24h
+  shoal jobs list --stuck
+  shoal jobs list --queue")]
 pub(crate) struct List {
     /// Only jobs with this status: queued, provisioning, succeeded, failed, cancelled, complete
     #[arg(long)]
@@ -93,6 +113,10 @@ pub(crate) struct List {
     /// Only jobs that have been without progress for longer than they should
     #[arg(long)]
     pub(crate) stuck: bool,
+    /// Only queued jobs, the next one first, with their places and when they will probably start;
+    /// asks the controller once per job
+    #[arg(long, conflicts_with_all = ["status", "stuck"])]
+    pub(crate) queue: bool,
     /// The most jobs to list
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
@@ -129,6 +153,8 @@ pub(crate) struct Stop {
     /// Also while firmware may be being written, which can destroy the machine
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) yes: Yes,
 }
 
 #[derive(Debug, Args)]
@@ -159,10 +185,30 @@ impl Answer {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shoal jobs requeue 0190a5d2-7e1c-7cc3-8000-000000000001
+  shoal jobs requeue 0190a5d2-7e1c-7cc3-8000-000000000001 --replace --yes")]
 pub(crate) struct Requeue {
     #[command(flatten)]
     pub(crate) job: Job,
-    /// Cancel the job first if it is unfinished
+    /// End the job first if it is unfinished; the new one starts when it is cleaned up
     #[arg(long)]
     pub(crate) replace: bool,
+    #[command(flatten)]
+    pub(crate) yes: Yes,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shoal jobs priority 0190a5d2-7e1c-7cc3-8000-000000000001 50
+  shoal jobs priority 0190a5d2-7e1c-7cc3-8000-000000000001 -10")]
+pub(crate) struct Priority {
+    #[command(flatten)]
+    pub(crate) job: Job,
+    /// Jobs with a higher number are taken first; from -100 to 100
+    #[arg(value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(i32).range(-100..=100))]
+    pub(crate) priority: i32,
 }

@@ -7,14 +7,15 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value, json};
 
 use super::Accepted;
-use crate::args::Create;
+use super::plan::Preview;
+use crate::args::{Create, Probed};
 use crate::client::{Client, Write, view};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::recipe_file::{self, Checked};
 use crate::run::Context;
 use crate::screen::Screen;
-use crate::table::{outline, visible};
+use crate::table::visible;
 use crate::watch::watch;
 
 pub(super) async fn create(
@@ -26,7 +27,7 @@ pub(super) async fn create(
     let client = context.client()?;
     let body = body(&create, document);
     if create.dry_run {
-        return dry_run(&body, &client, screen).await;
+        return dry_run(&create, &body, &client, screen).await;
     }
     // A dry run shows the controller's own warnings, which include these.
     for lint in lints {
@@ -43,12 +44,12 @@ pub(super) async fn create(
     let write = Write {
         method: Method::POST,
         path: &["jobs"],
-        query: &[],
-        body: Some(&body),
+        body: Some(body.to_string()),
         idempotency_key: Some(&key),
+        ..Write::default()
     };
     let again = format!("repeat the command with --idempotency-key {key}; it makes no second job");
-    let answer = client.send(&write, &again).await?;
+    let answer = client.send(write, &again).await?;
     let job: Accepted = view("POST /api/v1/jobs", &answer.body)?;
     if answer.status == StatusCode::OK {
         screen.note("the same request was made before; this is its job")?;
@@ -66,21 +67,37 @@ pub(super) async fn create(
     Ok(Exit::Done)
 }
 
-async fn dry_run(body: &Value, client: &Client, screen: &mut Screen<'_>) -> Result<Exit, Error> {
+async fn dry_run(
+    create: &Create,
+    body: &Value,
+    client: &Client,
+    screen: &mut Screen<'_>,
+) -> Result<Exit, Error> {
+    let live = create.probe == Probed::Live;
+    let mut query = vec![("dry_run", "true".to_owned())];
+    if live {
+        query.push(("probe", "live".to_owned()));
+    }
     let write = Write {
         method: Method::POST,
         path: &["jobs"],
-        query: &[("dry_run", "true".to_owned())],
-        body: Some(body),
-        idempotency_key: None,
+        query: &query,
+        body: Some(body.to_string()),
+        looks: live,
+        ..Write::default()
     };
-    let answer = client.send(&write, "repeat the command; a dry run stores nothing").await?;
+    let looking = format!("looking at the BMC of {}; this can take minutes", create.server);
+    let busy = if live { Some(screen.busy(&looking)?) } else { None };
+    let answer = client.send(write, "repeat the command; a dry run stores no job").await?;
+    drop(busy);
+    let preview: Preview = view("POST /api/v1/jobs?dry_run=true", &answer.body)?;
     if screen.is_json() {
         screen.json(&answer.body)?;
     } else {
-        outline(&answer.body).iter().try_for_each(|line| screen.line(line))?;
+        preview.show(screen)?;
+        screen.note("this was a dry run; no job was stored")?;
     }
-    Ok(Exit::Done)
+    Ok(if preview.problems.is_empty() { Exit::Done } else { Exit::NotSucceeded })
 }
 
 fn body(create: &Create, recipe: Value) -> Value {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::queue::queue;
 use crate::args::List;
 use crate::client::{Client, Listing, view};
 use crate::error::Error;
@@ -11,13 +12,16 @@ use crate::span::{age, since};
 use crate::table::{Cell, Tone};
 use crate::wire::Job;
 
-const JOBS: Listing<'_> = Listing { path: &["jobs"], entries: "jobs", cursor: "cursor" };
+pub(super) const JOBS: Listing<'_> = Listing { path: &["jobs"], entries: "jobs", cursor: "cursor" };
 
 pub(super) async fn list(
     list: &List,
     client: &Client,
     screen: &mut Screen<'_>,
 ) -> Result<Exit, Error> {
+    if list.queue {
+        return queue(list, client, screen).await;
+    }
     let query = query(list, screen)?;
     let page = client.pages(&JOBS, &query, list.limit as usize).await?;
     if screen.is_json() {
@@ -39,7 +43,10 @@ pub(super) async fn list(
     Ok(Exit::Done)
 }
 
-fn query(list: &List, screen: &Screen<'_>) -> Result<Vec<(&'static str, String)>, Error> {
+pub(super) fn query(
+    list: &List,
+    screen: &Screen<'_>,
+) -> Result<Vec<(&'static str, String)>, Error> {
     let since = match &list.since {
         Some(text) => {
             let why = "it is neither a span such as 24h nor a time such as 2025-11-05T00:00:00Z";

@@ -1,25 +1,16 @@
 //! One job in full.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::args::Show;
 use crate::client::{Client, Listing, view};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::screen::Screen;
-use crate::span::age;
 use crate::table::{Cell, Tone, outline};
-use crate::wire::{Event, Job, Progress};
-
-/// Members whose form is the controller's, shown as they are.
-const SECTIONS: [(&str, &str); 6] = [
-    ("fault", "LAST FAULT"),
-    ("evidence", "EVIDENCE"),
-    ("media_plan", "MEDIA PLAN"),
-    ("medium", "TASK MEDIUM"),
-    ("recipe", "RECIPE"),
-    ("budgets", "BUDGETS"),
-];
+use crate::wire::{Event, Fault, Job, Progress, Reads};
+use crate::words;
 
 /// A bound for a history that never ends; a job's has some hundred entries.
 const MOST_EVENTS: usize = 100_000;
@@ -36,14 +27,7 @@ pub(super) async fn show(
     }
     let job: Job = view("GET /api/v1/jobs/{id}", &value)?;
     screen.pairs(&facts(&job, screen.now))?;
-    for (name, heading) in SECTIONS {
-        let lines = value.get(name).map(outline).unwrap_or_default();
-        let says_something = value.get(name).is_some_and(|section| !section.is_null());
-        if says_something && !lines.is_empty() {
-            screen.heading(heading)?;
-            lines.iter().try_for_each(|line| screen.line(&format!("  {line}")))?;
-        }
-    }
+    sections(&job, &value, screen)?;
     if show.events {
         screen.heading("EVENTS")?;
         events(&show.id, client, screen).await?;
@@ -58,7 +42,7 @@ pub(super) async fn show(
 fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
     let state = job.state();
     let tone = Tone::of_state(&state);
-    let moment = |at: Option<Timestamp>| at.map(|at| moment(at, now));
+    let moment = |at: Option<Timestamp>| at.map(|at| words::moment(at, now));
     let labels: Vec<String> =
         job.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let optional = [
@@ -66,7 +50,12 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("failed step", job.failed_step.clone()),
         ("message", job.message.clone()),
         ("waits for", job.waiting_for.clone()),
-        ("queue", job.position.map(|position| format!("number {position}"))),
+        ("held", job.held.as_ref().map(|why| why.replace('_', " "))),
+        ("deadline", moment(job.deadline)),
+        ("evidence", job.evidence.as_ref().and_then(|evidence| evidence.says.clone())),
+        ("last fault", job.fault.as_ref().map(Fault::text)),
+        ("queue", queue(job)),
+        ("replaces job", job.replaces.clone()),
         ("progress", job.progress.as_ref().and_then(Progress::text)),
         ("target", job.task_target.clone()),
         ("attempt", job.attempt.map(|attempt| attempt.to_string())),
@@ -77,7 +66,6 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
         ("created", moment(job.created_at)),
         ("progressed", moment(job.progressed_at)),
         ("changed", moment(job.updated_at)),
-        ("deadline", moment(job.deadline)),
         ("trace", job.trace_id.clone()),
     ];
     let mut facts = vec![
@@ -89,11 +77,62 @@ fn facts(job: &Job, now: Timestamp) -> Vec<(&'static str, Cell)> {
     facts
 }
 
-/// A point in time, for people and for comparing with logs.
-fn moment(at: Timestamp, now: Timestamp) -> String {
-    let age = age(at, now);
-    let told = if age.starts_with("in ") { age } else { format!("{age} ago") };
-    format!("{told} ({at:.0})")
+/// What a line is too short for.
+fn sections(job: &Job, value: &Value, screen: &mut Screen<'_>) -> Result<(), Error> {
+    let seen = job.evidence.clone().unwrap_or_default();
+    if !seen.milestones.is_empty() {
+        screen.heading("EVIDENCE")?;
+        let mut milestones: Vec<_> = seen.milestones.iter().collect();
+        milestones.sort_by_key(|(_, at)| **at);
+        let row = |(milestone, at): &(&String, &Timestamp)| {
+            vec![Cell::new(format!("{at:.0}")), Cell::new(words::milestone(milestone))]
+        };
+        screen.table(&["TIME", "SEEN"], &milestones.iter().map(row).collect::<Vec<_>>())?;
+    }
+    if let Some(plan) = &job.media_plan {
+        screen.heading("MEDIA PLAN")?;
+        screen.pairs(&words::media(plan))?;
+    }
+    if !job.media.is_empty() {
+        screen.heading("READ OF THE MEDIA")?;
+        let row = |reads: &Reads| {
+            vec![
+                Cell::new(&reads.medium),
+                Cell::new(reads.slot.as_deref().unwrap_or("-")),
+                Cell::new(format!("{:.1} MiB", mib(reads.bytes_read))),
+                Cell::new(words::moment(reads.last_read_at, screen.now)),
+            ]
+        };
+        let rows: Vec<_> = job.media.iter().map(row).collect();
+        screen.table(&["MEDIUM", "SLOT", "READ", "LAST"], &rows)?;
+    }
+    if let Some(budgets) = value.get("budgets").and_then(Value::as_object) {
+        screen.heading("BUDGETS")?;
+        screen.table(&["BUDGET", "SPAN", "BOUNDS"], &words::budgets(budgets))?;
+    }
+    for (name, heading) in [("medium", "TASK MEDIUM"), ("recipe", "RECIPE")] {
+        if let Some(section) = value.get(name).filter(|section| !section.is_null()) {
+            screen.heading(heading)?;
+            outline(section).iter().try_for_each(|line| screen.line(&format!("  {line}")))?;
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "it is shown with one digit")]
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}
+
+/// Where a queued job stands.
+fn queue(job: &Job) -> Option<String> {
+    let place = job.position.map(|position| format!("number {position}"));
+    let ahead = job.ahead_active.filter(|ahead| *ahead > 0);
+    let ahead = ahead.map(|ahead| format!("{ahead} at work before it"));
+    let start = job.estimate.as_ref().map(|estimate| format!("starts {}", estimate.text()));
+    place.map(|place| {
+        [Some(place), ahead, start].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    })
 }
 
 /// All of them; the job itself carries only the last ones.

@@ -183,9 +183,16 @@ fn show_tells_where_a_job_is_and_lists_all_of_its_events() {
     let full = job(&json!({"phase": "held", "held": "installer_unsure", "labels": {"rack": "7"},
         "waiting_for": "an operator's decision: no restart was seen",
         "progress": {"step": "workflow.image-linux", "percent": 40, "bytes": null, "at": null},
-        "evidence": {"counts": true, "milestones": {"opened": "2025-11-05T11:02:00.000Z"}},
+        "evidence": {"counts": true, "says": "the BMC opened the boot medium",
+            "milestones": {"opened": "2025-11-05T11:02:00.000Z"}},
+        "media": [{"medium": "boot", "slot": "CD1", "bytes_read": 3_670_016, "ranges": [],
+            "last_read_at": "2025-11-05T11:03:00.000Z"}],
         "media_plan": {"class": "two_cd", "boot_slot": "CD1", "task_slot": "CD2"},
-        "medium": {"bytes": 4_718_592, "sha256": "ab"}, "fault": null, "warnings": ["media_left"],
+        "medium": {"bytes": 4_718_592, "sha256": "ab"}, "warnings": ["media_left"],
+        "fault": {"summary": "the BMC is busy", "detail": "503", "step": "redfish.mount.task",
+            "tries": 3},
+        "budgets": {"boot_ms": 1_200_000, "report_ms": 9_000_000, "look_ms": 60_000,
+            "first_boot_grace_ms": 0},
         "trace_id": "0af7651916cd43dd8448eb211c80319c", "position": null,
         "recipe": {"task_target": "install-linux.target", "user_data": {"bytes": 16, "sha256": "cd"}}}));
     let event = |id: i64, kind: &str, detail: Value| {
@@ -221,10 +228,10 @@ fn the_verbs_that_end_or_answer_for_a_job_send_what_they_say() {
 
     let ran: String = [
         format!("jobs cancel {JOB}"),
-        format!("jobs cancel {JOB} --force"),
+        format!("jobs cancel {JOB} --force --yes"),
         format!("jobs fail {JOB}"),
         format!("jobs decide {JOB} succeeded"),
-        format!("jobs requeue {OTHER_JOB} --replace"),
+        format!("jobs requeue {OTHER_JOB} --replace --yes"),
     ]
     .iter()
     .map(|line| shell.run(line).shown())

@@ -8,7 +8,11 @@
 )]
 
 mod exit_codes;
+mod import;
+mod installation;
 mod jobs;
+mod operate;
+mod probe;
 mod reference;
 mod secrets;
 mod servers;

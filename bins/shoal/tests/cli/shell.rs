@@ -35,6 +35,8 @@ pub(crate) struct Shell {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) stdin: String,
     pub(crate) terminal: bool,
+    /// What whoever sits at the terminal answers to every question; nobody does when absent.
+    pub(crate) answer: Option<&'static str>,
     pub(crate) url: Option<String>,
     pub(crate) directory: tempfile::TempDir,
 }
@@ -59,6 +61,7 @@ impl Shell {
             environment: BTreeMap::new(),
             stdin: String::new(),
             terminal: false,
+            answer: None,
             url: None,
             directory: tempfile::tempdir().unwrap(),
         }
@@ -91,10 +94,15 @@ impl Shell {
             stdout_is_terminal: self.terminal,
             stderr_is_terminal: self.terminal,
             prompt: &|_| Ok(PASSWORD.to_owned()),
+            ask: &|_| {
+                let nobody = || std::io::Error::from(std::io::ErrorKind::NotConnected);
+                self.answer.map(str::to_owned).ok_or_else(nobody)
+            },
             now: "2025-11-05T12:00:00Z".parse().unwrap(),
             pace: Pace {
                 first_pause: Duration::ZERO,
                 longest_pause: Duration::ZERO,
+                poll: Duration::ZERO,
                 tries: 3,
                 silent_streams: 3,
                 ..Pace::default()
