@@ -99,7 +99,7 @@ pub use limit::{HeldBack, Limits};
 pub use login::Logins;
 pub use operate::Prioritised;
 pub use probe::StoredProbe;
-pub use query::{EventFilter, Filter, StoredEvent};
+pub use query::{EventFilter, Filter, StoredEvent, WholeJob};
 pub use queue::{Load, Place};
 pub use reads::MediaReads;
 pub use record::{Created, Idempotency, NewRecord, Record, Recorded};

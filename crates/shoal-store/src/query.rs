@@ -6,12 +6,14 @@ use shoal_core::{JobId, ServerSerial, Status, Time};
 use shoal_sqlite::rusqlite::{Row, Transaction};
 
 use crate::{
-    Error, Record, Store,
+    Error, MediaKind, MediaReads, Record, Store,
     commit::active_job,
     create::recipe_cell,
     history::last_event,
+    reads,
     record::{COLUMNS, record, stored},
     row,
+    sealing::Sealing,
 };
 
 /// Which jobs are wanted; every part left out wants all.
@@ -43,6 +45,18 @@ pub struct EventFilter {
     pub after: i64,
     /// At most so many; 0 means 100.
     pub limit: u32,
+}
+
+/// One job with all that belongs to it.
+pub struct WholeJob {
+    /// The job.
+    pub record: Record,
+    /// The recipe as it was posted. It may hold secrets: never log it.
+    pub recipe: Vec<u8>,
+    /// The last events, oldest first.
+    pub events: Vec<StoredEvent>,
+    /// What was read of the attempt's media; those nobody read are left out.
+    pub reads: Vec<(MediaKind, MediaReads)>,
 }
 
 /// One line of a job's history.
@@ -112,12 +126,23 @@ impl Store {
     /// # Errors
     /// [`Error::Unseal`], [`Error::Database`].
     pub async fn recipe(&self, id: JobId) -> Result<Option<Vec<u8>>, Error> {
+        self.read(move |tx, sealing| recipe(tx, sealing, id)).await
+    }
+
+    /// One job with all that belongs to it and its last events, at most `events`, on one snapshot.
+    ///
+    /// # Errors
+    /// [`Error::Unseal`], [`Error::Database`].
+    pub async fn whole(&self, id: JobId, events: u32) -> Result<Option<WholeJob>, Error> {
         self.read(move |tx, sealing| {
-            let id = id.to_string();
-            row::first(tx, "SELECT recipe FROM jobs WHERE id = ?1", [&id], |found| {
-                let plain = sealing.open(recipe_cell(&id), &found.get::<_, Vec<u8>>(0)?)?;
-                Ok(plain.to_vec())
-            })
+            let Some(found) = stored(tx, id)? else { return Ok(None) };
+            let record = found.record;
+            Ok(Some(WholeJob {
+                recipe: recipe(tx, sealing, id)?.unwrap_or_default(),
+                events: last_events(tx, id, events)?,
+                reads: reads::of_attempt(tx, id, record.job.attempt())?,
+                record,
+            }))
         })
         .await
     }
@@ -153,18 +178,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`].
     pub async fn last_events(&self, job: JobId, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-        self.read(move |tx, _| {
-            let mut events = row::all(
-                tx,
-                "SELECT id, job_id, at, version, name, detail FROM job_events
-                 WHERE job_id = ?1 ORDER BY id DESC LIMIT ?2",
-                (job.to_string(), or_default(limit)),
-                event,
-            )?;
-            events.reverse();
-            Ok(events)
-        })
-        .await
+        self.read(move |tx, _| last_events(tx, job, limit)).await
     }
 
     /// The id of the last event of any job; 0 before the first.
@@ -194,6 +208,22 @@ impl Store {
         })
         .await
     }
+}
+
+fn recipe(tx: &Transaction<'_>, sealing: &Sealing, id: JobId) -> Result<Option<Vec<u8>>, Error> {
+    let id = id.to_string();
+    row::first(tx, "SELECT recipe FROM jobs WHERE id = ?1", [&id], |found| {
+        let plain = sealing.open(recipe_cell(&id), &found.get::<_, Vec<u8>>(0)?)?;
+        Ok(plain.to_vec())
+    })
+}
+
+fn last_events(tx: &Transaction<'_>, job: JobId, limit: u32) -> Result<Vec<StoredEvent>, Error> {
+    let sql = "SELECT id, job_id, at, version, name, detail FROM job_events
+               WHERE job_id = ?1 ORDER BY id DESC LIMIT ?2";
+    let mut events = row::all(tx, sql, (job.to_string(), or_default(limit)), event)?;
+    events.reverse();
+    Ok(events)
 }
 
 fn jobs(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Record>, Error> {

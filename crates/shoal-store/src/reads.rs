@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use shoal_core::{JobId, Time};
+use shoal_sqlite::rusqlite::Transaction;
 
 use crate::{Error, MediaKind, Store, row};
 
@@ -114,17 +115,22 @@ impl Store {
         job: JobId,
         attempt: u32,
     ) -> Result<Vec<(MediaKind, MediaReads)>, Error> {
-        self.read(move |tx, _| {
-            let sql = "SELECT kind, reads FROM media_objects
-                       WHERE job_id = ?1 AND attempt = ?2 AND reads IS NOT NULL ORDER BY kind";
-            row::all(tx, sql, (job.to_string(), attempt), |found| {
-                let kind: String = found.get(0)?;
-                let kind = row::word("media kind", &MediaKind::ALL, MediaKind::as_str, &kind)?;
-                Ok((kind, row::from_json("reads", &found.get::<_, String>(1)?)?))
-            })
-        })
-        .await
+        self.read(move |tx, _| of_attempt(tx, job, attempt)).await
     }
+}
+
+pub(crate) fn of_attempt(
+    tx: &Transaction<'_>,
+    job: JobId,
+    attempt: u32,
+) -> Result<Vec<(MediaKind, MediaReads)>, Error> {
+    let sql = "SELECT kind, reads FROM media_objects
+               WHERE job_id = ?1 AND attempt = ?2 AND reads IS NOT NULL ORDER BY kind";
+    row::all(tx, sql, (job.to_string(), attempt), |found| {
+        let kind: String = found.get(0)?;
+        let kind = row::word("media kind", &MediaKind::ALL, MediaKind::as_str, &kind)?;
+        Ok((kind, row::from_json("reads", &found.get::<_, String>(1)?)?))
+    })
 }
 
 #[cfg(test)]

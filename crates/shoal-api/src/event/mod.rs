@@ -62,12 +62,6 @@ struct Page {
     next: Option<i64>,
 }
 
-/// The last events of one job, oldest first.
-pub(crate) async fn last(shared: &Shared, job: JobId, limit: u32) -> Result<Vec<EventView>, Error> {
-    let events = shared.store().last_events(job, limit).await.map_err(Error::store)?;
-    Ok(events.into_iter().map(EventView::from).collect())
-}
-
 async fn of_job(
     State(shared): State<Arc<Shared>>,
     Named(id): Named,

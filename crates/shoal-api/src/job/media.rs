@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shoal_core::MediaPlan;
-use shoal_store::{MediaKind, MediaReads, Record};
+use shoal_core::{Job, MediaPlan};
+use shoal_store::{MediaKind, MediaReads};
 
-use crate::{api::Shared, error::Error, timestamp::At};
+use crate::timestamp::At;
 
 /// What was read of one medium in the current attempt; up to half a minute behind.
 #[derive(Serialize, JsonSchema)]
@@ -29,10 +29,8 @@ struct RangeView {
     length: u64,
 }
 
-pub(super) async fn reads(shared: &Shared, record: &Record) -> Result<Vec<MediumReads>, Error> {
-    let job = &record.job;
-    let found = shared.store().reads(job.id(), job.attempt()).await.map_err(Error::store)?;
-    Ok(found.iter().map(|(kind, reads)| view(*kind, reads, job.media())).collect())
+pub(super) fn views(job: &Job, reads: &[(MediaKind, MediaReads)]) -> Vec<MediumReads> {
+    reads.iter().map(|(kind, reads)| view(*kind, reads, job.media())).collect()
 }
 
 fn view(kind: MediaKind, reads: &MediaReads, plan: Option<&MediaPlan>) -> MediumReads {

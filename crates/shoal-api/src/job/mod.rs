@@ -43,7 +43,13 @@ pub(crate) fn routes() -> Routes<Arc<Shared>> {
 
 /// The job a path names. What is no id names no job.
 pub(crate) async fn find(shared: &Shared, id: &str) -> Result<Record, Error> {
-    let unknown = || Error::new(Code::NoJob, "there is no such job");
-    let id: JobId = id.parse().map_err(|_| unknown())?;
-    shared.store().job(id).await.map_err(Error::store)?.ok_or_else(unknown)
+    shared.store().job(parse(id)?).await.map_err(Error::store)?.ok_or_else(unknown)
+}
+
+fn parse(id: &str) -> Result<JobId, Error> {
+    id.parse().map_err(|_| unknown())
+}
+
+fn unknown() -> Error {
+    Error::new(Code::NoJob, "there is no such job")
 }

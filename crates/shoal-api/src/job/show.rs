@@ -15,18 +15,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shoal_core::{JobId, Status};
 use shoal_recipe::Recipe;
-use shoal_store::{Place, Record};
+use shoal_store::{Place, Record, WholeJob};
 
 use super::{
-    find,
     media::{self, MediumReads},
+    parse, unknown,
     view::Full,
     waiting::Situation,
 };
 use crate::{
     api::Shared,
     error::{Code, Error},
-    event::{self, EventView},
+    event::EventView,
     openapi::shape,
     param::Named,
     timestamp::At,
@@ -69,8 +69,9 @@ pub(crate) async fn show(
     State(shared): State<Arc<Shared>>,
     Named(id): Named,
 ) -> Result<Response, Error> {
-    let record = find(&shared, &id).await?;
-    let id = record.job.id();
+    let id = parse(&id)?;
+    let whole = shared.store().whole(id, EVENTS_SHOWN).await.map_err(Error::store)?;
+    let WholeJob { record, recipe, events, reads } = whole.ok_or_else(unknown)?;
     let place = place(&shared, &record).await?;
     let now = shared.now();
     let situation = Situation::of(&shared, std::slice::from_ref(&record)).await?;
@@ -83,11 +84,11 @@ pub(crate) async fn show(
         }),
         position: place.as_ref().map(|place| place.position),
         ahead_active: place.as_ref().map(|place| place.ahead_active),
-        media: media::reads(&shared, &record).await?,
-        recipe: without_secrets(&recipe(&shared, id).await?),
+        media: media::views(&record.job, &reads),
+        recipe: without_secrets(&read_recipe(id, &recipe)?),
         recipe_bytes: record.recipe_bytes,
         recipe_sha256: &record.recipe_sha256,
-        events: event::last(&shared, id, EVENTS_SHOWN).await?,
+        events: events.into_iter().map(EventView::from).collect(),
         job: Full::of(&record, situation.waiting(&record, now), now),
     };
     Ok(Json(shown).into_response())
@@ -104,7 +105,11 @@ pub(super) async fn place(shared: &Shared, record: &Record) -> Result<Option<Pla
 /// The recipe as it was admitted.
 pub(super) async fn recipe(shared: &Shared, job: JobId) -> Result<Recipe, Error> {
     let bytes = shared.store().recipe(job).await.map_err(Error::store)?.unwrap_or_default();
-    serde_json::from_slice(&bytes).map_err(|_| {
+    read_recipe(job, &bytes)
+}
+
+fn read_recipe(job: JobId, bytes: &[u8]) -> Result<Recipe, Error> {
+    serde_json::from_slice(bytes).map_err(|_| {
         // The reader's words could repeat what is sealed.
         tracing::error!(job_id = %job, "stored recipe cannot be read");
         Error::new(Code::Internal, "the controller could not do this; its log says why")
