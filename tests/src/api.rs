@@ -133,6 +133,12 @@ impl Api {
         Ok(request.send().await?.text().await?)
     }
 
+    /// A request made by hand, at a path below the origin: another body, other headers. Answers are
+    /// the caller's to read.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).timeout(CALL)
+    }
+
     /// Makes a machine known, trusting its BMC by the fingerprint of its certificate.
     pub async fn enrol(&self, machine: &Machine) -> Result<()> {
         self.put_server(machine.serial(), &machine.record()).await?.wants(201)?;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod deny;
+mod fuzz;
 mod generate;
 mod layers;
 mod programs;
@@ -51,6 +52,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[NAME]",
         about: "measure, in ratios against other tools in the same run",
         run: bench::run,
+    },
+    Command {
+        name: "fuzz",
+        arguments: "[--target T] [--seconds N]",
+        about: "search for inputs that break a parser",
+        run: fuzz::run,
     },
     Command {
         name: "generate",

@@ -8,7 +8,7 @@ use std::{fmt, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{deny, generate, layers, programs, shell, tidy};
+use crate::{deny, fuzz, generate, layers, programs, shell, tidy};
 pub(crate) use cargo_test::Tally;
 
 struct Stage {
@@ -53,6 +53,11 @@ const STAGES: &[Stage] = &[
         name: "generated",
         about: "generated files match the code",
         run: |tally| tally.check("generated", generate::check()),
+    },
+    Stage {
+        name: "fuzz",
+        about: "parsers against inputs made to break them",
+        run: |tally| tally.check("fuzz", fuzz::briefly()),
     },
     Stage {
         name: "e2e",

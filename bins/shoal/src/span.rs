@@ -43,6 +43,8 @@ pub(crate) fn length(text: &str) -> Option<SignedDuration> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -68,6 +70,17 @@ mod tests {
         assert_eq!(until("2970-01-01T00:00:05Z", now), "2970-01-01T00:00:05Z".parse().ok());
         for wrong in ["", "m", "-5m", "5", "5y", "5 m", "é", "4294967295w", "yesterday"] {
             assert_eq!((since(wrong, now), until(wrong, now)), (None, None), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_past_time_or_none(text in "[0-9]{0,12}[smhdwy]|\\PC{0,30}") {
+            let now = at(1_000_000);
+            if let Some(time) = since(&text, now) {
+                // A span goes back; only a time that is written out may lie ahead.
+                prop_assert!(time <= now || text.parse::<Timestamp>().is_ok(), "{}", text);
+            }
         }
     }
 }

@@ -72,6 +72,8 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const STREAM: &str = ": keep-alive\n\nid: 4\nevent: phase\ndata: {\"a\":\ndata: 1}\n\n\
@@ -113,5 +115,38 @@ mod tests {
         let read = Reader::default().feed("id: a\u{7}b\ndata: x\n\n".as_bytes());
 
         assert_eq!(read, [Message { id: None, data: "x".to_owned() }]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_the_same_messages_however_they_are_cut(
+            stream in proptest::collection::vec(line(), 0..12),
+            cuts in proptest::collection::vec(1..9_usize, 1..40),
+        ) {
+            let stream = stream.concat();
+            let whole = Reader::default().feed(&stream);
+            let (mut reader, mut rest, mut pieces) = (Reader::default(), stream.as_slice(), Vec::new());
+            for cut in cuts.iter().cycle() {
+                let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                pieces.extend(reader.feed(piece));
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(&pieces, &whole);
+            let ids = whole.iter().filter_map(|message| message.id.as_ref());
+            prop_assert!(ids.into_iter().all(|id| id.bytes().all(|b| b.is_ascii_graphic())));
+        }
+    }
+
+    fn line() -> impl Strategy<Value = Vec<u8>> {
+        let text = "(data|id|event|retry|x)?:? ?[ -~é]{0,12}".prop_map(String::into_bytes);
+        let content = prop_oneof![3 => text, 1 => proptest::collection::vec(any::<u8>(), 0..12)];
+        let end = prop_oneof![Just("\n"), Just("\r"), Just("\r\n"), Just("\n\n"), Just("")];
+        (content, end).prop_map(|(mut line, end)| {
+            line.extend(end.bytes());
+            line
+        })
     }
 }

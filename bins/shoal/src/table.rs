@@ -149,6 +149,7 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -202,5 +203,28 @@ mod tests {
             ]
         );
         assert_eq!(outline(&json!("x")), ["x"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_has_one_line_for_each_row_and_commands_no_terminal(
+            rows in proptest::collection::vec(proptest::collection::vec(any::<String>(), 0..5), 0..5),
+        ) {
+            let rows: Vec<Vec<Cell>> =
+                rows.iter().map(|row| row.iter().map(Cell::new).collect()).collect();
+            let lines = table(&["A", "B", "C"], &rows, false);
+            prop_assert_eq!(lines.len(), rows.len() + 1);
+            for line in lines {
+                prop_assert!(!line.contains(char::is_control), "{:?}", line);
+                prop_assert_eq!(visible(&line), line.as_str());
+            }
+        }
+
+        #[test]
+        fn what_is_visible_stays_as_it_is(text in any::<String>()) {
+            let shown = visible(&text).into_owned();
+            prop_assert_eq!(visible(&shown), shown.as_str());
+            prop_assert!(shown != text || !text.contains(char::is_control));
+        }
     }
 }

@@ -151,7 +151,10 @@ impl Error {
 
     pub(crate) fn invalid(details: Vec<Detail>) -> Self {
         let message = match details.as_slice() {
-            [only] => format!("{}: {}", only.path, only.message),
+            // A name may be a stranger's, and this line is what people and terminals read.
+            [only] => {
+                format!("{}: {}", only.path.replace(char::is_control, "\u{fffd}"), only.message)
+            }
             several => format!("the request has {} problems, see details", several.len()),
         };
         Self { details, ..Self::new(Code::Validation, message) }
@@ -249,6 +252,15 @@ mod tests {
         for code in Code::ALL {
             assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_message_never_repeats_what_a_terminal_would_obey() {
+        let path = "query a\n\u{1b}[2J";
+        let error = Error::invalid(vec![Detail::new(path, "unknown_field", "is unknown")]);
+
+        assert_eq!(error.message, "query a\u{fffd}\u{fffd}[2J: is unknown");
+        assert_eq!(error.details[0].path, path);
     }
 
     #[test]

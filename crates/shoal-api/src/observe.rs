@@ -4,13 +4,13 @@
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{MatchedPath, Request},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use uuid::Uuid;
 
 use crate::error::{Code, Error};
@@ -21,6 +21,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 const REQUEST_ID_MAX: usize = 64;
 const URI_MAX: usize = 4096;
 const HEADERS_MAX: usize = 32 * 1024;
+/// A body that may be longer is not waited for when its request is refused.
+const UNREAD_MAX: u64 = 8 * 1024;
 
 /// Who made a request, in the response's extensions for the log line.
 #[derive(Clone)]
@@ -30,6 +32,7 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
+    let unread = may_stay_unread(&request);
     // The path itself may be a media token, so only the template is ever shown.
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("other", MatchedPath::as_str).to_owned();
@@ -44,6 +47,11 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
         response = written(error, response, &id);
+        if unread {
+            // The connection ends with what is left of the body; a client that is not told would
+            // lose its next request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
     }
     if let Ok(value) = HeaderValue::try_from(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -66,6 +74,12 @@ struct Line<'a> {
     route: &'a str,
     error: Option<&'a Error>,
     started: Instant,
+}
+
+/// Whether the request may end before its body does, on a connection that carries one at a time.
+fn may_stay_unread(request: &Request) -> bool {
+    let short = request.body().size_hint().upper().is_some_and(|most| most <= UNREAD_MAX);
+    request.version() < Version::HTTP_2 && !short
 }
 
 fn oversized(request: &Request) -> Option<Error> {

@@ -108,6 +108,8 @@ fn decoded(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn codes(query: &str) -> Vec<String> {
@@ -139,5 +141,34 @@ mod tests {
             .ok()
             .unwrap();
         assert_eq!(query.text("since").unwrap(), "2026-01-31T08:00:00+01:00 x");
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_or_refused_with_places_that_say_so(query in "[a-z_=&%+0-9A-F.-]{0,60}") {
+            let Ok(uri) = format!("/x?{query}").parse::<Uri>() else { return Ok(()) };
+            let read = Query::of(&uri).and_then(|mut query| {
+                query.flag("stuck");
+                query.limit(50);
+                query.finish()
+            });
+            if let Err(error) = read {
+                prop_assert!(!error.details.is_empty());
+                prop_assert!(error.details.iter().all(|detail| detail.path.starts_with("query")));
+            }
+        }
+
+        #[test]
+        fn any_value_arrives_as_it_was_sent(value in "\\PC{0,40}", plus in any::<bool>()) {
+            let escaped: String = value
+                .bytes()
+                .map(|byte| match byte {
+                    b' ' if plus => "+".to_owned(),
+                    byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+                    byte => format!("%{byte:02X}"),
+                })
+                .collect();
+            prop_assert_eq!(decoded(&escaped), Some(value));
+        }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) fn since(text: &str, now: Time) -> Option<Time> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -98,5 +100,23 @@ mod tests {
             assert_eq!(parse(odd), None, "{odd}");
         }
         assert!(serde_json::to_string(&At(Time::from_millis(u64::MAX))).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_of_this_age_reads_back(millis in 0..4_000_000_000_000_u64) {
+            let written = serde_json::to_value(At(Time::from_millis(millis))).unwrap();
+            prop_assert_eq!(parse(written.as_str().unwrap()), Some(Time::from_millis(millis)));
+        }
+
+        #[test]
+        fn any_text_is_a_time_or_none(
+            text in "[0-9+-]{4,7}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9.]{2,14})?(Z|[+-][0-9:]{2,8})?|\\PC{0,40}",
+        ) {
+            if let Some(time) = parse(&text) {
+                let again = serde_json::to_value(At(time)).unwrap();
+                prop_assert_eq!(parse(again.as_str().unwrap()), Some(time));
+            }
+        }
     }
 }

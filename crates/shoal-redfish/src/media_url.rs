@@ -164,6 +164,8 @@ pub enum MediaUrlError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -201,5 +203,22 @@ mod tests {
             assert!(MediaUrl::parse(bad).is_err(), "{bad}");
         }
         assert!(MediaUrl::parse(&format!("http://h/{}.iso", "a".repeat(300))).is_err());
+    }
+    proptest! {
+        #[test]
+        fn what_is_accepted_suits_every_bmc_and_is_never_shown_whole(
+            text in "(https?|ftp|HTTP)://[a-z0-9.:\\[\\]@-]{1,20}(/[a-zA-Z0-9%?&=~+. ]{0,12}){0,4}\\.(iso|img|IMG|exe)|\\PC{0,60}",
+        ) {
+            if let Ok(url) = MediaUrl::parse(&text) {
+                prop_assert_eq!(url.as_str(), &text);
+                prop_assert!(text.len() <= LONGEST);
+                prop_assert!(!text.contains(['?', '&', '=', '#', '%', '~', '+', '@', ' ']));
+                prop_assert!(text.ends_with(url.file_name()));
+                let directory = url.path().rsplit_once('/').map_or("", |(directory, _)| directory);
+                let secret = directory.split('/').filter(|part| part.len() > 8).collect::<Vec<_>>();
+                let shown = url.to_string();
+                prop_assert!(secret.iter().all(|part| !shown.contains(part)), "{}", shown);
+            }
+        }
     }
 }

@@ -146,6 +146,7 @@ fn by_status(status: u16) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -194,5 +195,30 @@ mod tests {
         assert_eq!(classify(412, &[]), Kind::Precondition);
         assert_eq!(classify(502, &[]), Kind::Server);
         assert_eq!(classify(400, &[]), Kind::Rejected);
+    }
+    proptest! {
+        #[test]
+        fn any_message_id_has_a_key_within_it(id in "([A-Za-z]{0,8}\\.){0,5}\\PC{0,30}", status: u16) {
+            let message = Message { id: id.clone(), ..Message::default() };
+            prop_assert!(id.contains(message.key()));
+            // What is not known is told by its status; success is never made of a refusal.
+            let kind = classify(status, &[message]);
+            prop_assert!(!kind.to_string().is_empty());
+        }
+
+        #[test]
+        fn a_known_id_means_the_same_whatever_its_registry_and_version(
+            registry in "[A-Za-z]{1,12}",
+            version in "[0-9]{1,2}\\.[0-9]{1,2}(\\.[0-9]{1,2})?",
+        ) {
+            for (id, kind) in [
+                ("SessionLimitExceeded", Kind::SessionLimit),
+                ("ResourceInUse", Kind::MediaBusy),
+                ("VirtualMediaIsDisabled", Kind::MediaDisabled),
+            ] {
+                let message = Message { id: format!("{registry}.{version}.{id}"), ..Message::default() };
+                prop_assert_eq!(classify(400, &[message]), kind);
+            }
+        }
     }
 }

@@ -21,8 +21,10 @@ fn seconds(date: [i64; 3], time: [i64; 3]) -> Option<i64> {
     plausible.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
+/// A part of a date or time. None has more than four digits, and what is made of numbers that small
+/// never overflows.
 fn number(text: &str) -> Option<i64> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !(1..=4).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     text.parse().ok()
@@ -86,6 +88,8 @@ fn offset(zone: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -109,5 +113,34 @@ mod tests {
         assert_eq!(from_redfish("0000-00-00T00:00:00+00:00"), None);
         assert_eq!(from_http("tomorrow"), None);
         assert_eq!(from_redfish(""), None);
+    }
+    #[test]
+    fn years_beyond_counting_are_not_times() {
+        assert_eq!(from_redfish("9223372036854775807-12-31T23:59:59Z"), None);
+        assert_eq!(from_redfish("2024-01-01T00:00:00+9223372036854775807:00"), None);
+        assert_eq!(from_http("Sun, 06 Nov 9223372036854775807 08:49:37 GMT"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_time_of_these_millennia_or_none(
+            text in "[0-9]{1,20}-[0-9]{1,20}-[0-9]{1,20}T[0-9]{1,20}:[0-9]{2}:[0-9]{2}[Z+-][0-9:]{0,25}\
+                     |[A-Z][a-z]{2}, [0-9]{1,20} (Nov|Feb) [0-9]{1,20} [0-9:]{1,20} GMT|\\PC{0,40}",
+        ) {
+            // Ten thousand years, and the largest offset that four digits can ask for.
+            let most = 10_000 * 366 * 86_400 + 10_000 * 3_660;
+            for time in [from_http(&text), from_redfish(&text)].into_iter().flatten() {
+                prop_assert!(time.abs() <= most, "{time}");
+            }
+        }
+
+        #[test]
+        fn any_asn1_content_is_a_time_or_none(
+            tag in 22..26_u8,
+            content in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            // There always is an answer, and only the two forms have one.
+            prop_assert!(from_asn1(tag, &content).is_none() || (23..=24).contains(&tag));
+        }
     }
 }

@@ -25,9 +25,10 @@ impl Patience {
     /// pass meanwhile; nothing is slept then. The first pause of our own is always granted.
     pub(crate) async fn pause(&mut self, hint: Option<Duration>) -> bool {
         let pause = hint.map_or(self.next, |hint| hint.max(Duration::from_millis(1)));
-        let wake = Instant::now() + pause;
+        // A wish beyond the end of time is one beyond the deadline.
+        let in_time = Instant::now().checked_add(pause).is_some_and(|wake| wake <= self.deadline);
         let first = std::mem::take(&mut self.unused) && hint.is_none();
-        if wake > self.deadline && !first {
+        if !in_time && !first {
             return false;
         }
         self.next = (self.next * 2).min(self.most);
@@ -66,6 +67,7 @@ mod tests {
         let mut patience =
             Patience::new(Duration::from_secs(20), Duration::from_secs(1), Duration::from_secs(4));
         assert!(!patience.pause(Some(Duration::from_hours(1))).await);
+        assert!(!patience.pause(Some(Duration::from_secs(u64::MAX))).await);
         assert!(patience.pause(Some(Duration::from_secs(3))).await);
     }
 }

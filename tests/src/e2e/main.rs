@@ -4,6 +4,7 @@
 //! cannot be reached ends the scenario as failed, never as passed.
 #![expect(clippy::print_stdout, reason = "what a test program prints is its result")]
 
+mod bad_input;
 mod canary;
 mod course;
 mod doors;
@@ -81,6 +82,8 @@ enum Group {
     Doors,
     /// Every secret of a run, searched for wherever it must not be
     Canary,
+    /// What nobody should send
+    Input,
     /// A BMC that others wrote
     Sushy,
 }
@@ -138,6 +141,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(kill::scenarios(arguments.full));
     scenarios.extend(doors::scenarios());
     scenarios.extend(canary::scenarios());
+    scenarios.extend(bad_input::scenarios());
     let wanted = arguments.sushy || arguments.only == Some(Group::Sushy);
     if wanted || sushy::is_installed() {
         scenarios.extend(sushy::scenarios());

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use shoal_redfish_mock::{Action, EffectKind, Ending, Event, ImageUrl, Rule, Step, When};
+use shoal_redfish_mock::{Action, EffectKind, Ending, Event, Rule, Step, When};
 use shoal_tests::PATIENCE;
 use tokio::time::timeout;
 
@@ -138,19 +138,9 @@ async fn too_early(place: Place, persona: &'static str) -> Result<()> {
     let (job, follow) = stage.job(&machine).await?;
     timeout(PATIENCE, held.reached()).await.context("no boot override was set")?;
 
-    let slots = machine.mock().state().slots;
-    let images = slots.iter().filter_map(|slot| slot.image.as_ref());
-    let task = images.map(ImageUrl::as_str).find(|url| url.contains("/media/t/"));
-    let medium = place.directory.join("task.iso");
-    let bytes = stage.api.download(task.context("no task medium is in")?).await?;
-    fs::write(&medium, bytes).context("keep the task medium")?;
-    let files = place.directory.join("task");
-    medium::extract(&medium, &files).await?;
-    let told: Value = serde_json::from_slice(&fs::read(files.join("job.json"))?)?;
-    let token = told.get("webhook_token").and_then(Value::as_str).context("no token is on it")?;
-
+    let token = medium::token(&stage.api, &machine, &place.directory).await?;
     let success = json!({"status": "success"});
-    let early = stage.api.report(machine.serial(), token, &success).await?.refusal(409)?;
+    let early = stage.api.report(machine.serial(), &token, &success).await?.refusal(409)?;
     ensure!(early == "webhook.unexpected", "an early report was refused with {early}");
     let guess = stage.api.report(machine.serial(), "guess", &success).await?;
     ensure!(guess.status == 403, "a guessed token was answered {}", guess.status);

@@ -10,11 +10,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::cargo_test::Tally;
-use crate::{deny, shell, workspace};
+use crate::{deny, fuzz, shell, workspace};
 
 /// Programs the tests start, with the Debian package of each.
 const PROGRAMS: &[(&str, &str)] = &[
     ("cc", "gcc"),
+    ("c++", "g++"),
     ("xorriso", "xorriso"),
     ("genisoimage", "genisoimage"),
     ("isoinfo", "genisoimage"),
@@ -49,7 +50,8 @@ fn crates() -> Result<()> {
     for target in deny::targets()? {
         command.args(["--target", &target]);
     }
-    shell::run(&mut command).context("Cargo.lock must match the manifests")
+    shell::run(&mut command).context("Cargo.lock must match the manifests")?;
+    fuzz::fetch()
 }
 
 fn programs() -> Result<()> {

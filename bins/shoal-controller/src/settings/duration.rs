@@ -52,6 +52,8 @@ fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -76,6 +78,24 @@ mod tests {
         for millis in [0, 1, 500, 90_000, 600_000, 14_400_000, 86_400_000] {
             let duration = Duration::from_millis(millis);
             assert_eq!(parse(&show(duration)), Some(duration));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_duration_that_reads_back_or_none(
+            text in "([0-9]{1,20}(ms|s|m|h|d|w|)){1,3}|\\PC{0,20}",
+        ) {
+            if let Some(duration) = parse(&text) {
+                prop_assert!(duration <= LONGEST);
+                prop_assert_eq!(parse(&show(duration)), Some(duration));
+            }
+        }
+
+        #[test]
+        fn parts_add_up(hours in 0..500_u64, minutes in 0..500_u64, seconds in 0..500_u64) {
+            let wanted = Duration::from_secs(hours * 3600 + minutes * 60 + seconds);
+            prop_assert_eq!(parse(&format!("{hours}h{minutes}m{seconds}s")), Some(wanted));
         }
     }
 }

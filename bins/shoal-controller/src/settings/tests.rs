@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, fs, path::Path};
 
+use proptest::prelude::*;
 use shoal_store::Role;
 
 use super::*;
@@ -426,4 +427,67 @@ fn configuration_reference_is_current() {
         written == reference(),
         "docs/configuration.md is not current: run `cargo xtask generate`"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_file_is_settings_or_a_refusal_that_names_the_file(
+        lines in proptest::collection::vec(line(), 0..6),
+    ) {
+        let setup = nothing().file(&lines.join("\n"));
+        if let Err(error) = Settings::load(&setup.sources) {
+            let told = format!("{:#}", anyhow::Error::new(error));
+            prop_assert!(told.contains("shoal.toml") || told.contains("defaults"), "{}", told);
+        }
+    }
+
+    #[test]
+    fn any_environment_is_settings_or_a_refusal_that_names_the_variable(
+        name in name(),
+        value in value(),
+        prefixed in any::<bool>(),
+    ) {
+        let variable = if prefixed { format!("SHOAL_{name}") } else { name.to_owned() };
+        let setup = nothing().env(&variable, value);
+        if let Err(error) = Settings::load(&setup.sources) {
+            let told = format!("{:#}", anyhow::Error::new(error));
+            prop_assert!(told.contains(name), "{}", told);
+            let is_secret = key::find(name).is_some_and(|key| key.secret);
+            prop_assert!(!is_secret || !told.contains("canary"), "{}", told);
+        }
+    }
+}
+
+fn name() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(key::KEYS.iter().map(|key| key.name).collect::<Vec<_>>())
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[0-9]{1,20}(ms|s|m|h|d)?",
+        "([0-9a-f.:/\\[\\]]{1,20},?){1,3}",
+        "(https?|ftp|file)://[a-z:@]{0,6}[a-z0-9.\\[\\]:]{0,12}[/?#a-z]{0,6}",
+        "(info|shoal_redfish|,|=|debug){0,5}",
+        "canary[ -~]{0,10}",
+        "\\PC{0,20}",
+    ]
+    .prop_map(|text| text.replace('\0', ""))
+}
+
+fn line() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        4 => name().prop_map(str::to_ascii_lowercase),
+        1 => "[a-z_.\\[\\]]{1,20}",
+        1 => "budgets\\.(linux|esxi|mars)\\.(stuck|report|x)",
+    ];
+    let value = prop_oneof![
+        3 => value().prop_map(|text| format!("{text:?}")),
+        1 => Just("true".to_owned()),
+        1 => "[0-9]{1,25}",
+        1 => "\\[[0-9a-z\",]{0,9}\\]?",
+        1 => "\\{[a-z]=1\\}",
+    ];
+    (key, value).prop_map(|(key, value)| format!("{key} = {value}"))
 }

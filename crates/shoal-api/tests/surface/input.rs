@@ -34,7 +34,12 @@ async fn bodies_that_are_no_request_are_refused() {
 async fn bodies_beyond_eight_mebibytes_are_refused_announced_or_not() {
     let app = App::new().await;
     let large = vec![b' '; 8 * 1024 * 1024 + 1];
-    assert_eq!(post(&app, large).await, (413, "payload_too_large".to_owned()));
+    assert_eq!(post(&app, large.clone()).await, (413, "payload_too_large".to_owned()));
+    let call = app.request(Method::POST, "/api/v1/jobs").header("content-type", "application/json");
+    let unread = call.body(large).send().await;
+    assert_eq!(unread.headers["connection"], "close", "the rest of the body is not waited for");
+    let short = app.request(Method::POST, "/api/v1/jobs").body("{}").send().await;
+    assert!(!short.headers.contains_key("connection"));
     let announced = app
         .request(Method::POST, "/api/v1/jobs")
         .header("content-type", "application/json")

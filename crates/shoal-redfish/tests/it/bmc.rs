@@ -33,6 +33,8 @@ pub(crate) enum What {
     Truncated,
     /// Ten megabytes.
     Huge,
+    /// This status, these headers and this body, whatever was asked.
+    Says(u16, String, Vec<u8>),
 }
 
 #[derive(Clone, Debug)]
@@ -220,6 +222,11 @@ impl TestBmc {
             Some(What::Huge) => Some((raw(200, "application/json", &"[".repeat(10 << 20)), true)),
             Some(What::Truncated) => {
                 Some((b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"Memb".to_vec(), true))
+            }
+            Some(What::Says(status, headers, body)) => {
+                let head = format!("HTTP/1.1 {status} X\r\n{headers}");
+                let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+                Some(([head.as_bytes(), &body].concat(), false))
             }
             Some(What::Status(..)) | None => Some((bytes(&reply), false)),
         }

@@ -60,6 +60,8 @@ fn parse(text: &str) -> Option<SpanContext> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,5 +85,19 @@ mod tests {
     #[test]
     fn without_an_exporter_there_is_no_traceparent() {
         assert_eq!(traceparent(&Span::none()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_exactly_what_the_recommendation_allows(
+            text in "0[0-1]-[0-9a-f]{31,33}-[0-9a-fA-F]{15,17}-[0-9a-f]{2}(-x)?|0{2}-0{32}-0{15}[01]-00|\\PC{0,60}",
+        ) {
+            if let Some(context) = parse(&text) {
+                let flags = u8::from(context.is_sampled());
+                let ids = format!("00-{}-{}-", context.trace_id(), context.span_id());
+                prop_assert!(text.starts_with(&ids) && text.len() == 55);
+                prop_assert_eq!(u8::from_str_radix(&text[53..], 16).unwrap() & 1, flags);
+            }
+        }
     }
 }

@@ -1,0 +1,28 @@
+#![no_main]
+//! Any image is searched to an end, and what is found lies inside it.
+//!
+//! The sixteen system sectors say nothing, so the input is what follows them.
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use shoal_media::{Content, Manifest, find_root_file};
+
+const SYSTEM_AREA: usize = 16 * 2048;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut image = vec![0; SYSTEM_AREA];
+    image.extend_from_slice(bytes);
+    let length = image.len() as u64;
+    let content = Content::memory(Bytes::from(image));
+    for name in ["shoal.json", "KS.CFG"] {
+        if let Ok(Some(extent)) = find_root_file(&content, name) {
+            assert!(extent.end() <= length, "{extent:?} of {length}");
+        }
+    }
+    if let Ok(manifest) = Manifest::parse(bytes, 1 << 30) {
+        let extents = manifest.tripwires.iter().map(|wire| wire.extent).chain(manifest.reserved);
+        assert!(extents.into_iter().all(|extent| extent.end() <= 1 << 30));
+        let written = manifest.to_json().expect("a manifest is JSON");
+        assert_eq!(Manifest::parse(&written, 1 << 30).ok(), Some(manifest));
+    }
+});
