@@ -63,7 +63,8 @@ impl Preview {
         let Plan { workflow, task_target, on_failure, boot_url, boot_evidence, max_attempts } =
             &self.plan;
         let boot = boot_url.as_deref().unwrap_or("the controller's own medium");
-        let evidence = boot_evidence.filter(|seen| !seen).map(|_| "reads cannot be observed");
+        let evidence =
+            boot_evidence.filter(|seen| !seen).map(|_| "reads of the boot medium prove nothing");
         let facts = [
             ("server", self.server_serial.clone()),
             ("target", task_target.clone()),
