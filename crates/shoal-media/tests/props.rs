@@ -17,7 +17,7 @@ use serde_json::json;
 use shoal_media::{
     Catalog, Content, Digest, Form, Grant, Key, KeyId, Keyring, Kind, LedgerDown, MAX_RANGES,
     Manifest, MediaServer, Medium, Milestone, Milestones, ObjectId, OpenError, Opened, ReadSpan,
-    Selection, SystemClock, find_root_file, select,
+    Selection, SystemClock, find_fat_file, find_file, select,
 };
 
 const SECTOR: usize = 2048;
@@ -131,8 +131,8 @@ proptest! {
         }
         let length = image.len() as u64;
         let content = Content::memory(Bytes::from(image));
-        for name in ["shoal.json", "KS.CFG", "x"] {
-            if let Ok(Some(extent)) = find_root_file(&content, name) {
+        for name in ["shoal.json", "KS.CFG", "EFI/BOOT/BOOT.CFG"] {
+            if let Ok(Some(extent)) = find_file(&content, name) {
                 prop_assert!(extent.end() <= length && extent.len() > 0);
             }
         }
@@ -143,7 +143,23 @@ proptest! {
         let mut image = vec![0; 16 * SECTOR];
         image.extend(tail);
         let length = image.len() as u64;
-        if let Ok(Some(extent)) = find_root_file(&Content::memory(Bytes::from(image)), "shoal.json") {
+        if let Ok(Some(extent)) = find_file(&Content::memory(Bytes::from(image)), "shoal.json") {
+            prop_assert!(extent.end() <= length);
+        }
+    }
+
+    #[test]
+    fn any_volume_is_searched_to_an_end(damage in proptest::collection::vec((0..1600_usize, any::<u8>()), 0..12)) {
+        let mut volume = include_bytes!("../../../tests/fuzz/corpus/iso/fat").to_vec();
+        let whole = damage.is_empty();
+        for (at, byte) in damage {
+            volume[at] = byte;
+        }
+        let length = volume.len() as u64;
+        let content = Content::memory(Bytes::from(volume));
+        let found = find_fat_file(&content, "KS.CFG");
+        prop_assert!(!whole || found.is_some(), "the volume as it was made has the file");
+        for extent in [found, find_fat_file(&content, "EFI/BOOT/X")].into_iter().flatten() {
             prop_assert!(extent.end() <= length);
         }
     }
@@ -187,8 +203,8 @@ const MEDIUM: &[u8] = b"the bytes of a medium, more than one range of them";
 struct OneMedium(Medium);
 
 impl Catalog for OneMedium {
-    async fn open(&self, _: ObjectId, _: Kind) -> Result<Opened, OpenError> {
-        Ok(Opened { medium: self.0.clone(), already: Milestones::default() })
+    async fn open(&self, object: ObjectId, _: Kind) -> Result<Opened, OpenError> {
+        Ok(Opened { medium: self.0.clone(), already: Milestones::default(), together: object })
     }
 
     async fn commit_milestone(&self, _: ObjectId, _: Milestone) -> Result<(), LedgerDown> {
