@@ -1,13 +1,15 @@
 //! What the media server serves, told by the store: which medium an object is, whether its attempt
 //! still runs, and the ledger of milestones.
 
+mod kept;
+
 use std::{
     collections::HashMap,
-    fs::File,
     io,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use data_encoding::HEXLOWER;
 use shoal_core::{Event, Ignored, JobId};
 use shoal_engine::Clock;
 use shoal_media::{
@@ -16,6 +18,7 @@ use shoal_media::{
 };
 use shoal_store::{MediaKind, MediaObject, Record, Store};
 
+use self::kept::{Kept, Untouched};
 use crate::{
     boot_medium::BootMedia,
     effects::{Built, Mediums, boot_object},
@@ -29,7 +32,7 @@ pub(crate) struct Shelf {
     boot: BootMedia,
     clock: Clock,
     reads: Arc<Reads>,
-    open: Mutex<HashMap<ObjectId, Medium>>,
+    open: Mutex<HashMap<ObjectId, Kept>>,
 }
 
 impl Shelf {
@@ -87,30 +90,41 @@ impl Shelf {
         found: &MediaObject,
         record: &Record,
     ) -> Result<Medium, OpenError> {
-        if let Some(medium) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&object)
-        {
-            return Ok(medium.clone());
+        if let Some(kept) = self.kept(object) {
+            if kept.is_untouched() {
+                return Ok(kept.medium);
+            }
+            tracing::warn!(
+                job_id = %found.job,
+                step = "iso.serve",
+                "somebody changed a task medium on disk; it is checked, and built again if need be"
+            );
         }
         let combined = record.job.media().is_some_and(|media| media.task_slot.is_none());
-        let medium = match found.kind {
+        let kept = match found.kind {
             MediaKind::Boot if combined => {
                 let task = self.task_medium(record, found.attempt).await?;
                 self.boot_medium(found, record).await?;
-                self.boot.overlay(&task).map_err(|error| {
+                task.laid_over(|task| self.boot.overlay(task)).map_err(|error| {
                     tracing::error!(op = "media.open", %error, "failed to lay the task over the boot medium");
                     OpenError::Gone
                 })?
             }
-            MediaKind::Boot => self.boot_medium(found, record).await?,
+            MediaKind::Boot => Kept::shared(self.boot_medium(found, record).await?),
             MediaKind::Task => self.task_medium(record, found.attempt).await?,
         };
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(object, medium.clone());
+        let medium = kept.medium.clone();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(object, kept);
         // The job may have ended while the medium was opened.
         if let Err(ended) = self.find(object).await {
             self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
             return Err(ended);
         }
         Ok(medium)
+    }
+
+    fn kept(&self, object: ObjectId) -> Option<Kept> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&object).cloned()
     }
 
     /// The boot medium this attempt was begun with, if it is still there.
@@ -139,7 +153,7 @@ impl Shelf {
     }
 
     /// The task medium from disk, rebuilt if it was lost. Another digest is never served.
-    async fn task_medium(&self, record: &Record, attempt: u32) -> Result<Medium, OpenError> {
+    async fn task_medium(&self, record: &Record, attempt: u32) -> Result<Kept, OpenError> {
         let built = self.mediums.find(record, attempt).await.map_err(|error| {
             tracing::error!(step = "iso.serve", %error, "failed to find the task medium");
             OpenError::Unavailable
@@ -154,15 +168,21 @@ fn unavailable(error: &shoal_store::Error) -> OpenError {
     OpenError::Unavailable
 }
 
-fn open_task(built: &Built) -> io::Result<Medium> {
-    let content = Content::file(File::open(&built.path)?)?;
+/// What was just found or built, if its file holds that still.
+fn open_task(built: &Built) -> io::Result<Kept> {
+    let task = Untouched::of(&built.path)?;
+    let content = Content::file(task.file()?)?;
     let digest = Digest::of_content(&content)?;
+    if HEXLOWER.encode(&digest.0) != built.sha256 {
+        return Err(io::Error::other("it was changed as soon as it was built"));
+    }
     let tripwire = built.recipe.and_then(|(offset, len)| Extent::new(offset, len));
     let tripwires = tripwire
         .map(|extent| Tripwire { milestone: Milestone::TaskRead, extent })
         .into_iter()
         .collect();
-    Medium::new(content, digest, tripwires).map_err(io::Error::other)
+    let medium = Medium::new(content, digest, tripwires).map_err(io::Error::other)?;
+    Ok(Kept::with_task(medium, task))
 }
 
 impl Catalog for Shelf {

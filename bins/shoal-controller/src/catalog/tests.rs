@@ -2,7 +2,7 @@
 //! the media server in front.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -303,6 +303,25 @@ async fn milestones_of_both_media_hold_where_one_carries_the_other() {
     let read = stage.bytes(&path, Some((u64::from(RESERVED.0) + recipe.offset(), 64))).await;
     assert!(read.starts_with(b"{"));
     assert_eq!(stage.milestones().await, ["opened", "boot_image_read", "task_read"]);
+}
+
+#[tokio::test]
+async fn a_task_medium_written_into_while_it_is_served_is_served_as_it_was_built() {
+    for (class, kind) in
+        [(MediaClass::TwoCd, MediaKind::Task), (MediaClass::SingleCombined, MediaKind::Boot)]
+    {
+        let stage = Stage::new(Workflow::Linux, class).await;
+        let path = stage.path(kind, Form::Iso);
+        let served = stage.bytes(&path, None).await;
+        let file = stage.task_medium().await;
+        let built = fs::read(&file).unwrap();
+
+        let mut damaged = built.clone();
+        damaged[32_768..36_864].fill(0xA5);
+        fs::write(&file, &damaged).unwrap();
+        assert!(stage.bytes(&path, None).await == served, "{class:?}: other bytes were served");
+        assert!(fs::read(&file).unwrap() == built, "{class:?}: it was not built again");
+    }
 }
 
 #[tokio::test]
