@@ -61,9 +61,29 @@ fn make_key(file: &Path) -> anyhow::Result<zeroize::Zeroizing<String>> {
     let mut key = zeroize::Zeroizing::new([0_u8; 32]);
     SystemRandom::new().fill(key.as_mut()).map_err(|_| anyhow::anyhow!("no randomness"))?;
     let text = zeroize::Zeroizing::new(HEXLOWER_PERMISSIVE.encode(key.as_ref()));
-    secret_file(file, &text)?;
+    if !keep_first(file, &text).with_context(|| format!("failed to write {}", file.display()))? {
+        let kept = fs::read_to_string(file).map(zeroize::Zeroizing::new);
+        return kept.with_context(|| format!("failed to read {}", file.display()));
+    }
     tracing::info!(path = %file.display(), "made the key that seals secrets; keep a copy of it apart from backups");
     Ok(text)
+}
+
+/// Writes a secret unless there is one: of several starts at once, which no lock orders yet, all go
+/// on with the same. Whether this one's is kept.
+fn keep_first(file: &Path, text: &str) -> io::Result<bool> {
+    let own = format!("{}-{:?}.new", std::process::id(), std::thread::current().id());
+    let draft = file.with_extension(own);
+    write_draft(&draft, text)?;
+    let linked = fs::hard_link(&draft, file);
+    fs::remove_file(&draft)?;
+    match linked {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    sync_directory(file)?;
+    Ok(true)
 }
 
 /// Takes over the secrets of the configuration; none of them if one was revoked.
@@ -114,17 +134,48 @@ pub(crate) async fn admin_token(store: &Store, file: &Path, now: Time) -> anyhow
 fn secret_file(file: &Path, text: &str) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
         let draft = file.with_extension("new");
-        // A draft of an earlier, killed start could have other permissions.
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut open = fs::OpenOptions::new();
-        let mut out = open.create_new(true).write(true).mode(0o600).open(&draft)?;
-        writeln!(out, "{text}")?;
-        out.sync_all()?;
+        write_draft(&draft, text)?;
         fs::rename(&draft, file)?;
-        fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_directory(file)
     };
     write().with_context(|| format!("failed to write {}", file.display()))
+}
+
+fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
+    // A draft of an earlier, killed start could have other permissions.
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut open = fs::OpenOptions::new();
+    let mut out = open.create_new(true).write(true).mode(0o600).open(draft)?;
+    writeln!(out, "{text}")?;
+    out.sync_all()
+}
+
+fn sync_directory(file: &Path) -> io::Result<()> {
+    fs::File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_that_race_for_the_sealing_key_go_on_with_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("seal.key");
+        let start = std::sync::Barrier::new(8);
+        let race = || {
+            start.wait();
+            make_key(&file).unwrap().trim().to_owned()
+        };
+        let keys: Vec<String> = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..8).map(|_| scope.spawn(race)).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        });
+        let kept = fs::read_to_string(&file).unwrap();
+        assert!(keys.iter().all(|key| key == kept.trim()), "somebody goes on with another key");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "drafts are left");
+    }
 }

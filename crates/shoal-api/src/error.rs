@@ -175,6 +175,12 @@ impl Error {
     pub(crate) fn store(error: shoal_store::Error) -> Self {
         let transient = error.is_transient();
         tracing::error!(error = %chain(&error), transient, "store call of a request failed");
+        if error.is_full() {
+            return Self::unavailable(
+                "the disk of the controller's database is full, and nothing was changed; \
+                 free space there and try again",
+            );
+        }
         if transient {
             return Self::unavailable("the store cannot do this now; try again");
         }
