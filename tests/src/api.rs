@@ -222,6 +222,17 @@ impl Api {
         Ok(answer.bytes().await?.to_vec())
     }
 
+    /// Reads a stretch of a medium as a BMC does; answers the status and how many bytes came.
+    pub async fn read(&self, url: &str, offset: usize, len: usize) -> Result<(u16, usize)> {
+        let range = format!("bytes={offset}-{}", offset + len - 1);
+        let answer = self.http.get(url).header("Range", range).timeout(CALL).send().await?;
+        let status = answer.status().as_u16();
+        let counts = status == 206;
+        // What a refusal says is none of the medium's bytes.
+        let bytes = answer.bytes().await.map_or(0, |bytes| bytes.len());
+        Ok((status, if counts { bytes } else { 0 }))
+    }
+
     /// The text of `/metrics`.
     pub async fn metrics(&self) -> Result<String> {
         let request = self.http.get(format!("{}/metrics", self.admin)).timeout(CALL);

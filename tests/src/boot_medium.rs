@@ -39,6 +39,8 @@ pub struct BootMedium {
 impl BootMedium {
     /// Its file name in the directory of static images.
     pub const NAME: &'static str = "maintenance.iso";
+    /// Where firmware begins to read what it boots.
+    pub const BOOT_IMAGE_AT: usize = 6 << 20;
     /// Where a task medium may be laid over it.
     pub const RESERVED_AT: usize = RESERVED.1 as usize;
 
@@ -123,6 +125,8 @@ mod tests {
             assert_eq!(milestone["offset"].as_u64(), Some(extent.offset));
             assert_eq!(milestone["length"].as_u64(), Some(extent.len));
         }
+        let boot_image = milestones[0]["offset"].as_u64().unwrap();
+        assert_eq!(boot_image, u64::try_from(BootMedium::BOOT_IMAGE_AT).unwrap());
         assert_eq!(manifest["reserved"]["length"], 16 * 1024 * 1024);
         assert_eq!(manifest["reserved"]["offset"].as_u64().unwrap() % 2048, 0);
     }

@@ -30,6 +30,8 @@ pub struct Config {
     pub workers: usize,
     /// Further variables of its environment; never printed, since some are secrets.
     pub environment: Environment,
+    /// Words before its own on its command line: a program that becomes the controller.
+    pub wrapper: Vec<String>,
 }
 
 /// Variables of an environment by name.
@@ -87,7 +89,15 @@ impl Config {
             budgets: BTreeMap::new(),
             workers: 8,
             environment: Environment::default(),
+            wrapper: Vec::new(),
         }
+    }
+
+    /// Started by a program that prepares something and then becomes the controller.
+    #[must_use]
+    pub fn wrapped(mut self, words: impl IntoIterator<Item = String>) -> Self {
+        self.wrapper = words.into_iter().collect();
+        self
     }
 
     /// With another variable in its environment.

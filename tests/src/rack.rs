@@ -36,19 +36,30 @@ impl Rack {
 
     /// Starts a machine of a built-in persona, off and with an empty disk.
     pub async fn add(&self, persona: &str, serial: &str, script: HostScript) -> Result<Machine> {
+        self.add_like(Persona::built_in(persona)?, serial, script).await
+    }
+
+    /// The same of any persona.
+    pub async fn add_like(
+        &self,
+        persona: Persona,
+        serial: &str,
+        script: HostScript,
+    ) -> Result<Machine> {
         let mut host = HostConfig::new(self.directory.join(serial));
         host.dispatcher = Some(self.programs.dispatcher.clone());
         host.reporter = Some(self.programs.reporter.clone());
         host.script = script;
         let password = password()?;
-        let mut config = Config::new(Persona::built_in(persona)?, serial, host);
+        let name = persona.name.clone();
+        let mut config = Config::new(persona, serial, host);
         USER.clone_into(&mut config.user);
         config.password = Secret::new(password.clone());
         config.clock = Clock::scaled(self.speed);
         config.media_ca = Some(self.media_ca.clone());
         let mock = Mock::start(config).await;
         let mock = mock.with_context(|| format!("start the mock machine {serial}"))?;
-        Ok(Machine::new(mock, serial, persona, password))
+        Ok(Machine::new(mock, serial, &name, password))
     }
 }
 

@@ -52,7 +52,7 @@ impl Process {
             .with_context(|| format!("listen on {}", notify.display()))?;
         let log = File::options().create(true).append(true).open(config.log());
         let log = log.with_context(|| format!("open {}", config.log().display()))?;
-        let mut command = Command::new(program);
+        let mut command = command(program, &config.wrapper);
         command
             .args(["serve", "--config"])
             .arg(file)
@@ -129,4 +129,12 @@ impl Process {
         ensure!(status.success(), "the controller ended with {status} when asked to stop");
         Ok(())
     }
+}
+
+/// The program, or what becomes it.
+fn command(program: &Path, wrapper: &[String]) -> Command {
+    let Some((first, rest)) = wrapper.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
 }

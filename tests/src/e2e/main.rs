@@ -4,13 +4,20 @@
 //! cannot be reached ends the scenario as failed, never as passed.
 #![expect(clippy::print_stdout, reason = "what a test program prints is its result")]
 
+mod absence;
 mod bad_input;
 mod canary;
+mod clock;
 mod course;
+mod disk;
 mod doors;
+mod esxi;
+mod firmware;
 mod kill;
+mod media_faults;
 mod medium;
 mod mocks;
+mod outside;
 mod proof;
 mod reports;
 mod stage;
@@ -78,6 +85,8 @@ enum Group {
     Mock,
     /// The controller killed, answers lost
     Kill,
+    /// Machines, BMCs, clocks and disks that fail
+    Fault,
     /// Reloads, certificates, secrets that are replaced
     Doors,
     /// Every secret of a run, searched for wherever it must not be
@@ -139,6 +148,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(trouble::scenarios());
     scenarios.extend(workflows::scenarios());
     scenarios.extend(kill::scenarios(arguments.full));
+    scenarios.extend(faults());
     scenarios.extend(doors::scenarios());
     scenarios.extend(canary::scenarios());
     scenarios.extend(bad_input::scenarios());
@@ -156,4 +166,19 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
         of_workflow && of_persona && of_group && of_name
     });
     scenarios
+}
+
+/// What fails around a controller, by who it is.
+fn faults() -> Vec<Scenario> {
+    [
+        esxi::scenarios(),
+        firmware::scenarios(),
+        absence::scenarios(),
+        media_faults::scenarios(),
+        clock::scenarios(),
+        disk::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -1,6 +1,8 @@
 //! What must be true of a job that ended, wherever it was interrupted.
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use shoal_redfish_mock::EffectKind;
 use shoal_tests::{Api, Event, Follow, Job, Machine};
 
 /// The job succeeded without a warning, its machine was installed once and is clean, and the
@@ -38,6 +40,52 @@ pub(crate) async fn failed(api: &Api, job: &str, step: &str) -> Result<Job> {
         job.story()
     );
     Ok(job)
+}
+
+/// The job stops after the event `after` and waits for an operator for that reason, without a
+/// deadline, and says so in these words.
+pub(crate) async fn held(
+    api: &Api,
+    job: &str,
+    (follow, after): (&Follow, i64),
+    (reason, words): (&str, &str),
+) -> Result<(Job, i64)> {
+    let event = follow.wait_for(|event| event.id > after && event.enters("held")).await?;
+    let job = api.job(job).await?;
+    let says = |key: &str| job.whole.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+    ensure!(job.held.as_deref() == Some(reason), "expected {reason}: {}", job.story());
+    ensure!(job.status == "provisioning" && job.phase == "held", "{}", job.story());
+    ensure!(job.outcome.is_none() && job.failed_step.is_none(), "{}", job.story());
+    ensure!(says("waiting_for_code") == "decision", "it waits for {}", says("waiting_for_code"));
+    let told = says("waiting_for");
+    ensure!(told.contains(words) && told.contains("decide"), "it waits for {told:?}");
+    ensure!(
+        job.whole.get("deadline").is_none_or(serde_json::Value::is_null),
+        "a deadline while held"
+    );
+    Ok((job, event.id))
+}
+
+/// An operator decides about a held job.
+pub(crate) async fn decide(api: &Api, job: &str, decision: &str) -> Result<()> {
+    api.tell(job, "decide", &json!({"decision": decision})).await?.wants(202)?;
+    Ok(())
+}
+
+/// The machine's power was changed through its BMC exactly so often.
+pub(crate) fn power(machine: &Machine, ons: usize, offs: usize) -> Result<()> {
+    let effects = machine.mock().journal().effects();
+    let kinds = [EffectKind::PowerOn, EffectKind::PowerOff, EffectKind::Restart];
+    let [on, off, restarts] = kinds.map(|kind| machine.count(kind));
+    ensure!((on, off, restarts) == (ons, offs, 0), "power went on and off otherwise: {effects:?}");
+    Ok(())
+}
+
+/// What the job says of why it ended contains these words.
+pub(crate) fn says(job: &Job, words: &str) -> Result<()> {
+    let message = job.message.as_deref().unwrap_or_default();
+    ensure!(message.contains(words), "{message:?} does not say {words:?}: {}", job.story());
+    Ok(())
 }
 
 /// The stream told every event once and in order, and each phase began where another ended.

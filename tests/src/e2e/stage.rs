@@ -3,11 +3,15 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use shoal_redfish_mock::{Ending, HostScript};
-use shoal_tests::{Api, Config, Controller, Follow, Machine, Rack, Workflow};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use shoal_redfish_mock::{Ending, Fault, HostScript, Persona};
+use shoal_tests::{Api, Config, Controller, Follow, Machine, PATIENCE, Rack, Workflow};
 
 use crate::{course::Course, suite::Place};
+
+/// Between two questions about the same thing.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A controller with a rack.
 pub(crate) struct Stage {
@@ -48,6 +52,12 @@ impl Stage {
         Ok(Self { controller, api, rack })
     }
 
+    /// Machines from now on live so many times as fast as we do, instead of twenty times.
+    pub(crate) fn speed(mut self, factor: u32) -> Self {
+        self.rack = self.rack.speed(factor);
+        self
+    }
+
     /// A machine nobody told the controller about.
     pub(crate) async fn stranger(
         &self,
@@ -65,6 +75,17 @@ impl Stage {
         Ok(machine)
     }
 
+    /// A machine of no built-in kind, which the controller knows.
+    pub(crate) async fn machine_like(
+        &self,
+        persona: Persona,
+        script: HostScript,
+    ) -> Result<Machine> {
+        let machine = self.rack.add_like(persona, "SN0001", script).await?;
+        self.api.enrol(&machine).await?;
+        Ok(machine)
+    }
+
     /// Asks for a Linux job on the machine, and follows it.
     pub(crate) async fn job(&self, machine: &Machine) -> Result<(String, Follow)> {
         self.job_of(Workflow::Linux, machine).await
@@ -76,7 +97,12 @@ impl Stage {
         workflow: Workflow,
         machine: &Machine,
     ) -> Result<(String, Follow)> {
-        let job = self.api.create_job(&workflow.job(machine.serial())?).await?;
+        self.job_with(&workflow.job(machine.serial())?).await
+    }
+
+    /// Asks for exactly this, and follows it.
+    pub(crate) async fn job_with(&self, request: &Value) -> Result<(String, Follow)> {
+        let job = self.api.create_job(request).await?;
         let follow = Follow::start(&self.api, &job);
         Ok((job, follow))
     }
@@ -89,6 +115,29 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// Waits until a request is held.
+pub(crate) async fn reached(fault: &Fault) -> Result<()> {
+    let held = tokio::time::timeout(PATIENCE, fault.reached()).await;
+    held.context("the request that was to be held never came")
+}
+
+/// Asks for a path until the answer is the wanted one: for what nothing tells by itself.
+pub(crate) async fn asked(api: &Api, path: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    let mut last = Value::Null;
+    let search = async {
+        loop {
+            last = api.get(path).await?.wants(200)?;
+            if wanted(&last) {
+                return anyhow::Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, search).await;
+    found.with_context(|| format!("{path} never answered what it should; at last {last}"))??;
+    Ok(last)
 }
 
 /// A host that takes about four seconds of our time and ends like that.

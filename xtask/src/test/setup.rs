@@ -33,6 +33,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mkfs.fat", "dosfstools"),
     ("mkfs.ext4", "e2fsprogs"),
     ("blkid", "util-linux"),
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("mount", "mount"),
+    ("faketime", "faketime"),
     ("python3", "python3-venv"),
 ];
 
