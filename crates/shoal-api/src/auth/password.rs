@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use argon2::{Argon2, PasswordVerifier};
+use argon2::{Argon2, Params, PasswordVerifier};
 
 /// A hash by which a password is recognised. Never printed: it can be guessed against.
 #[derive(Clone)]
@@ -15,9 +15,19 @@ enum Form {
     Bcrypt(String),
 }
 
+/// Most memory that one check may take, in KiB: a few checks at once must not matter to the host.
+const MEMORY_MAX: u32 = 256 * 1024;
+/// Most passes over that memory.
+const PASSES_MAX: u32 = 16;
+/// Highest cost of bcrypt; each one more doubles the time, and this one takes seconds.
+const COST_MAX: u32 = 16;
+
 /// A text is no password hash we can check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("read password hash: it must be argon2id ($argon2id$...) or bcrypt ($2a$, $2b$ or $2y$)")]
+#[error(
+    "read password hash: it must be argon2id ($argon2id$...) with at most {MEMORY_MAX} KiB (m=) and \
+     {PASSES_MAX} passes (t=), or bcrypt ($2a$, $2b$ or $2y$) with a cost of at most {COST_MAX}"
+)]
 pub struct BadPasswordHash;
 
 impl PasswordHash {
@@ -44,11 +54,14 @@ impl FromStr for PasswordHash {
         let text = text.trim();
         if text.starts_with("$argon2id$") {
             let whole = argon2::PasswordHash::new(text).map_err(|_| BadPasswordHash)?;
-            let complete = whole.salt.is_some() && whole.hash.is_some();
-            return complete.then(|| Self(Form::Argon2id(text.to_owned()))).ok_or(BadPasswordHash);
+            let costs = Params::try_from(&whole).map_err(|_| BadPasswordHash)?;
+            let bearable = costs.m_cost() <= MEMORY_MAX && costs.t_cost() <= PASSES_MAX;
+            let usable = bearable && whole.salt.is_some() && whole.hash.is_some();
+            return usable.then(|| Self(Form::Argon2id(text.to_owned()))).ok_or(BadPasswordHash);
         }
-        let bcrypt: Result<bcrypt::HashParts, _> = text.parse();
-        bcrypt.map(|_| Self(Form::Bcrypt(text.to_owned()))).map_err(|_| BadPasswordHash)
+        let bcrypt: bcrypt::HashParts = text.parse().map_err(|_| BadPasswordHash)?;
+        let bearable = bcrypt.get_cost() <= COST_MAX;
+        bearable.then(|| Self(Form::Bcrypt(text.to_owned()))).ok_or(BadPasswordHash)
     }
 }
 
@@ -85,6 +98,15 @@ mod tests {
         {
             assert_eq!(odd.parse::<PasswordHash>().unwrap_err(), BadPasswordHash, "{odd}");
         }
+    }
+
+    #[test]
+    fn a_hash_whose_check_would_exhaust_the_host_is_refused() {
+        for costs in ["m=4194304,t=2", "m=256,t=1000"] {
+            let dear = ARGON2ID.replace("m=256,t=2", costs);
+            assert_eq!(dear.parse::<PasswordHash>().unwrap_err(), BadPasswordHash, "{costs}");
+        }
+        assert!(BCRYPT.replace("$05$", "$31$").parse::<PasswordHash>().is_err());
     }
 
     #[test]
