@@ -62,7 +62,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "e2e",
         about: "the whole system against simulated BMCs",
-        run: |tally| tally.check("e2e", programs::e2e(&["--sushy".to_owned()])),
+        run: |tally| tally.check("e2e", programs::e2e(&["--tools".to_owned()])),
     },
 ];
 

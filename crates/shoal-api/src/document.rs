@@ -75,6 +75,17 @@ impl<'a> Document<'a> {
         value
     }
 
+    /// A whole number, which JSON may also write as `3.0` or `3e0`.
+    pub(crate) fn whole(&mut self, name: &str, expected: &str) -> Option<i32> {
+        let number: f64 = self.optional(name, expected)?;
+        // Every i32 is a double, and a double without a fraction is written as the integer it is.
+        let whole = (number.fract() == 0.0).then(|| format!("{number:.0}").parse().ok()).flatten();
+        if whole.is_none() {
+            self.problem(name, "bad_format", format!("must be {expected}"));
+        }
+        whole
+    }
+
     /// As [`Document::optional`], of a member that must be there.
     pub(crate) fn required<T: DeserializeOwned>(
         &mut self,
@@ -199,6 +210,22 @@ mod tests {
 
     fn one(path: &str, code: &str) -> Vec<(String, String)> {
         vec![(path.to_owned(), code.to_owned())]
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        let read = |text: &str| {
+            let body = format!(r#"{{"n": {text}}}"#);
+            let mut document = Document::read(body.as_bytes()).ok()?;
+            let number = document.whole("n", "a whole number");
+            document.finish_with(number).ok()
+        };
+        for (text, number) in [("-63", -63), ("-63.0", -63), ("1e2", 100), ("-0.0", 0)] {
+            assert_eq!(read(text), Some(number), "{text}");
+        }
+        for text in ["0.5", "2147483648", "1e300", "\"1\"", "[1]"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -38,11 +38,10 @@ impl Query {
         Ok(query)
     }
 
-    /// The parameter's value; none when it is absent or empty.
+    /// The parameter's value, which may be empty; none when it is absent.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let at = self.params.iter().position(|(known, _)| known == name)?;
-        let (_, value) = self.params.swap_remove(at);
-        (!value.is_empty()).then_some(value)
+        Some(self.params.swap_remove(at).1)
     }
 
     /// The value as `read` understands it; `expected` completes "must be ...".
@@ -128,6 +127,7 @@ mod tests {
     fn what_is_unknown_repeated_or_malformed_is_refused_by_name() {
         assert!(codes("on=true&limit=1000&").is_empty());
         assert_eq!(codes("on=maybe"), ["query on bad_format"]);
+        assert_eq!(codes("on=&limit="), ["query on bad_format", "query limit bad_format"]);
         assert_eq!(codes("limit=1001"), ["query limit bad_format"]);
         assert_eq!(codes("off=1"), ["query off unknown_field"]);
         assert_eq!(codes("on=1&on=0"), ["query on duplicate_field"]);

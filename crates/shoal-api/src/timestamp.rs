@@ -45,9 +45,15 @@ pub(crate) fn parse(text: &str) -> Option<Time> {
     u64::try_from(at.as_millisecond()).ok().map(Time::from_millis)
 }
 
-/// Reads a time as [`parse`] does, or how long before `now` it was: `90s`, `15m`, `24h`, `7d`.
+/// Reads the beginning of a span: any RFC 3339 time, of which those before 1970 mean "ever".
+pub(crate) fn ever_since(text: &str) -> Option<Time> {
+    let at: Timestamp = text.parse().ok()?;
+    Some(Time::from_millis(u64::try_from(at.as_millisecond()).unwrap_or(0)))
+}
+
+/// Reads a time as [`ever_since`] does, or how long before `now` it was: `90s`, `15m`, `24h`, `7d`.
 pub(crate) fn since(text: &str, now: Time) -> Option<Time> {
-    parse(text).or_else(|| {
+    ever_since(text).or_else(|| {
         let unit = match text.bytes().last()? {
             b's' => 1,
             b'm' => 60,
@@ -89,6 +95,7 @@ mod tests {
         assert_eq!(ago("24h"), Some(9 * 24 * 3600));
         assert_eq!(ago("11d"), Some(0));
         assert_eq!(ago("1970-01-01T00:00:05Z"), Some(5));
+        assert_eq!(ago("0258-04-19T10:49:45-11:02"), Some(0));
         for odd in ["", "h", "-1h", "5", "5w", "99999999999999999999d", "18446744073709551615d"] {
             assert_eq!(ago(odd), None, "{odd}");
         }

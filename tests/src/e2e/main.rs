@@ -20,6 +20,7 @@ mod mocks;
 mod outside;
 mod proof;
 mod reports;
+mod schemathesis;
 mod stage;
 mod suite;
 mod sushy;
@@ -61,9 +62,9 @@ struct Arguments {
     /// Only scenarios whose name contains this
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// Fail if sushy-emulator is not installed, instead of saying that its scenario is left out
+    /// Fail if a Python tool is not installed, instead of saying that its scenario is left out
     #[arg(long)]
-    sushy: bool,
+    tools: bool,
     /// Every edge of every workflow on every kind of BMC, not only a part that meets each once
     #[arg(long)]
     full: bool,
@@ -93,6 +94,8 @@ enum Group {
     Canary,
     /// What nobody should send
     Input,
+    /// The OpenAPI document, asked of the running controller
+    Schema,
     /// A BMC that others wrote
     Sushy,
 }
@@ -152,11 +155,16 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(doors::scenarios());
     scenarios.extend(canary::scenarios());
     scenarios.extend(bad_input::scenarios());
-    let wanted = arguments.sushy || arguments.only == Some(Group::Sushy);
-    if wanted || sushy::is_installed() {
-        scenarios.extend(sushy::scenarios());
-    } else if arguments.only.is_none() && arguments.persona.is_none() {
-        println!("left out: sushy-emulator is not installed (cargo xtask test --stage setup)");
+    let of_tools = [
+        (Group::Sushy, "sushy-emulator", sushy::is_installed(), sushy::scenarios()),
+        (Group::Schema, "schemathesis", schemathesis::is_installed(), schemathesis::scenarios()),
+    ];
+    for (group, tool, installed, of_tool) in of_tools {
+        if installed || arguments.tools || arguments.only == Some(group) {
+            scenarios.extend(of_tool);
+        } else if arguments.only.is_none() && arguments.persona.is_none() {
+            println!("left out: {tool} is not installed (cargo xtask test --stage setup)");
+        }
     }
     scenarios.retain(|scenario| {
         let of_workflow = arguments.workflow.is_none_or(|it| scenario.workflow == it);

@@ -114,7 +114,7 @@ fn python() -> Result<()> {
     write(&stamp, REQUIREMENTS)
 }
 
-/// The virtual environment; its `bin` holds `sushy-emulator`.
+/// The virtual environment; its `bin` holds `sushy-emulator` and `schemathesis`.
 pub(super) fn tools() -> Result<PathBuf> {
     Ok(workspace::target_directory()?.join("tools/python"))
 }

@@ -52,7 +52,7 @@ fn filter(shared: &Shared, uri: &Uri) -> Result<(Filter, u32), Error> {
         serial: query
             .parsed("server_serial", "a server serial", |text| text.parse::<ServerSerial>().ok()),
         target: query.text("task_target"),
-        since: query.parsed("since", "a time such as 2026-01-31T08:00:00Z", timestamp::parse),
+        since: query.parsed("since", "a time such as 2026-01-31T08:00:00Z", timestamp::ever_since),
         stuck_at: query.flag("stuck").then(|| shared.now()),
         after: query.parsed("cursor", "the next of an earlier page", |text| text.parse().ok()),
         limit: limit + 1,

@@ -105,7 +105,12 @@ pub(crate) async fn priority(
 ) -> Result<Response, Error> {
     let body = small(&shared, &headers, body).await?;
     let mut document = Document::read(&body)?;
-    let priority: Option<i32> = document.required("priority", request::PRIORITY);
+    let before = document.problems();
+    let priority = document.whole("priority", request::PRIORITY);
+    if priority.is_none() && document.problems() == before {
+        let message = format!("is missing; it must be {}", request::PRIORITY);
+        document.problem("priority", "missing_field", message);
+    }
     if let Some(priority) = priority {
         request::check_priority(&mut document, priority);
     }

@@ -41,7 +41,7 @@ pub(super) fn parse(body: &[u8]) -> Result<JobRequest, Error> {
         }
         parsed.ok()
     });
-    let priority = document.optional("priority", PRIORITY).unwrap_or(0);
+    let priority = document.whole("priority", PRIORITY).unwrap_or(0);
     check_priority(&mut document, priority);
     let labels = labels(&mut document);
     let on_failure: Option<OnFailure> = document.optional("on_failure", "off, reset or leave");
