@@ -13,6 +13,13 @@ use crate::Error;
 /// Bytes the WAL file may keep after a checkpoint has emptied it.
 const WAL_KEPT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Pages in the WAL before they are copied into the database, 16 MiB. A page that changes again and
+/// again, as those of indexes do, is then copied once for many commits.
+const CHECKPOINT_PAGES: &str = "4096";
+
+/// Statements that a connection keeps prepared: more than anybody uses in turn.
+const STATEMENTS_KEPT: usize = 128;
+
 /// Opens the writing connection. The file must exist.
 pub(crate) fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -23,6 +30,7 @@ pub(crate) fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connect
     set(&connection, "synchronous", "2")?;
     set(&connection, "foreign_keys", "1")?;
     set(&connection, "journal_size_limit", &WAL_KEPT_BYTES.to_string())?;
+    set(&connection, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 
@@ -54,6 +62,7 @@ pub(crate) fn open_examiner(path: &Path, busy_timeout: Duration) -> Result<Conne
 }
 
 fn set_shared(connection: &Connection, busy_timeout: Duration) -> Result<(), Error> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
     set(connection, "busy_timeout", &busy_timeout.as_millis().to_string())?;
     set(connection, "trusted_schema", "0")?;
     set(connection, "cell_size_check", "1")

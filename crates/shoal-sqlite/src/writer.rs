@@ -223,7 +223,7 @@ fn next_member(
 
 /// Runs one member. An error means that the whole transaction is lost, not just this member.
 fn run_in_savepoint(tx: &Transaction<'_>, member: &mut dyn Member) -> Result<(), Error> {
-    tx.execute_batch("SAVEPOINT member")?;
+    step(tx, "SAVEPOINT member")?;
     let keep = member.run(tx);
     // A full disk and some I/O errors make SQLite roll everything back, whatever the closure made
     // of the error.
@@ -231,9 +231,15 @@ fn run_in_savepoint(tx: &Transaction<'_>, member: &mut dyn Member) -> Result<(),
         return Err(Error::RolledBack);
     }
     if !keep {
-        tx.execute_batch("ROLLBACK TO member")?;
+        step(tx, "ROLLBACK TO member")?;
     }
-    Ok(tx.execute_batch("RELEASE member")?)
+    step(tx, "RELEASE member")
+}
+
+/// Runs a statement of every member's, kept prepared.
+fn step(tx: &Transaction<'_>, sql: &str) -> Result<(), Error> {
+    tx.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
 
 /// Moves the WAL into the database and empties it, so that the file alone is whole.

@@ -4,7 +4,7 @@
 use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use shoal_core::{Entry, Job, JobId, NewJob, Time};
-use shoal_sqlite::rusqlite::Transaction;
+use shoal_sqlite::rusqlite::{Transaction, params};
 
 use crate::{
     AuditEntry, Created, Error, Idempotency, NewRecord, Record, Store,
@@ -177,11 +177,12 @@ fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<()
     tx.prepare_cached(
         "INSERT INTO jobs (id, server_serial, task_target, status, phase, bmc_active,
              progressed_at, created_at, updated_at, version, body, stretch, stretch_since,
-             priority, labels, lineage, recipe, recipe_bytes, recipe_sha256, after_job)
+             priority, labels, lineage, recipe, recipe_bytes, recipe_sha256, after_job, retry_of,
+             boot_url, traceparent)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 1, ?8, ?9, ?7, ?10, ?11, ?12, ?13, ?14, ?15,
-             ?16)",
+             ?16, ?17, ?18, ?19)",
     )?
-    .execute((
+    .execute(params![
         job.id().to_string(),
         job.serial().as_str(),
         &job.plan().task_target,
@@ -198,16 +199,10 @@ fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<()
         row::signed(record.recipe_bytes),
         &record.recipe_sha256,
         record.after_job.map(|id| id.to_string()),
-    ))?;
-    tx.prepare_cached(
-        "UPDATE jobs SET retry_of = ?2, boot_url = ?3, traceparent = ?4 WHERE id = ?1",
-    )?
-    .execute((
-        job.id().to_string(),
         record.retry_of.map(|id| id.to_string()),
         &record.boot_url,
         &record.traceparent,
-    ))?;
+    ])?;
     Ok(())
 }
 
