@@ -6,6 +6,9 @@
 mod fleet;
 mod history;
 mod in_flight;
+#[path = "../lean/mod.rs"]
+#[expect(dead_code, reason = "the other benchmark posts")]
+mod lean;
 mod reader;
 
 use std::{
