@@ -9,11 +9,10 @@ mod lean;
 
 use std::{
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::json;
 use shoal_core::Time;
 use shoal_redfish_mock::{Ending, Event, HostScript, Step};
@@ -37,7 +36,7 @@ const MACHINES: u32 = 60;
 #[tokio::main]
 async fn main() -> Result<()> {
     install_crypto();
-    let programs = built()?;
+    let programs = Programs::release()?;
     let scratch = tempfile::tempdir()?;
     BootMedium::make(&scratch.path().join("static"))?;
     let commits = single_rows(&scratch.path().join("rows")).await?;
@@ -55,22 +54,6 @@ async fn main() -> Result<()> {
         p95.as_secs_f64() * 1e3
     );
     Ok(())
-}
-
-/// The programs of the release profile, built now since a benchmark builds itself only, or those of
-/// the directory that `SHOAL_BIN_DIR` names.
-fn built() -> Result<Programs> {
-    if std::env::var_os("SHOAL_BIN_DIR").is_some() {
-        return Programs::find();
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--offline", "--bins"]);
-    for package in ["shoal-controller", "shoal-dispatcher", "shoal-tool", "shoal"] {
-        build.args(["--package", package]);
-    }
-    ensure!(build.status().context("start cargo")?.success(), "the programs do not build");
-    Programs::find()
 }
 
 /// What the store can do with its smallest write, an entry of the audit log, as many at a time.

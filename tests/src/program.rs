@@ -1,9 +1,12 @@
 //! Where the real programs are. They are built into the directory of the program that starts them,
 //! so that what runs is what was just built.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Environment variable that names another directory with the programs.
 const DIRECTORY: &str = "SHOAL_BIN_DIR";
@@ -47,6 +50,24 @@ impl Programs {
             reporter: program("shoal-tool")?,
             cli: program("shoal")?,
         })
+    }
+
+    /// The programs of the release profile, built now since a benchmark builds itself only, or those
+    /// of the directory that `SHOAL_BIN_DIR` names.
+    ///
+    /// # Errors
+    /// When they do not build.
+    pub fn release() -> Result<Self> {
+        if std::env::var_os(DIRECTORY).is_none() {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let mut build = Command::new(cargo);
+            build.args(["build", "--release", "--offline", "--bins"]);
+            for package in ["shoal-controller", "shoal-dispatcher", "shoal-tool", "shoal"] {
+                build.args(["--package", package]);
+            }
+            ensure!(build.status().context("start cargo")?.success(), "the programs do not build");
+        }
+        Self::find()
     }
 }
 

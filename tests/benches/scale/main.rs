@@ -14,11 +14,10 @@ mod reader;
 use std::{
     fs,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use shoal_tests::{Api, BootMedium, Config, Controller, Programs, install_crypto};
 use tokio::task::JoinSet;
@@ -26,7 +25,7 @@ use tokio::task::JoinSet;
 #[tokio::main]
 async fn main() -> Result<()> {
     install_crypto();
-    let programs = built()?;
+    let programs = Programs::release()?;
     let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-'));
     let is_wanted = |part: &str| wanted.as_deref().is_none_or(|word| word == part);
     let scratch = tempfile::tempdir()?;
@@ -41,22 +40,6 @@ async fn main() -> Result<()> {
         fleet::measure(&programs, scratch.path()).await?;
     }
     Ok(())
-}
-
-/// The programs of the release profile, built now since a benchmark builds itself only, or those of
-/// the directory that `SHOAL_BIN_DIR` names.
-fn built() -> Result<Programs> {
-    if std::env::var_os("SHOAL_BIN_DIR").is_some() {
-        return Programs::find();
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--offline", "--bins"]);
-    for package in ["shoal-controller", "shoal-dispatcher", "shoal-tool", "shoal"] {
-        build.args(["--package", package]);
-    }
-    ensure!(build.status().context("start cargo")?.success(), "the programs do not build");
-    Programs::find()
 }
 
 fn config(scratch: &Path, name: &str) -> Config {
