@@ -6,6 +6,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{bmc::Bmc, server, timeline::Event};
 
@@ -97,7 +98,7 @@ pub(crate) async fn serve(bmc: Arc<Bmc>, door: Door, listener: TcpListener) {
 async fn attend(bmc: Arc<Bmc>, door: Door, first: TcpListener) {
     let mut presence = bmc.presence.subscribe();
     let mut listener = Some(first);
-    let mut lines = bmc.stop.child_token();
+    let mut lines = Lines::new(&bmc);
     let mut known = Presence::default().absence();
     let mut told_away = false;
     loop {
@@ -109,8 +110,8 @@ async fn attend(bmc: Arc<Bmc>, door: Door, first: TcpListener) {
         // An absence that is over already cuts its connections all the same.
         if now.absence() != known {
             known = now.absence();
-            lines.cancel();
-            lines = bmc.stop.child_token();
+            lines.cut().await;
+            lines = Lines::new(&bmc);
             bmc.timeline.push(bmc.clock.now(), Event::BmcAway);
             told_away = true;
         }
@@ -133,9 +134,7 @@ async fn attend(bmc: Arc<Bmc>, door: Door, first: TcpListener) {
                     // The peer sees a reset and not an orderly end.
                     let _ = stream.set_zero_linger();
                 } else {
-                    let connection = connection(Arc::clone(&bmc), stream);
-                    let lines = lines.clone();
-                    bmc.tasks.spawn(async move { lines.run_until_cancelled(connection).await });
+                    lines.take(&bmc, stream);
                 }
             }
         };
@@ -144,6 +143,32 @@ async fn attend(bmc: Arc<Bmc>, door: Door, first: TcpListener) {
             _ = presence.changed() => {}
         }
         listener = Some(open);
+    }
+}
+
+/// The connections of one presence.
+struct Lines {
+    cut: CancellationToken,
+    open: TaskTracker,
+}
+
+impl Lines {
+    fn new(bmc: &Bmc) -> Self {
+        Self { cut: bmc.stop.child_token(), open: TaskTracker::new() }
+    }
+
+    fn take(&self, bmc: &Arc<Bmc>, stream: TcpStream) {
+        let connection = connection(Arc::clone(bmc), stream);
+        let cut = self.cut.clone();
+        let connected = async move { cut.run_until_cancelled(connection).await };
+        bmc.tasks.spawn(self.open.track_future(connected));
+    }
+
+    /// Cuts all connections, and returns when none of them can answer any more.
+    async fn cut(&self) {
+        self.cut.cancel();
+        self.open.close();
+        self.open.wait().await;
     }
 }
 

@@ -114,12 +114,7 @@ impl Wish {
         let mut config = Config::new(self.persona.clone(), SERIAL, host);
         config.clock = self.clock;
         config.media_ca = self.media_ca;
-        let http = reqwest::Client::builder()
-            .tls_danger_accept_invalid_certs(true)
-            .tls_info(true)
-            .no_proxy()
-            .build()
-            .unwrap();
+        let http = client();
         let mock = Mock::start(config).await.unwrap();
         Rig { mock, images, dir, http, persona: self.persona }
     }
@@ -291,6 +286,16 @@ impl Rig {
         let text = fs::read_to_string(self.dir.path().join("scratch/reports")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
+}
+
+/// A client without connections, which trusts every BMC.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .tls_info(true)
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 pub(crate) async fn answer(request: reqwest::RequestBuilder) -> Answer {
