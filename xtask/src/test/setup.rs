@@ -29,7 +29,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("systemd-tmpfiles", "systemd"),
     ("systemd-id128", "systemd"),
     ("systemd-analyze", "systemd"),
-    ("mcopy", "mtools"),
     ("mkfs.fat", "dosfstools"),
     ("mkfs.ext4", "e2fsprogs"),
     ("blkid", "util-linux"),
