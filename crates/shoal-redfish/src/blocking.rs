@@ -15,10 +15,11 @@ use crate::{
     discover::Discovery,
     endpoint::{Endpoint, Options},
     error::Error,
+    examine::Examined,
     flow::{Checkpoint, Report, Save, Urls},
     kind::Kind,
     media_url::MediaUrl,
-    plan::{Plan, Role},
+    plan::{Plan, PlanRequest, Role},
     power::{PowerOn, Sight},
     transcript::{Counts, Exchange},
 };
@@ -85,6 +86,19 @@ impl Bmc {
     /// As there; also when no thread can be started.
     pub fn resume(endpoint: &Endpoint, options: Options, plan: &Plan) -> Result<Self, Error> {
         Ok(Self { inner: crate::Bmc::resume(endpoint, options, plan)?, worker: Worker::start()? })
+    }
+
+    /// See [`crate::Bmc::prepare`].
+    ///
+    /// # Errors
+    /// As there; also when no thread can be started.
+    pub fn prepare(endpoint: &Endpoint, options: Options) -> Result<Self, Error> {
+        Ok(Self { inner: crate::Bmc::prepare(endpoint, options)?, worker: Worker::start()? })
+    }
+
+    /// See [`crate::Bmc::examine`].
+    pub fn examine(&self, request: &PlanRequest) -> Examined {
+        self.worker.run(self.inner.examine(request))
     }
 
     /// See [`crate::Bmc::look`].

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
+    certificate::Certificate,
     endpoint::{Endpoint, Options},
     error::Error,
     kind::Kind,
@@ -20,7 +21,6 @@ use crate::{
     recent::Recent,
     service,
     session::{FAILURES_ALLOWED, Login, Session},
-    tls::Certificate,
     transcript::{Counts, Exchange, Op},
     wire::{Auth, Method, Request, Wire},
 };
@@ -194,7 +194,13 @@ impl Bmc {
 
     /// The certificate of the last handshake, for pinning on first use.
     pub fn certificate(&self) -> Option<Certificate> {
-        self.inner.wire.certificate()
+        self.certificates().into_iter().next()
+    }
+
+    /// The certificates of the last handshake as the BMC sent them, its own first. Only the first
+    /// is judged by a pin; none is there over plain HTTP.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        self.inner.wire.certificates()
     }
 
     /// The request forms that worked, for other BMCs of this kind.

@@ -1,14 +1,26 @@
-//! Pinning by public key and warning about expiry need three fields of a certificate, also of
-//! certificates too odd for a validating parser. This walks just far enough into the DER
-//! (RFC 5280, section 4.1) to find them and gives up quietly on anything else.
+//! Pinning by public key, warning about expiry and telling people whom they trust need a few fields
+//! of a certificate, also of certificates too odd for a validating parser. This walks just far enough
+//! into the DER (RFC 5280, section 4.1) to find them and gives up quietly on anything else.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::moment;
+
+/// Names read from one certificate, and characters of one of them.
+const NAMES: usize = 32;
+const NAME_LENGTH: usize = 128;
 
 pub(crate) struct Parts<'a> {
     /// The whole `SubjectPublicKeyInfo` element, header included, as fingerprints of keys cover it.
     pub(crate) spki: &'a [u8],
     /// Seconds since 1970.
+    pub(crate) not_before: Option<i64>,
+    /// Seconds since 1970.
     pub(crate) not_after: Option<i64>,
+    pub(crate) subject: String,
+    pub(crate) issuer: String,
+    /// Subject alternative names: DNS names and addresses.
+    pub(crate) names: Vec<String>,
 }
 
 pub(crate) fn certificate(der: &[u8]) -> Option<Parts<'_>> {
@@ -19,16 +31,85 @@ pub(crate) fn certificate(der: &[u8]) -> Option<Parts<'_>> {
     if element(fields)?.tag == 0xa0 {
         fields = element(fields)?.rest;
     }
-    for _ in 0..3 {
+    for _ in 0..2 {
         fields = element(fields)?.rest;
     }
-    let validity = element(fields)?;
+    let issuer = element(fields)?;
+    let validity = element(issuer.rest)?;
     let subject = element(validity.rest)?;
     let spki = element(subject.rest)?;
     let not_before = element(validity.content)?;
-    let not_after =
-        element(not_before.rest).and_then(|time| moment::from_asn1(time.tag, time.content));
-    Some(Parts { spki: spki.whole, not_after })
+    let not_after = element(not_before.rest);
+    let instant = |time: Element<'_>| moment::from_asn1(time.tag, time.content);
+    Some(Parts {
+        spki: spki.whole,
+        not_after: not_after.and_then(instant),
+        not_before: instant(not_before),
+        subject: distinguished(subject.content),
+        issuer: distinguished(issuer.content),
+        names: alternative_names(spki.rest),
+    })
+}
+
+/// A name of the form `CN=…, O=…`; attributes nobody looks for are left out.
+fn distinguished(name: &[u8]) -> String {
+    let sets = elements(name).take(NAMES);
+    let attributes = sets.flat_map(|set| elements(set.content).take(NAMES)).filter_map(|pair| {
+        let kind = element(pair.content)?;
+        let label = match kind.content {
+            [0x55, 0x04, 0x03] => "CN",
+            [0x55, 0x04, 0x06] => "C",
+            [0x55, 0x04, 0x07] => "L",
+            [0x55, 0x04, 0x08] => "ST",
+            [0x55, 0x04, 0x0a] => "O",
+            [0x55, 0x04, 0x0b] => "OU",
+            _ => return None,
+        };
+        Some(format!("{label}={}", text(element(kind.rest)?.content)))
+    });
+    attributes.collect::<Vec<_>>().join(", ")
+}
+
+/// What follows the key: perhaps unique ids, then the extensions, tagged [3].
+fn alternative_names(after_key: &[u8]) -> Vec<String> {
+    let Some(tagged) = elements(after_key).take(3).find(|field| field.tag == 0xa3) else {
+        return Vec::new();
+    };
+    let list = element(tagged.content).map_or(&[][..], |list| list.content);
+    let wanted = elements(list).take(NAMES).find_map(|extension| {
+        let id = element(extension.content).filter(|id| id.content == [0x55, 0x1d, 0x11])?;
+        // A flag that says whether the extension is critical may stand before the value.
+        let value = elements(id.rest).take(2).find(|field| field.tag == 0x04)?;
+        element(value.content)
+    });
+    let names = wanted.map_or(&[][..], |names| names.content);
+    elements(names).take(NAMES).filter_map(|name| alternative_name(&name)).collect()
+}
+
+fn alternative_name(name: &Element<'_>) -> Option<String> {
+    match name.tag {
+        0x82 => Some(text(name.content)),
+        0x87 => {
+            let four = <[u8; 4]>::try_from(name.content).map(|ip| Ipv4Addr::from(ip).to_string());
+            let sixteen = || <[u8; 16]>::try_from(name.content).map(Ipv6Addr::from);
+            four.ok().or_else(|| Some(sixteen().ok()?.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// Text for people: certificates are written by strangers, and a terminal obeys control characters.
+fn text(bytes: &[u8]) -> String {
+    let shown = String::from_utf8_lossy(bytes);
+    shown.chars().filter(|c| !c.is_control()).take(NAME_LENGTH).collect()
+}
+
+fn elements(mut input: &[u8]) -> impl Iterator<Item = Element<'_>> {
+    std::iter::from_fn(move || {
+        let next = element(input)?;
+        input = next.rest;
+        Some(next)
+    })
 }
 
 struct Element<'a> {

@@ -129,6 +129,39 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// A stable word for it, for programs and labels.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Tls(_) => "tls",
+            Self::Auth => "auth",
+            Self::LockedOut => "locked_out",
+            Self::SessionLimit => "session_limit",
+            Self::NotReady { .. } => "not_ready",
+            Self::Busy(_) => "busy",
+            Self::Precondition => "precondition",
+            Self::Unsupported { .. } => "unsupported",
+            Self::MissingParameter { .. } => "missing_parameter",
+            Self::MediaRejected(_) => "media_rejected",
+            Self::MediaBusy => "media_busy",
+            Self::MediaDisabled => "media_disabled",
+            Self::LicenseRequired => "license_required",
+            Self::ForeignMedia { .. } => "foreign_media",
+            Self::WrongMachine { .. } => "wrong_machine",
+            Self::NoSystem { .. } => "no_system",
+            Self::FutureState => "future_state",
+            Self::NotFound => "not_found",
+            Self::Rejected => "rejected",
+            Self::Server => "server",
+            Self::Protocol { .. } => "protocol",
+            Self::TaskFailed => "task_failed",
+            Self::VerifyFailed { .. } => "verify_failed",
+            Self::Timeout { .. } => "timeout",
+            Self::PowerOnUnsure => "power_on_unsure",
+            Self::Checkpoint { .. } => "checkpoint",
+        }
+    }
+
     /// A read that will not work in this form, as opposed to not now.
     pub(crate) fn says_no_such_read(&self) -> bool {
         matches!(self, Self::NotFound | Self::Rejected | Self::Unsupported { .. } | Self::Server)

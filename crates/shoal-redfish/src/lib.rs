@@ -52,12 +52,16 @@ mod answer;
 mod bmc;
 mod boot;
 mod call;
+mod certificate;
 mod der;
 mod dial;
 mod discover;
 mod eject;
 mod endpoint;
 mod error;
+mod examination;
+mod examine;
+mod finding;
 mod flow;
 mod insertion;
 mod inventory;
@@ -69,6 +73,7 @@ mod message;
 mod moment;
 mod node;
 mod override_form;
+mod page;
 mod patience;
 mod plan;
 mod planner;
@@ -92,9 +97,15 @@ pub mod profile;
 
 pub use bmc::Bmc;
 pub use boot::{BootOnce, OverrideCleared};
+pub use certificate::Certificate;
 pub use discover::Discovery;
 pub use endpoint::{AddressError, Credentials, Endpoint, Options, Tls};
 pub use error::{Error, Retry};
+pub use examination::{
+    BootSeen, Examination, Finding, InsertForm, LoginForm, LoginSeen, LoginState, MachineSeen,
+    MediaSeen, ProfileSeen, SlotSeen, TlsPolicy, TlsSeen,
+};
+pub use examine::Examined;
 pub use flow::{Checkpoint, Report, Save, Stage, Urls};
 pub use insertion::Payload;
 pub use inventory::Slot;
@@ -108,7 +119,7 @@ pub use plan::{
 pub use power::{PowerOn, Sight};
 pub use secret::Secret;
 pub use slot::{SlotKind, SlotRef};
-pub use tls::{BadFingerprint, Certificate, Fingerprint, TlsFault};
+pub use tls::{BadFingerprint, Fingerprint, TlsFault};
 pub use transcript::{Counts, Exchange};
 pub use vendor::Vendor;
 pub use view::{BootView, Identity, Power};

@@ -14,6 +14,9 @@ use crate::{
     view::BootView,
 };
 
+/// Seconds by which clocks may differ before a certificate made today looks invalid.
+const SKEW: i64 = 300;
+
 impl Discovery {
     /// Decides how this machine can be provisioned, without any request.
     ///
@@ -34,13 +37,7 @@ impl Discovery {
             .transpose()?;
         let boot = self.boot_plan(request)?;
         let power = self.power_plan()?;
-        if let Some(ahead) = self.clock_ahead_seconds.filter(|ahead| ahead.abs() > 300) {
-            let side = if ahead > 0 { "ahead of" } else { "behind" };
-            warnings.push(format!(
-                "the BMC's clock is {} s {side} ours; certificates may look invalid to it",
-                ahead.abs()
-            ));
-        }
+        warnings.extend(self.clock_warning());
         Ok(Plan {
             vendor: self.vendor,
             system: self.system.clone(),
@@ -58,6 +55,13 @@ impl Discovery {
             access: self.access.clone(),
             learned: self.learned.clone(),
         })
+    }
+
+    pub(crate) fn clock_warning(&self) -> Option<String> {
+        let ahead = self.clock_ahead_seconds.filter(|ahead| ahead.abs() > SKEW)?;
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let by = ahead.abs();
+        Some(format!("the BMC's clock is {by} s {side} ours; certificates may look invalid to it"))
     }
 
     fn refuse(&self, reason: Reason) -> Refusal {

@@ -11,6 +11,7 @@ use crate::{
     call::refusal,
     endpoint::Credentials,
     error::Error,
+    examination::LoginForm,
     kind::Kind,
     message,
     secret::Secret,
@@ -144,6 +145,15 @@ impl Bmc {
             self.inner.session.state.lock().await.failed();
         }
         Ok(answer)
+    }
+
+    /// How the BMC knows us at the moment.
+    pub(crate) async fn login_form(&self) -> Option<LoginForm> {
+        let state = self.inner.session.state.lock().await;
+        state.login.as_ref().map(|login| match login {
+            Login::Token { .. } => LoginForm::Session,
+            Login::Basic => LoginForm::Basic,
+        })
     }
 
     async fn exchange_as(&self, login: &Login, request: &Request<'_>) -> Result<Answer, Error> {

@@ -23,7 +23,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
-use crate::{der, endpoint::Tls};
+use crate::{certificate::Certificate, endpoint::Tls};
 
 /// SHA-256 of a certificate or of its public key (`SubjectPublicKeyInfo`), both in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ use crate::{der, endpoint::Tls};
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
         let mut out = [0; 32];
         out.copy_from_slice(digest.as_ref());
@@ -89,33 +89,6 @@ impl From<Fingerprint> for String {
 #[error("not a SHA-256 fingerprint of 64 hexadecimal digits")]
 pub struct BadFingerprint;
 
-/// The certificate a BMC showed in the last handshake.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Certificate {
-    /// SHA-256 of the whole certificate.
-    pub sha256: Fingerprint,
-    /// SHA-256 of its public key; it survives a renewal that keeps the key. Absent when the
-    /// certificate could not be parsed.
-    pub spki_sha256: Option<Fingerprint>,
-    /// End of validity, seconds since 1970.
-    pub not_after: Option<i64>,
-}
-
-impl Certificate {
-    fn of(der_bytes: &[u8]) -> Self {
-        let parts = der::certificate(der_bytes);
-        Self {
-            sha256: Fingerprint::of(der_bytes),
-            spki_sha256: parts.as_ref().map(|parts| Fingerprint::of(parts.spki)),
-            not_after: parts.and_then(|parts| parts.not_after),
-        }
-    }
-
-    fn matches(&self, pin: Fingerprint) -> bool {
-        self.sha256 == pin || self.spki_sha256 == Some(pin)
-    }
-}
-
 /// What was wrong with a BMC's certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -146,10 +119,10 @@ pub enum TlsFault {
     Handshake(String),
 }
 
-/// Where the verifier leaves the certificate it saw.
-pub(crate) type SeenCertificate = Arc<Mutex<Option<Certificate>>>;
+/// Where the verifier leaves the certificates it saw, the BMC's own first.
+pub(crate) type SeenChain = Arc<Mutex<Vec<Certificate>>>;
 
-pub(crate) fn client_config(tls: &Tls, seen: SeenCertificate) -> Result<ClientConfig, TlsFault> {
+pub(crate) fn client_config(tls: &Tls, seen: SeenChain) -> Result<ClientConfig, TlsFault> {
     let provider = Arc::new(default_provider());
     let policy = match tls {
         Tls::Ca(pem) => Policy::Ca(roots(pem, Arc::clone(&provider))?),
@@ -225,7 +198,7 @@ enum Policy {
 #[derive(Debug)]
 struct Verifier {
     policy: Policy,
-    seen: SeenCertificate,
+    seen: SeenChain,
     provider: Arc<CryptoProvider>,
 }
 
@@ -239,7 +212,9 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let certificate = Certificate::of(end_entity);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.clone());
+        let above = intermediates.iter().map(AsRef::as_ref);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Certificate::chain(end_entity, above);
         match &self.policy {
             Policy::Ca(inner) => {
                 inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)

@@ -14,13 +14,14 @@ use url::Url;
 
 use crate::{
     answer::Answer,
+    certificate::Certificate,
     dial::DialCounter,
-    endpoint::{Credentials, Endpoint},
+    endpoint::{Credentials, Endpoint, Tls},
     error::Error,
     kind::Kind,
     redact,
     secret::Secret,
-    tls::{self, Certificate, SeenCertificate},
+    tls::{self, SeenChain},
     transcript::{Exchange, Op, Transcript},
     vendor::Vendor,
 };
@@ -80,7 +81,9 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Wire {
     client: Client,
     base: Url,
-    certificate: SeenCertificate,
+    /// None over plain HTTP.
+    policy: Option<Tls>,
+    chain: SeenChain,
     vendor: Mutex<Vendor>,
     secrets: Mutex<Vec<Secret>>,
     transcript: Transcript,
@@ -89,8 +92,8 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, Error> {
-        let certificate = SeenCertificate::default();
-        let config = tls::client_config(endpoint.tls(), Arc::clone(&certificate))
+        let chain = SeenChain::default();
+        let config = tls::client_config(endpoint.tls(), Arc::clone(&chain))
             .map_err(|fault| Error::new(Kind::Tls(fault)))?;
         let dials = DialCounter::default();
         let client = Client::builder()
@@ -111,7 +114,8 @@ impl Wire {
         Ok(Self {
             client,
             base: endpoint.base().clone(),
-            certificate,
+            policy: (endpoint.base().scheme() == "https").then(|| endpoint.tls().clone()),
+            chain,
             vendor: Mutex::default(),
             secrets: Mutex::new(vec![endpoint.credentials().password.clone()]),
             transcript: Transcript::default(),
@@ -127,8 +131,17 @@ impl Wire {
         self.dials.dials()
     }
 
-    pub(crate) fn certificate(&self) -> Option<Certificate> {
-        self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The BMC's origin.
+    pub(crate) fn address_shown(&self) -> &str {
+        self.base.as_str()
+    }
+
+    pub(crate) fn policy(&self) -> Option<&Tls> {
+        self.policy.as_ref()
+    }
+
+    pub(crate) fn certificates(&self) -> Vec<Certificate> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn vendor(&self) -> Vendor {

@@ -11,6 +11,7 @@
 
 mod anything;
 mod bmc;
+mod examine;
 mod faults;
 mod forms;
 mod given;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use shoal_redfish::{Bmc, Error, Fingerprint, Kind, Tls, TlsFault};
+use shoal_redfish::{Bmc, Error, Fingerprint, Kind, PlanRequest, Tls, TlsFault};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, crypto::ring::default_provider, pki_types::PrivateKeyDer},
@@ -94,4 +94,23 @@ async fn an_authority_is_trusted_for_the_right_name_and_dates_only() {
         TlsFault::UnknownIssuer
     );
     assert_eq!(fault(connect(&good, Tls::Ca("rubbish".to_owned())).await), TlsFault::BadRoots);
+}
+
+#[tokio::test]
+async fn an_examination_tells_the_certificate_it_refused_and_what_to_pin() {
+    let site = site(&["somewhere.else"], true).await;
+    for (tls, accepted) in [(any(), true), (Tls::Ca(site.authority.clone()), false)] {
+        let bmc = Bmc::prepare(&site.server.endpoint(tls), quick()).unwrap();
+        let report = bmc.examine(&PlanRequest::default()).await.report;
+        assert_eq!((report.tls.accepted, report.reachable), (Some(accepted), accepted));
+        assert_eq!(report.tls.chain.first().unwrap().names, ["somewhere.else"]);
+        assert!(report.tls.expires_in_days.unwrap() < 0);
+        let pin = report.tls.pin.unwrap();
+        connect(&site, pinned(pin)).await.unwrap();
+        let page = report.to_string();
+        for told in [pin.to_string().as_str(), "ends 2002-01-01", "  for        somewhere.else"] {
+            assert!(page.contains(told), "{told}: {page}");
+        }
+        assert_eq!(report.ready, accepted, "{page}");
+    }
 }
