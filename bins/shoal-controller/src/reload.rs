@@ -17,7 +17,6 @@ use shoal_telemetry::logs::Levels;
 use tokio_util::sync::CancellationToken;
 
 use self::plan::Plan;
-pub(crate) use self::plan::profiles;
 use crate::{
     effects::Bmcs,
     first_start,
@@ -169,7 +168,7 @@ impl Running {
         let sha256 = plan.certificate.leaf_sha256();
         self.parts.tls.install(plan.certificate);
         self.parts.auth.replace_users(access.users.clone());
-        self.parts.bmcs.configure(&plan.settings.redfish, plan.profiles);
+        self.parts.bmcs.configure(&plan.settings.redfish);
         self.parts.gate.set_limits(plan.settings.jobs.limits());
         self.parts.levels.set(plan.level);
         self.in_force.replace(plan.settings);

@@ -17,10 +17,11 @@ mod reference;
 mod snapshot;
 mod users;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use shoal_api::{AuthMode, User};
 use shoal_core::{Budgets, Workflow};
+use shoal_redfish::profile::Profiles;
 use shoal_store::{Limits, Secret};
 use shoal_telemetry::logs;
 use url::Url;
@@ -115,8 +116,8 @@ pub struct Redfish {
     pub retries: u32,
     /// Whether a server's own word may turn certificate checks off for its BMC.
     pub insecure: bool,
-    /// Further vendor profiles.
-    pub profile_dir: Option<PathBuf>,
+    /// Vendor profiles: those that ship, and those of the directory that was named.
+    pub profiles: Arc<Profiles>,
 }
 
 /// How jobs are carried out.

@@ -18,6 +18,7 @@ use crate::{
     learned::Learned,
     plan::Plan,
     profile::SessionRules,
+    profiles::Traits,
     recent::Recent,
     service,
     session::{FAILURES_ALLOWED, Login, Session},
@@ -93,14 +94,12 @@ impl Bmc {
 
     fn new(endpoint: &Endpoint, options: Options) -> Result<Self, Error> {
         let wire = Wire::new(endpoint)?;
-        let known =
-            Known { learned: options.learned.clone().unwrap_or_default(), ..Known::default() };
         let inner = Inner {
             wire,
             session: Session::new(endpoint.credentials().clone(), options.refused_logins),
             readers: Semaphore::new(options.concurrency.max(1)),
             turn: tokio::sync::Mutex::new(()),
-            known: Mutex::new(known),
+            known: Mutex::default(),
             options,
         };
         Ok(Self { inner: Arc::new(inner), purpose: Purpose::Install, until: None })
@@ -218,7 +217,10 @@ impl Bmc {
             known.system = Some(plan.system.clone());
         }
         if known.learned.kind != plan.learned.kind {
-            known.learned = plan.learned.clone();
+            // Others of the kind may have learned more since the plan was made.
+            let newer = self.inner.options.learning.of_kind(&plan.learned.kind);
+            let newer = newer.filter(|newer| newer.profile == plan.learned.profile);
+            known.learned = newer.unwrap_or_else(|| plan.learned.clone());
         }
     }
 
@@ -238,7 +240,10 @@ impl Bmc {
         // A login that the root itself needed was Basic; from here on a session is better.
         self.inner.session.state.lock().await.forget_basic();
         self.inner.wire.set_vendor(service::root_vendor(&answer.body));
+        // Some logins need more than a name and a password, and only the root can be read before one.
+        let by_root = self.inner.options.profiles.select(&Traits::of_root(&answer.body));
         let mut known = self.known();
+        known.session_rules = by_root.session;
         known.access = access;
         known.root = answer.body;
         Ok(())

@@ -81,9 +81,10 @@ impl Bmc {
                 return Err(not_shown(format!("boot once from {}", plan.boot.target), &views));
             }
             if accepted {
-                let mut known = self.known();
-                known.learned.full_boot |= attempt.form.full;
-                known.learned.boot_elsewhere = attempt.resource != plan.boot.resource;
+                self.learn(|learned| {
+                    learned.full_boot |= attempt.form.full;
+                    learned.boot_elsewhere = attempt.resource != plan.boot.resource;
+                });
             }
         }
     }

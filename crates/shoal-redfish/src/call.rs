@@ -148,7 +148,7 @@ impl Bmc {
                 Ok(answer) => {
                     // The first form says nothing about the BMC's taste; only a change of form does.
                     if !sent.is_empty() {
-                        self.known().learned.etag = Some(*form);
+                        self.learn(|learned| learned.etag = Some(*form));
                     }
                     return Ok(answer);
                 }
@@ -159,6 +159,8 @@ impl Bmc {
                 etag = self.observe(change.op, change.path).await?.etag;
             }
         }
+        // What worked once does not any more.
+        self.learn(|learned| learned.etag = None);
         Err(refusal.unwrap_or_else(|| Error::new(Kind::Precondition).at("PATCH", change.path)))
     }
 

@@ -20,7 +20,7 @@ use crate::{
     profiles::Traits,
     recent::Seen,
     redact::short_url,
-    service::{MEMBERS, natural, root_names},
+    service::{MEMBERS, natural},
     transcript::Op,
     vendor::Vendor,
     view::{BootView, Identity, Power, SystemView, allowed_by_action_info, identity},
@@ -148,9 +148,11 @@ impl Bmc {
         let managers = self.managers(&view, &mut notes).await?;
         let first = managers.first();
         let traits = Traits {
-            root: root_names(&self.known().root),
+            system: Some(system.clone()),
+            manager: first.map(|manager| manager.path.clone()),
             manager_model: first.and_then(|manager| manager.model.clone()),
             firmware: first.and_then(|manager| manager.firmware.clone()),
+            ..Traits::of_root(&self.known().root)
         };
         let profile = self.inner.options.profiles.select(&traits);
         let names = traits.root.iter().chain(&view.manufacturer).chain(&traits.manager_model);
@@ -193,12 +195,8 @@ impl Bmc {
             [Some(vendor.label()), traits.manager_model.as_deref(), traits.firmware.as_deref()];
         let kind: Vec<&str> = parts.into_iter().map(Option::unwrap_or_default).collect();
         let kind = kind.join("/");
+        self.recall(&kind, profile);
         let mut known = self.known();
-        if known.learned.kind != kind {
-            let no_expand = known.learned.no_expand && known.learned.kind.is_empty();
-            known.learned = Learned { kind, no_expand, ..Default::default() };
-        }
-        known.learned.no_expand |= !profile.media.expand;
         known.session_rules = profile.session.clone();
         known.system = Some(system.to_owned());
         metrics::counter!("redfish_profile_selected_total", "vendor" => vendor.label(), "profile" => profile.name.clone()).increment(1);

@@ -96,7 +96,7 @@ impl Bmc {
             match result {
                 Ok(()) => {
                     if refusal.is_some() {
-                        self.known().learned.eject = Some(form);
+                        self.learn(|learned| learned.eject = Some(form));
                     }
                     return Ok(());
                 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use url::Url;
 
-use crate::{learned::Learned, profile::Profiles, secret::Secret, tls::Fingerprint};
+use crate::{learned::Learning, profile::Profiles, secret::Secret, tls::Fingerprint};
 
 /// The address of one BMC, how its certificate is judged, and who we log in as.
 #[derive(Debug, Clone)]
@@ -124,8 +124,8 @@ pub struct Options {
     /// Logins of this account which earlier connections saw refused in a row (0). Together with those
     /// of this connection they count against the two that stop all requests.
     pub refused_logins: u8,
-    /// What an earlier connection to a BMC of this kind found out.
-    pub learned: Option<Learned>,
+    /// What connections to BMCs of the same kind find out, for each other (nothing).
+    pub learning: Learning,
 }
 
 impl Default for Options {
@@ -144,7 +144,7 @@ impl Default for Options {
             busy_timeout: Duration::from_mins(2),
             profiles: Profiles::builtin(),
             refused_logins: 0,
-            learned: None,
+            learning: Learning::default(),
         }
     }
 }

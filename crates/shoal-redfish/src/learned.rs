@@ -1,18 +1,27 @@
-//! Finding the request form a BMC accepts costs refusals. What worked is kept for the kind of BMC
-//! (vendor, model, firmware) and can be exported, so that the next machine of the kind is driven
-//! with one request per change.
+//! Finding the request form a BMC accepts costs refusals, and finding its resources costs reads. Both
+//! are kept for the kind of BMC (vendor, model, firmware) and can be exported, so that the next
+//! machine of the kind is driven with one request per change.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::insertion::Payload;
+use crate::{bmc::Bmc, insertion::Payload, profile::Profile};
 
-/// The forms that worked on one kind of BMC. Store it as JSON and pass it in
-/// [`Options::learned`](crate::Options::learned); it is ignored when the kind differs.
+/// What is known of one kind of BMC: the forms that worked where the profile's own did not.
+///
+/// It holds as long as the kind and the profile it was learned under are the same, and a form that
+/// the BMC refuses later is forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Learned {
     /// Vendor label, manager model and firmware version.
     pub(crate) kind: String,
+    /// Digest of the profile it was learned under.
+    pub(crate) profile: String,
     pub(crate) payload: Option<Payload>,
     pub(crate) eject: Option<EjectForm>,
     pub(crate) etag: Option<EtagForm>,
@@ -29,6 +38,110 @@ impl Learned {
     pub fn kind(&self) -> &str {
         &self.kind
     }
+
+    /// Nothing yet.
+    pub(crate) fn nothing(kind: &str, profile: &Profile) -> Self {
+        Self { kind: kind.to_owned(), profile: digest(profile), ..Self::default() }
+    }
+}
+
+/// What was learned of all kinds of BMCs, shared by the connections that are made with it. Cheap to
+/// clone; all clones are one.
+///
+/// ```
+/// use shoal_redfish::{Learning, Options};
+///
+/// let learning = Learning::default();
+/// let options = Options { learning: learning.clone(), ..Options::default() };
+/// // ... connections made with these options learn from each other ...
+/// let stored = serde_json::to_string(&learning.all())?;
+/// let restored = Learning::of(serde_json::from_str::<Vec<_>>(&stored)?);
+/// # assert!(restored.all().is_empty());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Learning {
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    kinds: BTreeMap<String, Learned>,
+    changed: BTreeSet<String>,
+}
+
+impl Learning {
+    /// What was known before, such as what was stored or exported elsewhere.
+    pub fn of(known: impl IntoIterator<Item = Learned>) -> Self {
+        let named = known.into_iter().filter(|learned| !learned.kind.is_empty());
+        let kinds = named.map(|learned| (learned.kind.clone(), learned)).collect();
+        let book = Book { kinds, changed: BTreeSet::new() };
+        Self { book: Arc::new(Mutex::new(book)) }
+    }
+
+    /// Everything, by kind.
+    pub fn all(&self) -> Vec<Learned> {
+        self.book().kinds.values().cloned().collect()
+    }
+
+    /// What is new or different since the last call, to be stored.
+    pub fn changes(&self) -> Vec<Learned> {
+        let mut book = self.book();
+        let changed = std::mem::take(&mut book.changed);
+        changed.iter().filter_map(|kind| book.kinds.get(kind).cloned()).collect()
+    }
+
+    /// Lets a change that could not be stored be told again.
+    pub fn tell_again(&self, learned: &Learned) {
+        self.book().changed.insert(learned.kind.clone());
+    }
+
+    pub(crate) fn of_kind(&self, kind: &str) -> Option<Learned> {
+        self.book().kinds.get(kind).cloned()
+    }
+
+    fn put(&self, learned: &Learned) {
+        let mut book = self.book();
+        book.changed.insert(learned.kind.clone());
+        book.kinds.insert(learned.kind.clone(), learned.clone());
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Bmc {
+    /// Changes what is known of this BMC's kind, for all of that kind.
+    pub(crate) fn learn(&self, change: impl FnOnce(&mut Learned)) {
+        let mut known = self.known();
+        let before = known.learned.clone();
+        change(&mut known.learned);
+        if known.learned != before && !known.learned.kind.is_empty() {
+            self.inner.options.learning.put(&known.learned);
+        }
+    }
+
+    /// Takes up what is known of a kind of BMC, unless it was learned under another profile.
+    pub(crate) fn recall(&self, kind: &str, profile: &Profile) {
+        let known = self.inner.options.learning.of_kind(kind);
+        let nothing = Learned::nothing(kind, profile);
+        let learned = known.filter(|known| known.profile == nothing.profile).unwrap_or(nothing);
+        let mut known = self.known();
+        // What the reads before the kind was known have shown holds for it.
+        let no_expand = known.learned.no_expand && known.learned.kind.is_empty();
+        known.learned = learned;
+        known.learned.no_expand |= no_expand || !profile.media.expand;
+    }
+}
+
+/// An operator's change of a profile is meant to be followed, so it ends what was learned before.
+fn digest(profile: &Profile) -> String {
+    let text = serde_json::to_vec(profile).unwrap_or_default();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &text);
+    let start =
+        digest.as_ref().iter().take(8).fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+    format!("{start:016x}")
 }
 
 /// Forms of the request that empties a slot.

@@ -78,6 +78,7 @@ mod patience;
 mod plan;
 mod planner;
 mod power;
+mod profile_file;
 mod profiles;
 mod recent;
 mod redact;
@@ -110,7 +111,7 @@ pub use flow::{Checkpoint, Report, Save, Stage, Urls};
 pub use insertion::Payload;
 pub use inventory::Slot;
 pub use kind::{BusyReason, Kind, MediaFault};
-pub use learned::{EjectForm, EtagForm, Learned};
+pub use learned::{EjectForm, EtagForm, Learned, Learning};
 pub use media_url::{MediaUrl, MediaUrlError, Scheme};
 pub use plan::{
     BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest, Reason,

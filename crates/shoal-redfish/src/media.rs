@@ -127,8 +127,9 @@ impl Bmc {
     }
 
     async fn insert(&self, plan: &Plan, target: &Target<'_>) -> Result<(), Error> {
-        let learned = self.known().learned.payload;
-        let mut ladder = Ladder::new(learned.unwrap_or(plan.profile.media.payload));
+        let usual = plan.profile.media.payload;
+        let mut learned = self.known().learned.payload;
+        let mut ladder = Ladder::new(learned.unwrap_or(usual));
         let options = &self.inner.options;
         let mut patience =
             Patience::new(options.busy_timeout, options.poll_first, options.poll_most);
@@ -136,9 +137,8 @@ impl Bmc {
         loop {
             let body = ladder.payload().body(target.url);
             let Err(error) = self.send_insert(plan, target, &body).await else {
-                if ladder.payload() != plan.profile.media.payload {
-                    self.known().learned.payload = Some(ladder.payload());
-                }
+                let won = Some(ladder.payload()).filter(|payload| *payload != usual);
+                self.learn(|learned| learned.payload = won);
                 return Ok(());
             };
             if error.may_have_taken_effect() {
@@ -149,6 +149,12 @@ impl Bmc {
                     return Err(error);
                 }
                 unsure_left -= 1;
+                continue;
+            }
+            if *error.kind() == Kind::Rejected && learned.take().is_some() {
+                // What worked once is refused without a reason: begin as if nothing were known.
+                self.learn(|learned| learned.payload = None);
+                ladder = Ladder::new(usual);
                 continue;
             }
             if ladder.step(error.kind()) {

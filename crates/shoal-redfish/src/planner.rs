@@ -111,7 +111,7 @@ impl Discovery {
         let pinned = self.profile.media.boot_slot.as_deref();
         let mut boots = self.slots.iter().filter(|slot| pinned.is_none_or(|id| slot.id == id));
         let boot = boots.find_map(|slot| slot.reference(SlotKind::Cd));
-        let boot = boot.ok_or_else(|| self.refuse(Reason::NoSlot))?;
+        let boot = boot.ok_or_else(|| self.refuse(self.no_slot()))?;
         let two_fit = self.profile.media.most >= 2 && request.media != Media::Combined;
         let second = |kind| {
             let mut others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
@@ -155,6 +155,13 @@ impl Discovery {
             warnings.push("there is one slot: the boot medium must carry the task too".to_owned());
         }
         Ok(MediaPlan { class, boot_slot: boot, task_slot: task, also_empty })
+    }
+
+    fn no_slot(&self) -> Reason {
+        match self.profile.media.only_by.as_slice() {
+            [] => Reason::NoSlot,
+            protocols => Reason::Scheme { accepted: protocols.join(", ") },
+        }
     }
 
     fn scheme(&self, slot: &SlotRef, offered: &[Scheme]) -> Result<Scheme, Refusal> {

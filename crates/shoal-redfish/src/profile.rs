@@ -11,7 +11,8 @@ use crate::{
     media_url::Scheme,
 };
 
-pub use crate::profiles::{ProfileError, Profiles};
+pub use crate::profile_file::ProfileError;
+pub use crate::profiles::Profiles;
 
 /// The behaviour of one kind of BMC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Profile {
     /// When it fits.
     #[serde(default)]
     pub when: When,
+    /// Other conditions under which it fits as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub or_when: Vec<When>,
     /// Virtual media.
     #[serde(default)]
     pub media: MediaRules,
@@ -49,9 +53,21 @@ pub struct Profile {
 pub struct When {
     /// Names the service root gives: `Vendor`, `Product` and the keys of `Oem`.
     pub root: Vec<String>,
+    /// Lowest `RedfishVersion` of the service root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redfish_from: Option<String>,
+    /// First `RedfishVersion` that no longer fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redfish_below: Option<String>,
+    /// The last segment of the system's path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<String>,
+    /// The last segment of the manager's path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub manager: Vec<String>,
     /// The manager's `Model`.
     pub manager_model: Vec<String>,
-    /// Lowest firmware version.
+    /// Lowest firmware version of the manager.
     pub firmware_from: Option<String>,
     /// First firmware version that no longer fits.
     pub firmware_below: Option<String>,
@@ -69,6 +85,10 @@ pub struct MediaRules {
     pub most: u8,
     /// Protocols it fetches images with.
     pub schemes: Vec<Scheme>,
+    /// The protocols of a BMC that fetches images over none of ours, such as `NFS`: the reason to
+    /// give where no slot can be used.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_by: Vec<String>,
     /// Slots without an insert action take a PATCH, even where the BMC does not say so.
     pub patch: bool,
     /// First form of an insert.
@@ -142,17 +162,36 @@ impl fmt::Display for When {
         let names = |what: &str, patterns: &[String]| {
             (!patterns.is_empty()).then(|| format!("{what} is {}", patterns.join(" or ")))
         };
+        let from = |what: &str, version: &Option<String>| {
+            version.as_ref().map(|version| format!("{what} is {version} or later"))
+        };
+        let below = |what: &str, version: &Option<String>| {
+            version.as_ref().map(|version| format!("{what} is before {version}"))
+        };
         let conditions = [
             names("the service root's name", &self.root),
+            from("its Redfish version", &self.redfish_from),
+            below("its Redfish version", &self.redfish_below),
+            names("the system's id", &self.system),
+            names("the manager's id", &self.manager),
             names("the manager's model", &self.manager_model),
-            self.firmware_from.as_ref().map(|from| format!("firmware is {from} or later")),
-            self.firmware_below.as_ref().map(|below| format!("firmware is before {below}")),
+            from("firmware", &self.firmware_from),
+            below("firmware", &self.firmware_below),
         ];
         let conditions: Vec<String> = conditions.into_iter().flatten().collect();
         if conditions.is_empty() {
             return f.write_str("no other profile fits");
         }
         f.write_str(&conditions.join(", "))
+    }
+}
+
+impl Profile {
+    /// Why the profile fits the BMCs it fits, in words.
+    pub fn reason(&self) -> String {
+        let all: Vec<String> =
+            std::iter::once(&self.when).chain(&self.or_when).map(When::to_string).collect();
+        all.join("; or ")
     }
 }
 
@@ -163,6 +202,7 @@ impl Default for MediaRules {
             boot_slot: None,
             most: 2,
             schemes: vec![Scheme::Http, Scheme::Https],
+            only_by: Vec::new(),
             patch: false,
             payload: Payload::default(),
             eject: vec![
@@ -209,6 +249,7 @@ impl Profile {
             name: "generic".to_owned(),
             rank: 0,
             when: When::default(),
+            or_when: Vec::new(),
             media: MediaRules::default(),
             boot: BootRules::default(),
             power: PowerRules::default(),

@@ -46,6 +46,12 @@ pub(crate) fn root_names(root: &Value) -> Vec<String> {
     named.chain(oem.unwrap_or_default()).collect()
 }
 
+/// The version of Redfish a service root speaks.
+pub(crate) fn root_version(root: &Value) -> Option<String> {
+    let notes = RefCell::default();
+    Node::new(root, "/redfish/v1", &notes).owned("RedfishVersion")
+}
+
 pub(crate) fn root_vendor(root: &Value) -> Vendor {
     Vendor::of(root_names(root).iter().map(String::as_str))
 }
@@ -87,7 +93,7 @@ impl Bmc {
             match self.get(op, &format!("{collection}?{query}")).await {
                 Ok(answer) => return Ok(answer.body),
                 Err(error) if error.kind().says_no_such_read() => {
-                    self.known().learned.no_expand = true;
+                    self.learn(|learned| learned.no_expand = true);
                 }
                 Err(error) => return Err(error),
             }

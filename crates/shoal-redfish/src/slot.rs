@@ -206,7 +206,7 @@ impl Bmc {
         let body = match self.get(op, &format!("{}?{query}", first.collection)).await {
             Ok(answer) => answer.body,
             Err(error) if error.kind().says_no_such_read() => {
-                self.known().learned.no_expand = true;
+                self.learn(|learned| learned.no_expand = true);
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -26,7 +26,7 @@ const KNOWN: [(&str, &str, MediaClass, &str); 5] = [
     ("idrac9-6x", "idrac9-6x", MediaClass::TwoCd, "boot_once_cd"),
     ("ilo5", "ilo5", MediaClass::CdPlusUsb, "boot_once_cd"),
     ("xcc", "xcc", MediaClass::TwoCd, "boot_once_cd"),
-    ("x13", "supermicro", MediaClass::TwoCd, "boot_once_usbcd"),
+    ("x13", "smc-x13", MediaClass::TwoCd, "boot_once_usbcd"),
     ("megarac", "ami-megarac", MediaClass::SingleCombined, "boot_once_cd"),
 ];
 
@@ -186,10 +186,10 @@ async fn an_image_that_cannot_be_opened_is_never_taken_for_inserted() {
 fn impatient() -> Arc<Profiles> {
     let directory = tempfile::tempdir().unwrap();
     let shipped = Profiles::builtin();
-    let mut profile = shipped.iter().find(|profile| profile.name == "supermicro").unwrap().clone();
+    let mut profile = shipped.iter().find(|profile| profile.name == "smc-x13").unwrap().clone();
     profile.media.settle_seconds = 1;
     let text = toml::to_string(&profile).unwrap();
-    std::fs::write(directory.path().join("supermicro.toml"), text).unwrap();
+    std::fs::write(directory.path().join("smc-x13.toml"), text).unwrap();
     Profiles::with_overrides(directory.path()).unwrap()
 }
 

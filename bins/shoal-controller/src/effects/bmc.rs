@@ -11,7 +11,7 @@ use shoal_core::{Fault, ServerSerial, Time, Workflow};
 use shoal_engine::Clock;
 use shoal_redfish::{
     Bmc, Credentials, Discovery, Endpoint, Identity, Media, Options, Plan, PlanRequest,
-    Scheme as RedfishScheme, Secret, Tls, profile::Profiles,
+    Scheme as RedfishScheme, Secret, Tls,
 };
 use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
 use url::Url;
@@ -77,19 +77,18 @@ impl Bmcs {
     pub(crate) fn new(
         store: Store,
         settings: &settings::Redfish,
-        profiles: Arc<Profiles>,
         offered: Offered,
         clock: Clock,
     ) -> Self {
-        let options = ArcSwap::from_pointee(options(settings, profiles));
+        let options = ArcSwap::from_pointee(options(settings));
         let insecure_allowed = settings.insecure;
         let (open, places) = (Mutex::default(), Mutex::default());
         Self { store, options, insecure_allowed, offered, clock, open, places }
     }
 
     /// Takes another timing and other profiles for connections made from now on.
-    pub(crate) fn configure(&self, settings: &settings::Redfish, profiles: Arc<Profiles>) {
-        self.options.store(Arc::new(options(settings, profiles)));
+    pub(crate) fn configure(&self, settings: &settings::Redfish) {
+        self.options.store(Arc::new(options(settings)));
     }
 
     fn options(&self) -> Options {
@@ -269,11 +268,11 @@ impl Bmcs {
     }
 }
 
-fn options(settings: &settings::Redfish, profiles: Arc<Profiles>) -> Options {
+fn options(settings: &settings::Redfish) -> Options {
     Options {
         request_timeout: settings.timeout,
         retries: settings.retries,
-        profiles,
+        profiles: Arc::clone(&settings.profiles),
         ..Options::default()
     }
 }

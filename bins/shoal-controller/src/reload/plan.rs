@@ -1,10 +1,9 @@
 //! The judgement on a configuration that may be taken over: everything that can be wrong with it is
 //! found here, before anything changes.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, time::SystemTime};
 
 use shoal_api::{Changed, ReloadRefusal};
-use shoal_redfish::profile::Profiles;
 use shoal_store::{KeyPurpose, Store};
 use shoal_telemetry::logs::Level;
 
@@ -24,7 +23,6 @@ pub(super) struct Plan {
     pub(super) snapshot: Snapshot,
     pub(super) changed: Vec<Changed>,
     pub(super) certificate: Prepared,
-    pub(super) profiles: Arc<Profiles>,
     pub(super) level: Level,
 }
 
@@ -48,22 +46,10 @@ impl Plan {
         }
         let certificate = Prepared::read(&settings, SystemTime::now())
             .map_err(|error| ReloadRefusal::of("TLS_CERT_FILE", chain(&error)))?;
-        let profiles = profiles(&settings)
-            .map_err(|error| ReloadRefusal::of("REDFISH_PROFILE_DIR", chain(&error)))?;
         let level = settings.telemetry.log_level.parse();
         let level = level.map_err(|error| ReloadRefusal::of("LOG_LEVEL", chain(&error)))?;
         let changed = differences.into_iter().map(changed).collect();
-        Ok(Self { settings, snapshot, changed, certificate, profiles, level })
-    }
-}
-
-/// The vendor profiles that settings ask for.
-pub(crate) fn profiles(
-    settings: &Settings,
-) -> Result<Arc<Profiles>, shoal_redfish::profile::ProfileError> {
-    match &settings.redfish.profile_dir {
-        Some(directory) => Profiles::with_overrides(directory),
-        None => Ok(Profiles::builtin()),
+        Ok(Self { settings, snapshot, changed, certificate, level })
     }
 }
 

@@ -15,7 +15,6 @@ use crate::{
     keys::{self, Keys, MediaKeys},
     listen::Sockets,
     planner::Rules,
-    reload,
     settings::{InForce, Settings},
 };
 
@@ -60,8 +59,7 @@ pub(super) async fn raise(
     let checking = keys::ring(&store, &clock).await?;
     let server = Arc::new(MediaServer::new(shelf.clone(), checking, SystemClock::default()));
     let keys = Keys::new(store.clone(), clock.clone(), signing, server.clone());
-    let profiles = reload::profiles(&settings)?;
-    let bmcs = Bmcs::new(store.clone(), &settings.redfish, profiles, offered, clock.clone());
+    let bmcs = Bmcs::new(store.clone(), &settings.redfish, offered, clock.clone());
     let bmcs = Arc::new(bmcs);
     let live = Live { store: store.clone(), bmcs: bmcs.clone(), mediums: mediums.clone() };
     let pace = shoal_engine::Settings {

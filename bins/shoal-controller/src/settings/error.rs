@@ -101,6 +101,14 @@ pub enum Error {
         /// Which line, and why.
         source: InvalidUsers,
     },
+    /// A vendor profile that cannot be followed.
+    #[error("use REDFISH_PROFILE_DIR from {origin}")]
+    Profiles {
+        /// Who set it.
+        origin: String,
+        /// Which file, line and key, and why.
+        source: Box<shoal_redfish::profile::ProfileError>,
+    },
     /// Two keys, each right on its own, do not go together.
     #[error("use {key} from {origin}: {reason}")]
     Contradiction {
@@ -120,6 +128,7 @@ impl Error {
             Self::File { .. } | Self::Toml { .. } => None,
             Self::Certificate { .. } => Some("TLS_CERT_FILE"),
             Self::Users { .. } => Some("USERS_FILE"),
+            Self::Profiles { .. } => Some("REDFISH_PROFILE_DIR"),
             Self::Unknown { key, .. }
             | Self::NotInThisRelease { key, .. }
             | Self::Twice { key, .. }

@@ -5,10 +5,12 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use shoal_api::{AuthMode, PasswordHash, User};
+use shoal_redfish::profile::Profiles;
 use shoal_store::{Role, Secret};
 use shoal_telemetry::logs;
 use url::Url;
@@ -116,13 +118,22 @@ fn media(reader: &Reader, http: &Http) -> Result<Media, Error> {
 }
 
 fn redfish(reader: &Reader) -> Result<Redfish, Error> {
-    let listed = |path: &Path| fs::read_dir(path).map(drop);
     Ok(Redfish {
         timeout: positive(reader, "REDFISH_TIMEOUT")?,
         retries: reader
             .value("REDFISH_RETRIES", "a number from 0 to 20", |text| within(text, 0, 20))?,
         insecure: reader.value("REDFISH_INSECURE", "true or false", parsed)?,
-        profile_dir: reader.present("REDFISH_PROFILE_DIR", listed)?,
+        profiles: profiles(reader)?,
+    })
+}
+
+fn profiles(reader: &Reader) -> Result<Arc<Profiles>, Error> {
+    let Some(directory) = reader.path("REDFISH_PROFILE_DIR")? else {
+        return Ok(Profiles::builtin());
+    };
+    Profiles::with_overrides(&directory).map_err(|source| Error::Profiles {
+        origin: reader.origin("REDFISH_PROFILE_DIR"),
+        source: Box::new(source),
     })
 }
 

@@ -1,10 +1,10 @@
 //! Request forms that some BMCs insist on, what is learned from them, and what never gets out.
 
-use shoal_redfish::{BootOnce, Checkpoint, MediaUrl, OverrideCleared, Plan, Role};
+use shoal_redfish::{BootOnce, Checkpoint, Learning, MediaUrl, OverrideCleared, Plan, Role};
 
 use crate::{
     bmc::TestBmc,
-    given::{forget, impatient, request, urls},
+    given::{forget, impatient, quick, request, urls},
     model::{Family, Quirks},
 };
 
@@ -27,8 +27,8 @@ async fn a_missing_parameter_is_added_once_and_remembered() {
     let learned = serde_json::to_string(&bmc.learned()).unwrap();
     let (next, _, _) = start(Quirks { needs_protocol: true, ..Quirks::default() }).await;
     let options = shoal_redfish::Options {
-        learned: Some(serde_json::from_str(&learned).unwrap()),
-        ..impatient()
+        learning: Learning::of([serde_json::from_str(&learned).unwrap()]),
+        ..quick()
     };
     let bmc = next.connect_with(options).await;
     let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();

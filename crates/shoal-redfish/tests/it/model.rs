@@ -52,6 +52,8 @@ pub(crate) struct Model {
     pub(crate) tokens: Vec<String>,
     pub(crate) logins: u32,
     pub(crate) quirks: Quirks,
+    /// Of the manager, where it is an iDRAC.
+    pub(crate) firmware: &'static str,
     /// Power-ons that took effect.
     pub(crate) starts: u32,
     /// Images that were in when the host last started, with the override target.
@@ -106,6 +108,7 @@ impl Model {
             tokens: Vec::new(),
             logins: 0,
             quirks: Quirks::default(),
+            firmware: "6.10.30.00",
             starts: 0,
             started_with: Vec::new(),
             tasks: BTreeMap::new(),

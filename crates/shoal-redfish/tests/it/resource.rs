@@ -97,7 +97,7 @@ impl Model {
 
     fn manager_body(&self) -> Value {
         match self.family {
-            Family::Idrac => json!({"Model": "15G Monolithic", "FirmwareVersion": "6.10.30.00",
+            Family::Idrac => json!({"Model": "15G Monolithic", "FirmwareVersion": self.firmware,
                 "VirtualMedia": {"@odata.id": "/redfish/v1/Managers/iDRAC.Embedded.1/VirtualMedia"}}),
             Family::Ilo => {
                 json!({"Model": "iLO 5", "FirmwareVersion": "iLO 5 v2.72", "VirtualMedia": {"@odata.id": self.media()}})

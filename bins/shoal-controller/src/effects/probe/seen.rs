@@ -67,7 +67,7 @@ pub(super) fn profile(discovery: &Discovery) -> ProfileSeen {
     ProfileSeen {
         name: discovery.profile.name.clone(),
         vendor: discovery.vendor.label().to_owned(),
-        because: discovery.profile.when.to_string(),
+        because: discovery.profile.reason(),
     }
 }
 

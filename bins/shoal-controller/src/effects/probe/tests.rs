@@ -78,12 +78,12 @@ fn looks(store: &Store) -> Looks {
         plain: None,
     };
     let offered = Offered { http: false, boot: BootMedia::default(), addresses };
-    let bmcs = Bmcs::new(store.clone(), &settings, Profiles::builtin(), offered, system_clock());
+    let bmcs = Bmcs::new(store.clone(), &settings, offered, system_clock());
     Looks { store: store.clone(), bmcs: Arc::new(bmcs) }
 }
 
 fn timing(timeout: Duration) -> settings::Redfish {
-    settings::Redfish { timeout, retries: 0, insecure: false, profile_dir: None }
+    settings::Redfish { timeout, retries: 0, insecure: false, profiles: Profiles::builtin() }
 }
 
 fn codes(findings: &[shoal_api::Finding]) -> Vec<&str> {
@@ -208,7 +208,7 @@ async fn a_probe_waits_for_its_turn_and_gives_up_without_asking_the_bmc() {
     let scene = Scene::new("ilo5").await;
     let turn = scene.looks.bmcs.turn(&serial()).await.unwrap();
     let requests = scene.mock.journal().requests();
-    scene.looks.bmcs.configure(&timing(Duration::from_millis(1)), Profiles::builtin());
+    scene.looks.bmcs.configure(&timing(Duration::from_millis(1)));
     let refused = scene.looks.probe(scene.server().await).await.unwrap_err();
     assert!(matches!(refused, NotProbed::Busy), "{refused}");
     assert_eq!(scene.mock.journal().requests(), requests);
