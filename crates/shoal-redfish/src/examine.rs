@@ -144,7 +144,7 @@ fn describe(report: &mut Examination, discovery: &Discovery, request: &PlanReque
     report.profile = Some(ProfileSeen {
         name: discovery.profile.name.clone(),
         vendor: discovery.vendor,
-        because: discovery.profile.when.to_string(),
+        because: discovery.profile.reason(),
     });
     report.licence_hint.clone_from(&discovery.profile.media.licence);
     let (plan, refusals) = plan_if_mended(discovery, request);

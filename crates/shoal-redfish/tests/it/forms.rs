@@ -4,7 +4,7 @@ use shoal_redfish::{BootOnce, Checkpoint, Learning, MediaUrl, OverrideCleared, P
 
 use crate::{
     bmc::TestBmc,
-    given::{forget, impatient, quick, request, urls},
+    given::{forget, quick, request, urls},
     model::{Family, Quirks},
 };
 
