@@ -1,6 +1,7 @@
 //! Puts one machine through its whole life on virtual media: discover, plan, apply, verify, revert.
-//! Prints one JSON object with what was done and what it cost; a refusal exits with status 1 before
-//! anything was changed, any other failure with status 2.
+//! Prints one JSON object with what was done and what it cost. A refusal prints
+//! `{"error": {"kind", "message", "seen"}}` and exits with status 1 before anything was changed; any
+//! other failure prints the same and exits with status 2.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -88,12 +89,13 @@ fn report(failure: &Failure) -> (Value, ExitCode) {
         Failure::Refused(refusal) => {
             (refusal.reason.code(), refusal.to_string(), refusal.seen.clone(), 1)
         }
-        Failure::Bmc(error) => ("bmc", error.to_string(), error.message_ids().to_vec(), 2),
+        Failure::Bmc(error) => {
+            (error.kind().code(), error.to_string(), error.message_ids().to_vec(), 2)
+        }
     };
-    (
-        json!({"error": {"kind": kind, "message": message, "seen": seen}, "outcome": "failed"}),
-        ExitCode::from(code),
-    )
+    let outcome = if code == 1 { "refused" } else { "failed" };
+    let error = json!({"kind": kind, "message": message, "seen": seen});
+    (json!({"error": error, "outcome": outcome}), ExitCode::from(code))
 }
 
 async fn run(arguments: &Arguments) -> Result<Value, Failure> {
@@ -103,7 +105,11 @@ async fn run(arguments: &Arguments) -> Result<Value, Failure> {
     // The session must not outlive a failure either; the failure itself matters more than the logout's.
     let closed = bmc.close().await;
     let mut output = result?;
-    closed?;
+    if let (Err(error), Some(warnings)) =
+        (closed, output.get_mut("warnings").and_then(Value::as_array_mut))
+    {
+        warnings.push(json!(format!("the session was left open: {error}")));
+    }
     let total = bmc.requests();
     if let Some(requests) = output.get_mut("requests").and_then(Value::as_object_mut) {
         requests.insert("whole_life".to_owned(), json!(total.total));
@@ -116,7 +122,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Failure> {
 }
 
 async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Value, Failure> {
-    let discovery = bmc.discover().await?;
+    let discovery = match &arguments.serial {
+        Some(serial) => bmc.discover_machine(serial).await?,
+        None => bmc.discover().await?,
+    };
     let request = PlanRequest {
         boot_schemes: vec![urls.boot.scheme()],
         task_schemes: urls.task.iter().map(MediaUrl::scheme).collect(),

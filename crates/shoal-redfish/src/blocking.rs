@@ -117,6 +117,14 @@ impl Bmc {
         self.worker.run(self.inner.discover())
     }
 
+    /// See [`crate::Bmc::discover_machine`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn discover_machine(&self, name: &str) -> Result<Discovery, Error> {
+        self.worker.run(self.inner.discover_machine(name))
+    }
+
     /// See [`crate::Bmc::ensure_off`].
     ///
     /// # Errors

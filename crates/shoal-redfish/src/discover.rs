@@ -10,20 +10,20 @@ use serde_json::Value;
 use crate::{
     bmc::{Access, Bmc},
     error::Error,
+    identity::Identity,
     inventory::Slot,
     kind::Kind,
     learned::Learned,
     moment,
-    node::Node,
+    node::{Node, same_path},
     planner::is_ours,
     profile::Profile,
     profiles::Traits,
     recent::Seen,
     redact::short_url,
-    service::{MEMBERS, natural},
     transcript::Op,
     vendor::Vendor,
-    view::{BootView, Identity, Power, SystemView, allowed_by_action_info, identity},
+    view::{BootView, Power, SystemView, allowed_by_action_info},
 };
 
 /// What a BMC is and can do.
@@ -82,37 +82,26 @@ impl Discovery {
     /// Which of the machine's identities an operator's serial is, ignoring case: `serial_number`,
     /// `sku` or `uuid`.
     pub fn named_by(&self, serial: &str) -> Option<&'static str> {
-        let identity = &self.identity;
-        let is = |known: &Option<String>| {
-            known.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(serial.trim()))
-        };
-        if is(&identity.serial) {
-            return Some("serial_number");
-        }
-        if is(&identity.sku) {
-            return Some("sku");
-        }
-        is(&identity.uuid).then_some("uuid")
+        self.identity.name_of(serial)
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Manager {
-    path: String,
-    model: Option<String>,
-    firmware: Option<String>,
-    pub(crate) virtual_media: Option<String>,
-    time: Option<String>,
+/// Which of a BMC's systems is meant.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Likeliest,
+    Path(&'a str),
+    Named(&'a str),
 }
 
 impl Bmc {
-    /// Reads everything a plan needs. With several systems the first that can be provisioned is
-    /// taken; the others are listed, see [`Bmc::discover_system`].
+    /// Reads everything a plan needs. With several systems the one that looks most like a host is
+    /// taken; the others are listed, see [`Bmc::discover_system`] and [`Bmc::discover_machine`].
     ///
     /// # Errors
     /// Transport and login failures, and `NoSystem` when nothing can be booted and reset.
     pub async fn discover(&self) -> Result<Discovery, Error> {
-        self.discover_chosen(None).await
+        self.discover_wanted(Wanted::Likeliest).await
     }
 
     /// The same for one of several systems, by its path.
@@ -120,28 +109,32 @@ impl Bmc {
     /// # Errors
     /// As [`Bmc::discover`].
     pub async fn discover_system(&self, path: &str) -> Result<Discovery, Error> {
-        self.discover_chosen(Some(path)).await
+        self.discover_wanted(Wanted::Path(path)).await
     }
 
-    async fn discover_chosen(&self, wanted: Option<&str>) -> Result<Discovery, Error> {
+    /// The same for the machine of a serial, SKU or UUID, which matters for BMCs of several machines.
+    /// Where no system has this name, the likeliest is described and its plan will refuse.
+    ///
+    /// # Errors
+    /// As [`Bmc::discover`].
+    pub async fn discover_machine(&self, name: &str) -> Result<Discovery, Error> {
+        self.discover_wanted(Wanted::Named(name)).await
+    }
+
+    async fn discover_wanted(&self, wanted: Wanted<'_>) -> Result<Discovery, Error> {
         if self.known().root.is_null() {
             // A connection resumed from a plan has not needed the root so far.
             self.read_root().await?;
         }
         let mut notes = Vec::new();
         let candidates = self.systems(&mut notes).await?;
-        let position = candidates.iter().position(|(path, view)| match wanted {
-            Some(wanted) => path == wanted,
-            None => view.can_be_provisioned(),
-        });
-        let Some(position) = position else {
+        let Some(position) = position(&candidates, wanted) else {
             let seen: Vec<&str> = candidates.iter().map(|(path, _)| path.as_str()).collect();
             return Err(Error::new(Kind::NoSystem { seen: seen.join(", ") }));
         };
         let mut candidates = candidates;
         let (system, mut view) = candidates.remove(position);
-        let others =
-            candidates.into_iter().filter(|(_, view)| view.reset.is_some() && view.boot.is_some());
+        let others = candidates.into_iter().filter(|(_, view)| view.can_be_provisioned());
         let other_systems = others.map(|(path, view)| (path, view.identity)).collect();
         notes.append(&mut view.notes);
 
@@ -158,8 +151,13 @@ impl Bmc {
         let names = traits.root.iter().chain(&view.manufacturer).chain(&traits.manager_model);
         let vendor = Vendor::of(names.map(String::as_str));
         self.settle_on(vendor, &traits, &profile, &system);
-        if view.identity == Identity::default() {
-            view.identity = self.identity_by_chassis(&view).await;
+        let sought = match wanted {
+            Wanted::Named(name) => view.identity.name_of(name).is_none(),
+            Wanted::Likeliest | Wanted::Path(_) => view.identity == Identity::default(),
+        };
+        let mut serials = profile.identity.serial.iter();
+        if sought && serials.all(|field| view.identity.serial_in(*field).is_none()) {
+            self.identify_by_chassis(&mut view).await;
         }
         let slots = self.slots(&view, &managers, &profile, &mut notes).await?;
         let boot = self.boot_resource(&system, &view, &profile, &mut notes).await?;
@@ -203,12 +201,7 @@ impl Bmc {
     }
 
     async fn systems(&self, notes: &mut Vec<String>) -> Result<Vec<(String, SystemView)>, Error> {
-        let collection = {
-            let known = self.known();
-            let inner = RefCell::default();
-            Node::new(&known.root, "/redfish/v1", &inner).link("Systems")
-        };
-        let collection = collection.unwrap_or_else(|| "/redfish/v1/Systems".to_owned());
+        let collection = self.rooted("Systems");
         let whole = |body: &Value| body.get("PowerState").is_some();
         let mut members = self.members(Op::Discover, &collection, whole).await?;
         let view = |(path, seen): &(String, Seen)| SystemView::read(&seen.body, path);
@@ -221,50 +214,26 @@ impl Bmc {
             }
         }
         if members.is_empty() {
+            let list = self.get(Op::Discover, &collection).await?.body;
+            if !list.get("Members").is_some_and(Value::is_array) {
+                // An iDRAC lists no systems at all for a while after its jobs were cleared.
+                return Err(Error::new(Kind::NotReady { retry_after: None }).at("GET", &collection));
+            }
             notes.push(format!("{collection}: no members"));
         }
         Ok(members.iter().map(|member| (member.0.clone(), view(member))).collect())
     }
 
-    async fn managers(
-        &self,
-        system: &SystemView,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Manager>, Error> {
-        let mut paths = system.managed_by.clone();
-        if paths.is_empty() {
-            let answer = self.get(Op::Discover, "/redfish/v1/Managers").await?;
-            let inner = RefCell::default();
-            paths = Node::new(&answer.body, "/redfish/v1/Managers", &inner).links("Members");
-            paths.sort_by_key(|path| natural(path));
-        }
-        let mut managers = Vec::new();
-        for path in paths.into_iter().take(MEMBERS) {
-            let Some(seen) = self.observe_if_there(Op::Discover, &path).await? else { continue };
-            let inner = RefCell::default();
-            let node = Node::new(&seen.body, &path, &inner);
-            managers.push(Manager {
-                model: node.owned("Model"),
-                firmware: node.owned("FirmwareVersion"),
-                virtual_media: node.link("VirtualMedia"),
-                time: node.owned("DateTime"),
-                path,
-            });
-            notes.append(&mut inner.into_inner());
-        }
-        // The manager that has virtual media speaks for the BMC.
-        managers.sort_by_key(|manager| manager.virtual_media.is_none());
-        Ok(managers)
-    }
-
     /// Some systems know no serial of their own; their chassis does.
-    async fn identity_by_chassis(&self, system: &SystemView) -> Identity {
-        let Some(path) = system.chassis.first() else { return Identity::default() };
-        let Ok(Some(seen)) = self.observe_if_there(Op::Discover, path).await else {
-            return Identity::default();
-        };
+    async fn identify_by_chassis(&self, system: &mut SystemView) {
+        let Some(path) = system.chassis.first() else { return };
+        let Ok(Some(seen)) = self.observe_if_there(Op::Discover, path).await else { return };
         let inner = RefCell::default();
-        identity(&Node::new(&seen.body, path, &inner))
+        let chassis = Identity::read(&Node::new(&seen.body, path, &inner));
+        let known = &mut system.identity;
+        known.serial = known.serial.take().or(chassis.serial);
+        known.sku = known.sku.take().or(chassis.sku);
+        known.uuid = known.uuid.take().or(chassis.uuid);
     }
 
     /// Where the boot override is changed: the system, or its settings when only they have it.
@@ -309,6 +278,28 @@ impl Bmc {
             (None, None) => None,
         };
         Some((reset.target.clone(), allowed))
+    }
+}
+
+/// Which of several systems is taken; none when there is no such one.
+fn position(candidates: &[(String, SystemView)], wanted: Wanted<'_>) -> Option<usize> {
+    let likeliest = || {
+        let ranked = candidates.iter().map(|(_, view)| view.likelihood()).enumerate();
+        // Of equals the first.
+        ranked
+            .rev()
+            .max_by_key(|(_, likelihood)| *likelihood)
+            .filter(|(_, likelihood)| *likelihood > 0)
+    };
+    match wanted {
+        Wanted::Path(wanted) => candidates.iter().position(|(path, _)| same_path(path, wanted)),
+        Wanted::Likeliest => likeliest().map(|(position, _)| position),
+        Wanted::Named(name) => {
+            let named = candidates.iter().position(|(_, view)| {
+                view.can_be_provisioned() && view.identity.name_of(name).is_some()
+            });
+            named.or_else(|| likeliest().map(|(position, _)| position))
+        }
     }
 }
 

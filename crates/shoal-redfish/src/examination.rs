@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     certificate::Certificate,
+    identity::Identity,
     media_url::Scheme,
     plan::{MediaClass, Role},
     profile::SerialField,
     tls::Fingerprint,
     vendor::Vendor,
-    view::{Identity, Power},
+    view::Power,
 };
 
 /// The findings of [`Bmc::examine`](crate::Bmc::examine).

@@ -41,7 +41,7 @@ impl Bmc {
         let before = self.requests().total;
         let mut report = Examination::default();
         self.inner.wire.address_shown().clone_into(&mut report.address);
-        let discovery = match self.look_closely(&mut report).await {
+        let discovery = match self.look_closely(&mut report, request).await {
             Ok(discovery) => {
                 report.login.state = LoginState::Accepted;
                 describe(&mut report, &discovery, request);
@@ -63,13 +63,20 @@ impl Bmc {
         Examined { report, discovery }
     }
 
-    async fn look_closely(&self, report: &mut Examination) -> Result<Discovery, Error> {
+    async fn look_closely(
+        &self,
+        report: &mut Examination,
+        request: &PlanRequest,
+    ) -> Result<Discovery, Error> {
         let reached = self.reach().await;
         report.tls = self.tls_seen(reached.as_ref().err());
         warn_of_certificate(report);
         reached?;
         report.reachable = true;
-        self.discover().await
+        match &request.expected_serial {
+            Some(serial) => self.discover_machine(serial).await,
+            None => self.discover().await,
+        }
     }
 
     fn tls_seen(&self, failed: Option<&Error>) -> TlsSeen {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{kind::Kind, media_url::MediaUrl};
+use crate::{kind::Kind, media_url::MediaUrl, view::Parameter};
 
 /// Which parameters accompany the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,26 @@ impl Payload {
         put(self.credentials, "UserName", json!("none"));
         put(self.credentials, "Password", json!("none"));
         Value::Object(body)
+    }
+
+    /// The payload that suits a description of the action's parameters: without those it does not
+    /// know, with those it requires.
+    pub(crate) fn suiting(self, parameters: &[Parameter]) -> Self {
+        if !parameters.iter().any(|known| known.name == "Image") {
+            // A description without the image describes something else.
+            return self;
+        }
+        let fit = |wanted: bool, name: &str| {
+            let known = parameters.iter().find(|known| known.name == name);
+            known.is_some_and(|known| wanted || known.required)
+        };
+        Self {
+            inserted: fit(self.inserted, "Inserted"),
+            write_protected: fit(self.write_protected, "WriteProtected"),
+            protocol: fit(self.protocol, "TransferProtocolType"),
+            method: fit(self.method, "TransferMethod"),
+            credentials: fit(self.credentials, "UserName") || fit(self.credentials, "Password"),
+        }
     }
 
     /// The next payload after a refusal; `None` when the refusal is not about parameters.
@@ -162,6 +182,22 @@ mod tests {
         }
         assert_eq!(steps, 5);
         assert!(ladder.payload().credentials);
+    }
+
+    #[test]
+    fn a_described_action_is_sent_what_it_knows_and_what_it_requires() {
+        let known =
+            |name: &str, required| Parameter { name: name.to_owned(), required, allowed: None };
+        let described = [
+            known("Image", true),
+            known("WriteProtected", false),
+            known("TransferProtocolType", true),
+            known("UserName", false),
+        ];
+        let suited = Payload::default().suiting(&described);
+        let expected = Payload { inserted: false, protocol: true, ..Payload::default() };
+        assert_eq!(suited, expected);
+        assert_eq!(Payload::default().suiting(&[known("ResetType", true)]), Payload::default());
     }
 
     #[test]

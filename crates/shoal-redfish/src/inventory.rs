@@ -6,15 +6,16 @@ use serde_json::Value;
 
 use crate::{
     bmc::Bmc,
-    discover::Manager,
     error::Error,
     kind::Kind,
+    manager::Manager,
+    node::same_path,
     profile::Profile,
     profiles::matches,
     recent::Seen,
     slot::{InsertBy, SlotKind, SlotRef, SlotView},
     transcript::Op,
-    view::SystemView,
+    view::{SystemView, parameters},
 };
 
 /// A virtual media slot as it was found.
@@ -68,10 +69,16 @@ impl Bmc {
         // names of the same devices, and using both clashes (iDRAC9 6.x).
         let mut places: Vec<&String> = system.virtual_media.iter().collect();
         places.extend(managers.iter().filter_map(|manager| manager.virtual_media.as_ref()));
-        for collection in places {
+        let mut unusable: Vec<Slot> = Vec::new();
+        for (index, collection) in places.iter().enumerate() {
+            if places.iter().take(index).any(|before| same_path(before, collection)) {
+                continue;
+            }
             let members = match self.members(Op::Discover, collection, is_whole_slot).await {
                 Ok(members) => members,
-                Err(error) if *error.kind() == Kind::NotFound => continue,
+                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Unsupported { .. }) => {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let mut slots = Vec::new();
@@ -80,11 +87,31 @@ impl Bmc {
                 notes.extend(slot.view.notes.iter().cloned());
                 slots.push(slot);
             }
-            if !slots.is_empty() {
+            if slots.iter().any(|slot| slot.rejected.is_none()) {
+                self.describe_inserts(&mut slots).await;
                 return Ok(slots);
             }
+            let new = |slot: &Slot| !unusable.iter().any(|old| same_path(&old.path, &slot.path));
+            let slots: Vec<Slot> = slots.into_iter().filter(new).collect();
+            unusable.extend(slots);
         }
-        Ok(Vec::new())
+        Ok(unusable)
+    }
+
+    /// What an insert must and may say is described in a resource of its own on many BMCs. Slots of
+    /// one collection have the same firmware behind them, so the first description serves all that
+    /// have one.
+    async fn describe_inserts(&self, slots: &mut [Slot]) {
+        let usable = |slot: &&mut Slot| slot.rejected.is_none() && slot.view.action_info.is_some();
+        let mut described: Vec<&mut Slot> = slots.iter_mut().filter(usable).collect();
+        let info = described.first().and_then(|slot| slot.view.action_info.clone());
+        let Some(info) = info else { return };
+        // It only saves refusals, so that it cannot be read is no reason to give up.
+        let Ok(Some(seen)) = self.observe_if_there(Op::Discover, &info).await else { return };
+        let parameters = parameters(&seen.body);
+        for slot in &mut described {
+            slot.view.learn(parameters.clone());
+        }
     }
 
     async fn slot(
@@ -103,7 +130,8 @@ impl Bmc {
                 view = SlotView::read(&seen, &path);
             }
         }
-        let patch = profile.media.patch || view.takes_patch == Some(true);
+        let patch =
+            !view.takes_shares_only && (profile.media.patch || view.takes_patch == Some(true));
         let insert = match &view.insert {
             Some(target) => Some(InsertBy::Action(target.clone())),
             None if patch => Some(InsertBy::Patch),
@@ -111,6 +139,8 @@ impl Bmc {
         };
         let rejected = if excluded {
             Some("its firmware fills it by other means")
+        } else if insert.is_none() && view.takes_shares_only {
+            Some("its firmware takes images from NFS and SMB shares only")
         } else if insert.is_none() {
             Some("it has no insert action and takes no PATCH")
         } else if !view.can_be(SlotKind::Cd) && !view.can_be(SlotKind::Usb) {

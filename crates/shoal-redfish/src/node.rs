@@ -5,6 +5,8 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
+use crate::media_url::path_of;
+
 /// A JSON object under reading.
 pub(crate) struct Node<'a> {
     value: &'a Value,
@@ -90,12 +92,56 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn id(&self) -> Option<String> {
-        let id = self.text("@odata.id")?;
-        let id = id.split('#').next().unwrap_or_default().trim_end_matches('/');
-        (id.starts_with('/') && !id.starts_with("//")).then(|| id.to_owned())
+        Some(self.path_at("@odata.id")?.trim_end_matches('/').to_owned())
+            .filter(|id| !id.is_empty())
+    }
+
+    /// A path on this BMC. Some write whole addresses, with the host as they know it; whatever host
+    /// that is, the request goes to the BMC we talk to.
+    pub(crate) fn path_at(&self, key: &str) -> Option<String> {
+        let text = self.text(key)?.split('#').next().unwrap_or_default();
+        let path = if text.contains("://") { path_of(text) } else { text };
+        (path.starts_with('/') && !path.starts_with("//")).then(|| path.to_owned())
     }
 
     pub(crate) fn value(&self) -> &'a Value {
         self.value
+    }
+}
+
+/// Whether two paths name the same resource; BMCs disagree with themselves about case and a slash at
+/// the end.
+pub(crate) fn same_path(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn links_are_paths_on_the_bmc_however_they_are_written() {
+        let notes = RefCell::default();
+        for (written, read) in [
+            ("/redfish/v1/Systems/1", Some("/redfish/v1/Systems/1")),
+            ("/redfish/v1/Systems/1/", Some("/redfish/v1/Systems/1")),
+            ("/redfish/v1/Systems/1#/Boot", Some("/redfish/v1/Systems/1")),
+            ("https://bmc.inside/redfish/v1/Systems/1", Some("/redfish/v1/Systems/1")),
+            ("https://bmc.inside", None),
+            ("//elsewhere/redfish/v1", None),
+            ("Systems/1", None),
+            ("/", None),
+        ] {
+            let body = json!({"@odata.id": written});
+            assert_eq!(Node::new(&body, "/x", &notes).id().as_deref(), read, "{written}");
+        }
+    }
+
+    #[test]
+    fn paths_are_the_same_whatever_their_case_and_last_slash() {
+        assert!(same_path("/redfish/v1/Managers/1/", "/redfish/v1/managers/1"));
+        assert!(!same_path("/redfish/v1/Managers/1", "/redfish/v1/Managers/10"));
     }
 }

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bmc::Access,
+    identity::Identity,
     learned::Learned,
     media_url::Scheme,
     profile::Profile,
     slot::{SlotKind, SlotRef},
     vendor::Vendor,
-    view::Identity,
 };
 
 /// What the caller wants and can offer.

@@ -9,7 +9,7 @@ use crate::{
         BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest,
         PowerPlan, Reason, Refusal,
     },
-    profile::SerialField,
+    profile::Profile,
     slot::{SlotKind, SlotRef},
     view::BootView,
 };
@@ -24,6 +24,7 @@ impl Discovery {
     /// A refusal that says why not and what was seen.
     pub fn plan(&self, request: &PlanRequest) -> Result<Plan, Refusal> {
         self.check_identity(request)?;
+        self.check_fetches()?;
         let mut warnings = Vec::new();
         let media = self.media(request, &mut warnings)?;
         // One medium that carries both is as confidential as the task medium in it.
@@ -43,12 +44,12 @@ impl Discovery {
             system: self.system.clone(),
             manager: self.managers.first().cloned(),
             identity: self.identity.clone(),
-            media,
             boot_scheme,
             task_scheme,
             boot,
             foreign_media: request.foreign_media,
-            profile: self.profile.clone(),
+            profile: self.suited_profile(&media.boot_slot),
+            media,
             warnings,
             ours: request.ours.clone(),
             power,
@@ -79,6 +80,9 @@ impl Discovery {
             self.identity.serial, self.identity.sku, self.identity.uuid
         ));
         seen.extend(slots);
+        if self.slots.is_empty() {
+            seen.push("no virtual media slots are listed".to_owned());
+        }
         Refusal { reason, seen }
     }
 
@@ -86,10 +90,8 @@ impl Discovery {
         let Some(expected) = request.expected_serial.as_deref().map(str::trim) else {
             return Ok(());
         };
-        let serials = self.profile.identity.serial.iter().filter_map(|field| match field {
-            SerialField::SerialNumber => self.identity.serial.as_deref(),
-            SerialField::Sku => self.identity.sku.as_deref(),
-        });
+        let fields = self.profile.identity.serial.iter();
+        let serials = fields.filter_map(|field| self.identity.serial_in(*field));
         let known: Vec<&str> = serials.chain(self.identity.uuid.as_deref()).collect();
         if known.iter().any(|known| known.eq_ignore_ascii_case(expected)) {
             return Ok(());
@@ -103,6 +105,25 @@ impl Discovery {
         Err(self.refuse(reason))
     }
 
+    /// A BMC that fetches images neither over HTTP nor HTTPS is refused by that name, whatever slots
+    /// it lists.
+    fn check_fetches(&self) -> Result<(), Refusal> {
+        let schemes = &self.profile.media.schemes;
+        if schemes.iter().any(|scheme| matches!(scheme, Scheme::Http | Scheme::Https)) {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::Scheme { accepted: words(schemes) }))
+    }
+
+    /// The profile with its first form of an insert suited to what the BMC says its action takes.
+    fn suited_profile(&self, boot: &SlotRef) -> Profile {
+        let mut profile = self.profile.clone();
+        if let Some(slot) = self.slots.iter().find(|slot| slot.path == boot.path) {
+            profile.media.payload = profile.media.payload.suiting(&slot.view.parameters);
+        }
+        profile
+    }
+
     fn media(
         &self,
         request: &PlanRequest,
@@ -114,8 +135,11 @@ impl Discovery {
         let boot = boot.ok_or_else(|| self.refuse(self.no_slot()))?;
         let two_fit = self.profile.media.most >= 2 && request.media != Media::Combined;
         let second = |kind| {
-            let mut others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
-            others.find_map(|slot| slot.reference(kind))
+            let others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
+            // A slot for sticks is a better stick than one for floppies.
+            let mut fitting: Vec<&Slot> = others.filter(|slot| slot.view.can_be(kind)).collect();
+            fitting.sort_by_key(|slot| kind == SlotKind::Usb && !slot.view.has_type("USBStick"));
+            fitting.into_iter().find_map(|slot| slot.reference(kind))
         };
         let task = request.task_kinds.iter().find_map(|kind| second(*kind));
         let class = match task.as_ref().map(|task| task.kind) {
@@ -179,14 +203,7 @@ impl Discovery {
         offered.iter().copied().find(|scheme| takes(*scheme)).ok_or_else(|| {
             let accepted = match listed {
                 Some(listed) => listed.join(", "),
-                None => self
-                    .profile
-                    .media
-                    .schemes
-                    .iter()
-                    .map(Scheme::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                None => words(&self.profile.media.schemes),
             };
             self.refuse(Reason::Scheme { accepted })
         })
@@ -228,6 +245,10 @@ impl Discovery {
         });
         plan.ok_or_else(|| self.refuse(Reason::NoReset))
     }
+}
+
+fn words(schemes: &[Scheme]) -> String {
+    schemes.iter().map(Scheme::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The mode to send: only to BMCs that show one, and only one they offer.

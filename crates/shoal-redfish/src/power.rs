@@ -12,12 +12,13 @@ use crate::{
     bmc::Bmc,
     call::Change,
     error::Error,
+    identity::Identity,
     kind::{BusyReason, Kind},
     patience::Patience,
     plan::Plan,
     recent::{Look, Seen},
     transcript::Op,
-    view::{Identity, Power, SystemView},
+    view::{Power, SystemView},
     wire::Method,
 };
 

@@ -9,7 +9,7 @@ use crate::{
     bmc::{Access, Bmc},
     error::Error,
     kind::Kind,
-    node::Node,
+    node::{Node, same_path},
     recent::Seen,
     transcript::Op,
     vendor::Vendor,
@@ -91,7 +91,9 @@ impl Bmc {
         let expand = self.access().expand;
         if let Some(query) = expand {
             match self.get(op, &format!("{collection}?{query}")).await {
-                Ok(answer) => return Ok(answer.body),
+                Ok(answer) if lists_all(&answer.body) => return Ok(answer.body),
+                // It left members out; asked without the query it may know them.
+                Ok(_) => self.known().learned.no_expand = true,
                 Err(error) if error.kind().says_no_such_read() => {
                     self.learn(|learned| learned.no_expand = true);
                 }
@@ -118,12 +120,20 @@ impl Bmc {
     }
 }
 
+/// Whether a collection carries as many members as it counts; some drop them when they expand.
+fn lists_all(list: &Value) -> bool {
+    let Some(members) = list.get("Members").and_then(Value::as_array) else { return false };
+    let counted = list.get("Members@odata.count").and_then(Value::as_u64);
+    let more = list.get("Members@odata.nextLink").is_some();
+    more || counted.is_none_or(|counted| members.len() as u64 >= counted)
+}
+
 /// The members a collection names, each once and in order, with as much of them as it carries.
 fn listed(list: &Value, collection: &str) -> Vec<(String, Value)> {
     let notes = RefCell::default();
     let mut found: Vec<(String, Value)> = Vec::new();
     for member in Node::new(list, collection, &notes).nodes("Members").into_iter().take(MEMBERS) {
-        let new = |path: &String| found.iter().all(|(known, _)| known != path);
+        let new = |path: &String| found.iter().all(|(known, _)| !same_path(known, path));
         if let Some(path) = member.id().filter(new) {
             found.push((path, member.value().clone()));
         }

@@ -12,10 +12,11 @@ use crate::{
     error::Error,
     inventory::is_whole_slot,
     media_url::{MediaUrl, path_of},
-    node::Node,
+    node::{Node, same_path},
     recent::{Look, Seen},
     redact::short_url,
     transcript::Op,
+    view::Parameter,
 };
 
 /// A slot as the plan uses it.
@@ -62,8 +63,17 @@ pub(crate) struct SlotView {
     pub(crate) connected_via: Option<String>,
     pub(crate) insert: Option<String>,
     pub(crate) eject: Option<String>,
-    /// Transfer protocols the insert action offers, when it says so inline.
+    /// Transfer protocols the insert action offers, when it says so.
     pub(crate) protocols: Option<Vec<String>>,
+    /// Path of the description of the insert action's parameters.
+    #[serde(default)]
+    pub(crate) action_info: Option<String>,
+    /// What that description says; empty when there is none.
+    #[serde(default)]
+    pub(crate) parameters: Vec<Parameter>,
+    /// It has an action of its maker's by which alone images get in.
+    #[serde(default)]
+    pub(crate) takes_shares_only: bool,
     pub(crate) takes_patch: Option<bool>,
     pub(crate) etag: Option<String>,
     pub(crate) notes: Vec<String>,
@@ -78,9 +88,7 @@ impl SlotView {
             .unwrap_or_else(|| path.rsplit('/').next().unwrap_or_default().to_owned());
         let actions = node.node("Actions");
         let action = |name: &str| actions.as_ref().and_then(|actions| actions.node(name));
-        let target = |action: &Node<'_>| {
-            action.text("target").filter(|target| target.starts_with('/')).map(str::to_owned)
-        };
+        let target = |action: &Node<'_>| action.path_at("target");
         let insert = action("#VirtualMedia.InsertMedia");
         let mut media_types = node.texts("MediaTypes").unwrap_or_default();
         if media_types.is_empty() {
@@ -94,6 +102,9 @@ impl SlotView {
             protocols: insert
                 .as_ref()
                 .and_then(|insert| insert.texts("TransferProtocolType@Redfish.AllowableValues")),
+            action_info: insert.as_ref().and_then(|insert| insert.path_at("@Redfish.ActionInfo")),
+            parameters: Vec::new(),
+            takes_shares_only: insert.is_none() && has_share_action(&node),
             insert: insert.as_ref().and_then(target),
             eject: action("#VirtualMedia.EjectMedia").as_ref().and_then(target),
             takes_patch: seen.allow.as_ref().map(|allow| {
@@ -111,11 +122,13 @@ impl SlotView {
     pub(crate) fn can_be(&self, kind: SlotKind) -> bool {
         let words: &[&str] = match kind {
             SlotKind::Cd => &["CD", "DVD"],
-            SlotKind::Usb => &["USBStick"],
+            SlotKind::Usb => &["USBStick", "Floppy"],
         };
-        self.media_types
-            .iter()
-            .any(|media| words.iter().any(|word| media.eq_ignore_ascii_case(word)))
+        words.iter().any(|word| self.has_type(word))
+    }
+
+    pub(crate) fn has_type(&self, word: &str) -> bool {
+        self.media_types.iter().any(|media| media.eq_ignore_ascii_case(word))
     }
 
     /// Nothing in it. Some BMCs keep the image's name after an eject, so a closed connection counts
@@ -142,6 +155,14 @@ impl SlotView {
         let named = self.image.is_none()
             && self.image_name.as_deref().is_none_or(|name| name.ends_with(url.file_name()));
         self.holds(url) || (self.inserted == Some(true) && named)
+    }
+
+    /// Takes over what the description of its insert action says.
+    pub(crate) fn learn(&mut self, parameters: Vec<Parameter>) {
+        let protocol = parameters.iter().find(|known| known.name == "TransferProtocolType");
+        let offered = protocol.and_then(|known| known.allowed.clone());
+        self.protocols = self.protocols.take().or(offered);
+        self.parameters = parameters;
     }
 
     /// The image for people: origin and file name only.
@@ -215,17 +236,25 @@ impl Bmc {
             body.get("Members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut known = self.known();
         for member in members.iter().filter(|member| is_whole_slot(member)) {
-            let id = member
-                .get("@odata.id")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .trim_end_matches('/');
-            if slots.iter().any(|slot| slot.path == id) {
-                known.recent.put(id, Seen::now(member.clone(), None, None));
+            let notes = RefCell::default();
+            let Some(id) = Node::new(member, &first.collection, &notes).id() else { continue };
+            if let Some(slot) = slots.iter().find(|slot| same_path(&slot.path, &id)) {
+                known.recent.put(&slot.path, Seen::now(member.clone(), None, None));
             }
         }
         Ok(())
     }
+}
+
+/// Some firmware mounts NFS and SMB shares by an action of its own and nothing else (Huawei iBMC,
+/// xFusion, H3C HDM); it lists a PATCH all the same.
+fn has_share_action(slot: &Node<'_>) -> bool {
+    let makers = slot.node("Oem").map(|oem| oem.value().clone()).unwrap_or_default();
+    let mut actions = makers.as_object().into_iter().flat_map(|makers| makers.values());
+    actions.any(|maker| {
+        let actions = maker.get("Actions").and_then(Value::as_object);
+        actions.is_some_and(|actions| actions.keys().any(|name| name.ends_with("VmmControl")))
+    })
 }
 
 /// Gigabyte's firmware lists slots without media types; their ids still say what they are.
@@ -287,6 +316,15 @@ mod tests {
         let shown = slot(json!({"Inserted": true, "Image": null, "ImageName": "task.iso"}));
         assert!(shown.shows(&url()) && !shown.holds(&url()));
         assert!(!slot(json!({"Inserted": true, "ImageName": "other.iso"})).shows(&url()));
+    }
+
+    #[test]
+    fn a_slot_that_takes_only_shares_is_told_from_one_that_takes_a_patch() {
+        let share = json!({"Actions": {}, "Oem": {"Huawei": {"Actions": {"#VirtualMedia.VmmControl": {"target": "/x"}}}}});
+        assert!(slot(share).takes_shares_only);
+        let own = json!({"Oem": {"Hp": {"Actions": {"#HpiLOVirtualMedia.InsertVirtualMedia": {"target": "/x"}}}}});
+        assert!(!slot(own).takes_shares_only);
+        assert!(!slot(json!({"Oem": []})).takes_shares_only);
     }
 
     #[test]

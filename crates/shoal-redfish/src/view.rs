@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::node::Node;
+use crate::{identity::Identity, node::Node};
 
 /// A power state. Transitions are states of their own; anything else is `Unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,31 +46,6 @@ impl Power {
     }
 }
 
-/// What tells one machine from another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// `SerialNumber`; on Dell this is the board's.
-    pub serial: Option<String>,
-    /// `SKU`; on Dell this is the service tag.
-    pub sku: Option<String>,
-    /// `UUID`, lower case.
-    pub uuid: Option<String>,
-}
-
-impl Identity {
-    /// The first field in which both are known and differ, as (expected, seen).
-    pub(crate) fn conflict<'a>(&'a self, seen: &'a Self) -> Option<(&'a str, &'a str)> {
-        let pairs =
-            [(&self.serial, &seen.serial), (&self.sku, &seen.sku), (&self.uuid, &seen.uuid)];
-        pairs.into_iter().find_map(|pair| match pair {
-            (Some(expected), Some(seen)) if !expected.eq_ignore_ascii_case(seen) => {
-                Some((expected.as_str(), seen.as_str()))
-            }
-            _ => None,
-        })
-    }
-}
-
 /// The parts of a `ComputerSystem` that provisioning reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SystemView {
@@ -86,6 +61,8 @@ pub(crate) struct SystemView {
     pub(crate) managed_by: Vec<String>,
     pub(crate) chassis: Vec<String>,
     pub(crate) settings: Option<String>,
+    /// It is a host, as far as it says: neither a DPU nor a board without firmware settings.
+    pub(crate) looks_like_host: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -129,7 +106,7 @@ impl SystemView {
             .and_then(|action| ResetView::read(&action));
         let view = Self {
             power: Power::read(node.text("PowerState")),
-            identity: identity(&node),
+            identity: Identity::read(&node),
             manufacturer: node.owned("Manufacturer"),
             model: node.owned("Model"),
             boot_progress: progress.or_else(hpe),
@@ -140,6 +117,7 @@ impl SystemView {
             managed_by: links_to("ManagedBy"),
             chassis: links_to("Chassis"),
             settings,
+            looks_like_host: node.text("SystemType") != Some("DPU") && node.link("Bios").is_some(),
             notes: Vec::new(),
         };
         Self { notes: notes.into_inner(), ..view }
@@ -148,6 +126,18 @@ impl SystemView {
     /// It can be reset and its boot can be redirected; baseboards listed as systems cannot.
     pub(crate) fn can_be_provisioned(&self) -> bool {
         self.reset.is_some() && (self.boot.is_some() || self.settings.is_some())
+    }
+
+    /// How much speaks for this one among several systems of a BMC.
+    pub(crate) fn likelihood(&self) -> u8 {
+        if !self.can_be_provisioned() {
+            return 0;
+        }
+        let targets = self.boot.as_ref().and_then(|boot| boot.targets.as_ref());
+        let boots_cds = targets.is_none_or(|targets| {
+            targets.iter().any(|target| matches!(target.as_str(), "Cd" | "UsbCd"))
+        });
+        1 + 2 * u8::from(boots_cds) + u8::from(self.looks_like_host)
     }
 }
 
@@ -158,7 +148,10 @@ impl BootView {
             enabled: boot.owned("BootSourceOverrideEnabled"),
             target: boot.owned("BootSourceOverrideTarget"),
             mode: boot.owned("BootSourceOverrideMode"),
-            targets: boot.texts("BootSourceOverrideTarget@Redfish.AllowableValues"),
+            // Before Redfish had annotations there was a property of its own (iLO 4).
+            targets: boot
+                .texts("BootSourceOverrideTarget@Redfish.AllowableValues")
+                .or_else(|| boot.texts("BootSourceOverrideSupported")),
             modes: boot.texts("BootSourceOverrideMode@Redfish.AllowableValues"),
         };
         (view.enabled.is_some() || view.target.is_some() || view.targets.is_some()).then_some(view)
@@ -174,38 +167,41 @@ impl BootView {
 impl ResetView {
     fn read(action: &Node<'_>) -> Option<Self> {
         Some(Self {
-            target: action.text("target").filter(|target| target.starts_with('/'))?.to_owned(),
+            target: action.path_at("target")?,
             allowed: action
                 .texts("ResetType@Redfish.AllowableValues")
                 .filter(|allowed| !allowed.is_empty()),
-            action_info: action.owned("@Redfish.ActionInfo"),
+            action_info: action.path_at("@Redfish.ActionInfo"),
         })
     }
 }
 
 /// Reads the values an `ActionInfo` resource allows for one parameter.
 pub(crate) fn allowed_by_action_info(info: &Value, parameter: &str) -> Option<Vec<String>> {
+    let found = parameters(info).into_iter().find(|known| known.name == parameter)?;
+    found.allowed
+}
+
+/// A parameter of an action, as an `ActionInfo` resource describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    pub(crate) allowed: Option<Vec<String>>,
+}
+
+/// The parameters an `ActionInfo` resource lists.
+pub(crate) fn parameters(info: &Value) -> Vec<Parameter> {
     let notes = RefCell::default();
     let node = Node::new(info, "ActionInfo", &notes);
-    let parameters = node.nodes("Parameters");
-    let found = parameters.iter().find(|node| node.text("Name") == Some(parameter))?;
-    found.texts("AllowableValues")
-}
-
-pub(crate) fn identity(node: &Node<'_>) -> Identity {
-    Identity {
-        serial: node.text("SerialNumber").filter(|text| is_meant(text)).map(str::to_owned),
-        sku: node.text("SKU").filter(|text| is_meant(text)).map(str::to_owned),
-        uuid: node.text("UUID").filter(|text| is_meant(text)).map(str::to_ascii_lowercase),
-    }
-}
-
-/// Boards leave the factory with placeholders in these fields.
-fn is_meant(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let placeholder = ["to be filled", "default string", "not specified", "n/a", "none", "unknown"];
-    !placeholder.iter().any(|word| lower.starts_with(word))
-        && !text.chars().all(|c| matches!(c, '0' | '-' | ' ' | 'f' | 'F'))
+    let listed = node.nodes("Parameters").into_iter().filter_map(|parameter| {
+        Some(Parameter {
+            name: parameter.owned("Name")?,
+            required: parameter.flag("Required") == Some(true),
+            allowed: parameter.texts("AllowableValues").filter(|allowed| !allowed.is_empty()),
+        })
+    });
+    listed.collect()
 }
 
 #[cfg(test)]
@@ -235,18 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_identify_nothing() {
-        let body = json!({"SerialNumber": "  ", "SKU": "To be filled by O.E.M.", "UUID": "00000000-0000-0000-0000-000000000000"});
-        assert_eq!(SystemView::read(&body, "/s").identity, Identity::default());
-    }
-
-    #[test]
-    fn identities_conflict_only_where_both_are_known() {
-        let one = Identity { serial: Some("A1".into()), sku: None, uuid: Some("x".into()) };
-        let same = Identity { serial: Some("a1".into()), sku: Some("S".into()), uuid: None };
-        assert_eq!(one.conflict(&same), None);
-        let other = Identity { serial: Some("B2".into()), ..Identity::default() };
-        assert_eq!(one.conflict(&other), Some(("A1", "B2")));
+    fn a_host_is_more_likely_meant_than_a_dpu_or_a_baseboard() {
+        let reset = json!({"#ComputerSystem.Reset": {"target": "/s/Actions/Reset"}});
+        let boot = json!({"BootSourceOverrideTarget": "None", "BootSourceOverrideTarget@Redfish.AllowableValues": ["Pxe", "Cd"]});
+        let bios = json!({"@odata.id": "/s/Bios"});
+        let host = json!({"Boot": boot, "Actions": reset, "Bios": bios});
+        let dpu = json!({"Boot": boot, "Actions": reset, "Bios": bios, "SystemType": "DPU"});
+        let no_cd = json!({"Boot": {"BootSourceOverrideSupported": ["Pxe"], "BootSourceOverrideTarget": "None"}, "Actions": reset, "Bios": bios});
+        let baseboard = json!({"Boot": {}, "Actions": reset});
+        let ranked =
+            [host, dpu, no_cd, baseboard].map(|body| SystemView::read(&body, "/s").likelihood());
+        assert!(ranked.is_sorted_by(|one, next| one > next), "{ranked:?}");
+        assert_eq!(ranked[3], 0);
     }
 
     #[test]

@@ -23,3 +23,5 @@ mod sessions;
 mod slots;
 mod telemetry;
 mod tls;
+mod tree;
+mod trees;

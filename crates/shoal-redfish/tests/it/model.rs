@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::tree::Tree;
+
 /// An iDRAC9 6.x has two equal slots under the system, an iLO 5 a USB and a CD slot under the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -59,6 +61,8 @@ pub(crate) struct Model {
     /// Images that were in when the host last started, with the override target.
     pub(crate) started_with: Vec<String>,
     pub(crate) tasks: BTreeMap<String, bool>,
+    /// Resources that are shown instead of a family's; only reads and logins work then.
+    pub(crate) tree: Option<Tree>,
 }
 
 pub(crate) struct Reply {
@@ -112,6 +116,7 @@ impl Model {
             starts: 0,
             started_with: Vec::new(),
             tasks: BTreeMap::new(),
+            tree: None,
         }
     }
 
@@ -147,7 +152,10 @@ impl Model {
     pub(crate) fn answer(&mut self, call: &Call<'_>) -> Reply {
         let path = call.path.trim_end_matches('/');
         if path == "/redfish/v1" && (call.basic || !self.quirks.guarded_root) {
-            return Reply::new(200, self.root());
+            return match &self.tree {
+                Some(tree) => tree.answer(path, ""),
+                None => Reply::new(200, self.root()),
+            };
         }
         if path == "/redfish/v1/SessionService/Sessions" && call.method == "POST" {
             return self.login(&call.body);
@@ -160,7 +168,10 @@ impl Model {
             return Reply::error(401, "NoValidSession", &json!([]));
         }
         match call.method {
-            "GET" => self.get(path, call.query),
+            "GET" => match &self.tree {
+                Some(tree) => tree.answer(path, call.query),
+                None => self.get(path, call.query),
+            },
             "DELETE" => {
                 let id = path.rsplit('/').next().unwrap_or_default();
                 self.tokens.retain(|token| *token != format!("token-{id}"));
