@@ -21,9 +21,9 @@ use crate::{
     profiles::Traits,
     recent::Recent,
     service,
-    session::{FAILURES_ALLOWED, Login, Session},
+    session::{FAILURES_ALLOWED, Session, log_out},
     transcript::{Counts, Exchange, Op},
-    wire::{Auth, Method, Request, Wire},
+    wire::Wire,
 };
 
 /// A connection to one BMC.
@@ -43,7 +43,7 @@ pub(crate) enum Purpose {
 }
 
 pub(crate) struct Inner {
-    pub(crate) wire: Wire,
+    pub(crate) wire: Arc<Wire>,
     pub(crate) session: Session,
     pub(crate) options: Options,
     pub(crate) readers: Semaphore,
@@ -93,7 +93,7 @@ impl Bmc {
     }
 
     fn new(endpoint: &Endpoint, options: Options) -> Result<Self, Error> {
-        let wire = Wire::new(endpoint)?;
+        let wire = Arc::new(Wire::new(endpoint)?);
         let inner = Inner {
             wire,
             session: Session::new(endpoint.credentials().clone(), options.refused_logins),
@@ -112,27 +112,14 @@ impl Bmc {
     }
 
     /// Ends the session on the BMC. Sessions are few, so call it when a job is done; the connection
-    /// can be used again and logs in anew.
+    /// can be used again and logs in anew. Without it the last handle logs out when it is dropped,
+    /// provided that the runtime goes on.
     ///
     /// # Errors
     /// The logout was not answered; the session then lives until the BMC's own timeout.
     pub async fn close(&self) -> Result<(), Error> {
         let logins = self.inner.session.state.lock().await.take_all();
-        let mut failure = None;
-        for login in logins {
-            let Login::Token { token, location: Some(path), .. } = login else { continue };
-            let request = Request {
-                op: Op::Session,
-                method: Method::Delete,
-                path: &path,
-                body: None,
-                if_match: None,
-                timeout: self.inner.options.request_timeout,
-            };
-            failure =
-                self.inner.wire.exchange(&request, Auth::Token(&token)).await.err().or(failure);
-        }
-        failure.map_or(Ok(()), Err)
+        log_out(&self.inner.wire, logins, self.inner.options.request_timeout).await
     }
 
     /// Authentication failures in a row, those of earlier connections included; an answer that

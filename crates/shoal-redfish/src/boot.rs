@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     bmc::Bmc,
+    boot_import::FirstDevice,
     call::Change,
     error::Error,
     kind::Kind,
@@ -54,6 +55,14 @@ impl Bmc {
     }
 
     pub(crate) async fn redirect(&self, plan: &Plan) -> Result<BootOnce, Error> {
+        let set = self.redirect_standard(plan).await?;
+        if let Some(import) = &plan.boot.import {
+            self.import_first_device(import, FirstDevice::VirtualCdOnce).await?;
+        }
+        Ok(set)
+    }
+
+    async fn redirect_standard(&self, plan: &Plan) -> Result<BootOnce, Error> {
         let done = |views: &[BootView]| views.iter().find_map(|view| achieved(&plan.boot, view));
         let mut attempt = Attempt::new(self, plan);
         let mut views = self.boots_seen(plan, &attempt.resource, Look::Recent).await?;
@@ -68,15 +77,22 @@ impl Bmc {
             let body = redirection(&plan.boot, &seen, attempt.form);
             let changed = self.change_boot(plan, &attempt.resource, body).await;
             let accepted = changed.is_ok();
-            if let Err(error) = changed
-                && !attempt.goes_on_after(error, plan).await?
-            {
-                // Nothing was changed and the next form differs: no need to wait for an effect.
-                views = self.boots_seen(plan, &attempt.resource, Look::Recent).await?;
-                continue;
+            let mut failed = None;
+            if let Err(error) = changed {
+                match attempt.goes_on_after(error, plan).await? {
+                    Next::OtherForm => {
+                        // Nothing was changed and the next form differs: no effect to wait for.
+                        views = self.boots_seen(plan, &attempt.resource, Look::Recent).await?;
+                        continue;
+                    }
+                    Next::LookFirst(error) => failed = Some(error),
+                }
             }
             let effect = |views: &[BootView]| done(views).is_some();
             views = self.await_boot(plan, &attempt.resource, accepted, effect).await?;
+            if let Some(error) = failed.filter(|_| done(&views).is_none()) {
+                self.sent_again(Op::BootOverride, &error);
+            }
             if accepted && done(&views).is_none() && !attempt.use_full_form() {
                 return Err(not_shown(format!("boot once from {}", plan.boot.target), &views));
             }
@@ -104,6 +120,14 @@ impl Bmc {
         plan: &Plan,
         look: Look,
     ) -> Result<OverrideCleared, Error> {
+        let cleared = self.clear_standard(plan, look).await?;
+        if let Some(import) = &plan.boot.import {
+            self.import_first_device(import, FirstDevice::Normal).await?;
+        }
+        Ok(cleared)
+    }
+
+    async fn clear_standard(&self, plan: &Plan, look: Look) -> Result<OverrideCleared, Error> {
         let mut attempt = Attempt::new(self, plan);
         let mut views = self.boots_seen(plan, &attempt.resource, look).await?;
         if views.iter().all(BootView::is_clear) {
@@ -131,6 +155,9 @@ impl Bmc {
                 }
                 let Err(error) = changed else { break };
                 let waits = worth_waiting(&error) && attempt.patience.pause(pause_of(&error)).await;
+                if waits {
+                    self.sent_again(Op::BootOverride, &error);
+                }
                 last = Some(error);
                 if !waits {
                     break;
@@ -206,6 +233,14 @@ fn not_shown(expected: String, views: &[BootView]) -> Error {
     Error::new(Kind::VerifyFailed { expected, seen })
 }
 
+/// How to go on after a change that failed.
+enum Next {
+    /// With another form, at once.
+    OtherForm,
+    /// With the same, unless a look shows that it had its effect after all.
+    LookFirst(Error),
+}
+
 /// What has been learned while one override is being set.
 struct Attempt {
     resource: String,
@@ -238,9 +273,8 @@ impl Attempt {
         !std::mem::replace(&mut self.form.full, true)
     }
 
-    /// Judges a failed change: an error when it is final, false to send another form at once, true
-    /// to look first.
-    async fn goes_on_after(&mut self, error: Error, plan: &Plan) -> Result<bool, Error> {
+    /// Judges a failed change: an error when it is final.
+    async fn goes_on_after(&mut self, error: Error, plan: &Plan) -> Result<Next, Error> {
         let future_state = *error.kind() == Kind::FutureState;
         let misplaced = matches!(error.kind(), Kind::Unsupported { what } if what == "Boot");
         if future_state || misplaced {
@@ -252,21 +286,22 @@ impl Attempt {
             }
             self.resource = other;
             self.form.full = true;
-            return Ok(false);
+            return Ok(Next::OtherForm);
         }
         if worth_waiting(&error) {
-            return if self.patience.pause(pause_of(&error)).await { Ok(true) } else { Err(error) };
+            let waited = self.patience.pause(pause_of(&error)).await;
+            return if waited { Ok(Next::LookFirst(error)) } else { Err(error) };
         }
         match error.kind() {
             Kind::Unsupported { what }
                 if what == "BootSourceOverrideMode" && std::mem::take(&mut self.form.with_mode) =>
             {
-                Ok(false)
+                Ok(Next::OtherForm)
             }
             Kind::Rejected | Kind::Unsupported { .. } | Kind::MissingParameter { .. }
                 if self.use_full_form() =>
             {
-                Ok(false)
+                Ok(Next::OtherForm)
             }
             _ => Err(error),
         }

@@ -2,7 +2,7 @@
 //! failure. A change is repeated only after an answer (or a failed connection) that proves that
 //! nothing happened; whatever may have happened is handed to the step, which looks first.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -59,7 +59,7 @@ impl Bmc {
                 Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server => {
                     true
                 }
-                Kind::Protocol { what } => *what == BROKEN_JSON,
+                Kind::Protocol { what } => *what == BROKEN_JSON || *what == HTML,
                 _ => false,
             };
             if !again || !self.wait_to_retry(&mut tries, op, &error).await {
@@ -188,6 +188,7 @@ impl Bmc {
         let options = &self.inner.options;
         Tries {
             left: if self.until.is_some() { 1.min(options.retries) } else { options.retries },
+            garbled: GARBLED,
             patience: Patience::new(
                 options.retry_deadline.min(self.left()),
                 options.backoff_first,
@@ -198,27 +199,57 @@ impl Bmc {
 
     /// Pauses before another try; false when there should be none.
     pub(crate) async fn wait_to_retry(&self, tries: &mut Tries, op: Op, error: &Error) -> bool {
+        // Whoever is in a hurry has no time for a second timeout.
+        let hopeless = self.until.is_some() && *error.kind() != Kind::Unreachable;
+        if hopeless || !tries.allow(error.kind(), self.inner.options.retries) {
+            return false;
+        }
         let hint = match error.kind() {
             Kind::NotReady { retry_after } => *retry_after,
             _ => None,
         };
-        // Whoever is in a hurry has no time for a second timeout.
-        let hopeless = self.until.is_some() && *error.kind() != Kind::Unreachable;
-        if tries.left == 0 || hopeless || !tries.patience.pause(hint).await {
-            return false;
+        let waited = tries.patience.pause(hint).await;
+        if waited {
+            self.sent_again(op, error);
         }
-        tries.left -= 1;
-        metrics::counter!("redfish_retries_total", "op" => op.label(), "vendor" => self.inner.wire.vendor().label()).increment(1);
-        tracing::debug!(op = op.label(), error = %error, "retrying");
-        true
+        waited
+    }
+
+    /// Counts a request that is sent a second time because of what became of the first.
+    pub(crate) fn sent_again(&self, op: Op, why: &impl Display) {
+        let vendor = self.inner.wire.vendor().label();
+        metrics::counter!("redfish_retries_total", "op" => op.label(), "vendor" => vendor)
+            .increment(1);
+        tracing::debug!(op = op.label(), error = %why, "sending it again");
     }
 }
 
 const BROKEN_JSON: &str = "the body is broken JSON";
+const HTML: &str = "the body is HTML";
 
+/// How often something unreadable is asked for again: it is mostly what a BMC says while it starts,
+/// but it may also be what it always says.
+const GARBLED: u32 = 2;
+
+/// How often, and how long, one request may still be repeated.
 pub(crate) struct Tries {
-    left: u32,
-    patience: Patience,
+    pub(crate) left: u32,
+    pub(crate) garbled: u32,
+    pub(crate) patience: Patience,
+}
+
+impl Tries {
+    /// Takes one try. A BMC that says when it will be ready is waited for until the deadline alone.
+    fn allow(&mut self, kind: &Kind, retries: u32) -> bool {
+        let left = match kind {
+            Kind::NotReady { .. } => return retries > 0,
+            Kind::Protocol { .. } => &mut self.garbled,
+            _ => &mut self.left,
+        };
+        let some = *left > 0;
+        *left = left.saturating_sub(1);
+        some
+    }
 }
 
 fn readable(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
@@ -229,7 +260,7 @@ fn readable(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
         return Ok(answer);
     }
     let what = match (answer.not_json, answer.shown.trim_start().starts_with('<')) {
-        (true, true) => "the body is HTML",
+        (true, true) => HTML,
         (true, false) => BROKEN_JSON,
         (false, _) => "the body is no JSON object",
     };

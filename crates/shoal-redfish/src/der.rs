@@ -112,6 +112,15 @@ fn elements(mut input: &[u8]) -> impl Iterator<Item = Element<'_>> {
     })
 }
 
+/// The content of the algorithm's identifier and the bits of the key of a `SubjectPublicKeyInfo`.
+pub(crate) fn public_key(spki: &[u8]) -> Option<(&[u8], &[u8])> {
+    let algorithm = element(element(spki)?.content)?;
+    let bits = element(algorithm.rest)?;
+    // The first byte of a bit string tells how many bits of the last one are unused; keys use all.
+    let (&0, key) = bits.content.split_first()? else { return None };
+    Some((algorithm.content, key))
+}
+
 struct Element<'a> {
     tag: u8,
     content: &'a [u8],

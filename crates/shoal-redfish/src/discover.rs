@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     bmc::{Access, Bmc},
+    boot_import::BootImport,
     error::Error,
     identity::Identity,
     inventory::Slot,
@@ -64,6 +65,8 @@ pub struct Discovery {
     pub diagnostics: Vec<String>,
     pub(crate) access: Access,
     pub(crate) boot_alternative: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) boot_import: Option<BootImport>,
     pub(crate) learned: Learned,
 }
 
@@ -142,6 +145,7 @@ impl Bmc {
         let first = managers.first();
         let traits = Traits {
             system: Some(system.clone()),
+            system_model: view.model.clone(),
             manager: first.map(|manager| manager.path.clone()),
             manager_model: first.and_then(|manager| manager.model.clone()),
             firmware: first.and_then(|manager| manager.firmware.clone()),
@@ -172,6 +176,7 @@ impl Bmc {
             firmware: traits.firmware,
             system,
             clock_ahead_seconds: first.and_then(|manager| clock_ahead(manager.time.as_deref()?)),
+            boot_import: first.and_then(|manager| manager.boot_import.clone()),
             managers: managers.into_iter().map(|manager| manager.path).collect(),
             other_systems,
             identity: view.identity,

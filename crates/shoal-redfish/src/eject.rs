@@ -51,6 +51,9 @@ impl Bmc {
                 if view.is_empty() || *due == 0 {
                     continue;
                 }
+                if let Some(error) = failure.as_ref().filter(|_| *due < SENDS) {
+                    self.sent_again(op, error);
+                }
                 match self.eject(plan, slot, view).await {
                     Ok(()) => *due = 0,
                     Err(error) if worth_waiting(&error) => {

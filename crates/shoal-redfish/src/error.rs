@@ -72,6 +72,12 @@ impl Error {
         self
     }
 
+    /// The same failure, understood better.
+    pub(crate) fn instead(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// Marks a request that was sent and whose effect is unknown.
     pub(crate) fn unsure(mut self, unsure: bool) -> Self {
         self.0.unsure = unsure;
@@ -149,6 +155,9 @@ impl Failure {
                 Retry::After(retry_after.unwrap_or(Duration::from_secs(30)))
             }
             Kind::Busy(BusyReason::InPost) => Retry::AfterPowerOff,
+            Kind::Busy(BusyReason::ConfigurationPending) => {
+                Retry::AfterOperator("restart the host once, or delete the pending job in the BMC")
+            }
             Kind::Busy(_) | Kind::Server | Kind::TaskFailed | Kind::Timeout { .. } => seconds(30),
             Kind::MediaBusy => {
                 Retry::AfterOperator("close other virtual media sessions of this BMC")

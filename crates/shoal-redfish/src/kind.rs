@@ -178,6 +178,9 @@ pub enum BusyReason {
     /// A job of the BMC is running.
     #[error("a job is running")]
     JobRunning,
+    /// An earlier configuration waits for a restart of the host.
+    #[error("an earlier configuration waits for a restart of the host")]
+    ConfigurationPending,
     /// The change contradicts the current state.
     #[error("the change conflicts with its state")]
     StateConflict,

@@ -51,6 +51,7 @@
 mod answer;
 mod bmc;
 mod boot;
+mod boot_import;
 mod call;
 mod certificate;
 mod der;
@@ -82,6 +83,7 @@ mod planner;
 mod power;
 mod profile_file;
 mod profiles;
+mod raw_key;
 mod recent;
 mod redact;
 mod secret;

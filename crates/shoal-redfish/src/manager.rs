@@ -6,6 +6,7 @@ use std::cell::RefCell;
 
 use crate::{
     bmc::Bmc,
+    boot_import::BootImport,
     error::Error,
     node::{Node, same_path},
     service::{MEMBERS, natural},
@@ -20,6 +21,7 @@ pub(crate) struct Manager {
     pub(crate) firmware: Option<String>,
     pub(crate) virtual_media: Option<String>,
     pub(crate) time: Option<String>,
+    pub(crate) boot_import: Option<BootImport>,
 }
 
 impl Bmc {
@@ -71,6 +73,7 @@ impl Bmc {
             firmware: node.owned("FirmwareVersion"),
             virtual_media: node.link("VirtualMedia"),
             time: node.owned("DateTime"),
+            boot_import: BootImport::of(&seen.body, path),
             path: path.to_owned(),
         };
         notes.append(&mut inner.into_inner());

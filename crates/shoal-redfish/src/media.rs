@@ -149,6 +149,7 @@ impl Bmc {
                     return Err(error);
                 }
                 unsure_left -= 1;
+                self.sent_again(target.op, &error);
                 continue;
             }
             if *error.kind() == Kind::Rejected && learned.take().is_some() {
@@ -168,6 +169,7 @@ impl Bmc {
             if self.slot_seen(target.op, target.slot).await?.holds(target.url) {
                 return Ok(());
             }
+            self.sent_again(target.op, &error);
         }
     }
 

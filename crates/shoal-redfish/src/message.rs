@@ -87,6 +87,9 @@ fn by_id(status: u16, message: &Message) -> Option<Kind> {
         "UnableToModifyAfterVirtualMediaInsert" | "InvalidOperationForSystemState" => {
             Kind::Busy(BusyReason::StateConflict)
         }
+        // Jobs of an iDRAC: one is running, or one waits for the host to restart.
+        "RAC0679" => Kind::Busy(BusyReason::JobRunning),
+        "LC068" => Kind::Busy(BusyReason::ConfigurationPending),
         "ActionParameterValueConflict" | "NoOperation" if status == 409 => {
             Kind::Busy(BusyReason::StateConflict)
         }
@@ -122,7 +125,9 @@ fn by_id(status: u16, message: &Message) -> Option<Kind> {
 
 fn image_fault(text: &str) -> MediaFault {
     let text = text.to_ascii_lowercase();
-    if text.contains("too long") || text.contains("length") {
+    if text.contains("certificate") {
+        MediaFault::Certificate
+    } else if text.contains("too long") || text.contains("length") {
         MediaFault::TooLong
     } else if text.contains("scheme") || text.contains("protocol") {
         MediaFault::Scheme

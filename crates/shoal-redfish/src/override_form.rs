@@ -87,6 +87,7 @@ mod tests {
             target: "Cd".into(),
             mode: Some("UEFI".into()),
             full: false,
+            import: None,
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bmc::Access,
+    boot_import::BootImport,
     identity::Identity,
     learned::Learned,
     media_url::Scheme,
@@ -150,7 +151,7 @@ pub enum MediaClass {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BootPlan {
-    /// `boot_once_cd`, `boot_once_usbcd`: the strategy for reports.
+    /// `boot_once_cd`, `boot_once_usbcd`, `boot_once_dell_scp`: the strategy for reports.
     pub strategy: String,
     /// Path of the resource that takes the override.
     pub resource: String,
@@ -161,6 +162,9 @@ pub struct BootPlan {
     /// Path of another resource that may take it, when the first refuses.
     pub(crate) alternative: Option<String>,
     pub(crate) full: bool,
+    /// The vendor's own way, where the override itself would mean another drive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) import: Option<BootImport>,
 }
 
 /// How power is switched.

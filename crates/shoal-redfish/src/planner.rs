@@ -9,7 +9,7 @@ use crate::{
         BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest,
         PowerPlan, Reason, Refusal,
     },
-    profile::Profile,
+    profile::{OemBoot, Profile},
     slot::{SlotKind, SlotRef},
     view::BootView,
 };
@@ -220,13 +220,22 @@ impl Discovery {
             None => wanted.iter().find(|target| *target == "Cd").or(wanted.first()),
         };
         let target = target.ok_or_else(|| self.refuse(Reason::NoBootTarget))?;
+        let (strategy, import) = match self.profile.boot.oem {
+            None => (target.to_ascii_lowercase(), None),
+            Some(OemBoot::DellScp) => {
+                let import = self.boot_import.clone();
+                let import = import.ok_or_else(|| self.refuse(Reason::NoBootTarget))?;
+                ("dell_scp".to_owned(), Some(import))
+            }
+        };
         Ok(BootPlan {
-            strategy: format!("boot_once_{}", target.to_ascii_lowercase()),
+            strategy: format!("boot_once_{strategy}"),
             resource: resource.clone(),
             alternative: self.boot_alternative.clone(),
             target: target.clone(),
             mode: mode(request.boot_mode, boot),
             full: self.profile.boot.full,
+            import,
         })
     }
 

@@ -104,6 +104,9 @@ impl Bmc {
             let due = looks_since_sent.is_none_or(|looks| looks >= LOOKS_BEFORE_REPEAT);
             if due && view.power != Power::TurningOff {
                 let body = json!({"ResetType": plan.power.off});
+                if sent_at.is_some() {
+                    self.sent_again(op, &"it does not show");
+                }
                 sent_at.get_or_insert_with(Instant::now);
                 match self.change(&self.reset(plan, &body), None).await {
                     Ok(_) => looks_since_sent = Some(0),
@@ -163,6 +166,7 @@ impl Bmc {
         let mut patience =
             Patience::new(options.busy_timeout, options.poll_first, options.poll_most);
         let mut found = PowerOn::WasOn;
+        let mut refused = None;
         loop {
             // Whoever believes that it is off must have seen it just now, with the media in.
             let mut view = self.system(op, plan, Look::JustNow).await?;
@@ -172,7 +176,7 @@ impl Bmc {
             let error = match view.power {
                 Power::On | Power::TurningOn => return Ok(found),
                 Power::TurningOff | Power::Unknown => unseen(plan, Power::Off, view.power),
-                Power::Off => match self.send_power_on(plan).await? {
+                Power::Off => match self.send_power_on(plan, refused.take()).await? {
                     None => return Ok(PowerOn::Started),
                     Some(refusal) => refusal,
                 },
@@ -185,12 +189,20 @@ impl Bmc {
             if !patience.pause(pause_of(&error)).await {
                 return Err(error);
             }
+            refused = Some(error).filter(|_| view.power == Power::Off);
         }
     }
 
     /// `None` when the host came on; a refusal when the BMC said no and asking again may help.
-    async fn send_power_on(&self, plan: &Plan) -> Result<Option<Error>, Error> {
+    async fn send_power_on(
+        &self,
+        plan: &Plan,
+        refused: Option<Error>,
+    ) -> Result<Option<Error>, Error> {
         let body = json!({"ResetType": plan.power.on});
+        if let Some(error) = &refused {
+            self.sent_again(self.purpose.reset(), error);
+        }
         let sent = self.change_once(&self.reset(plan, &body), None).await;
         let Err(error) = sent else {
             let limit = self.inner.options.power_timeout;
@@ -279,14 +291,11 @@ impl Bmc {
 
 /// Failures that time or another look may cure.
 pub(crate) fn worth_waiting(error: &Error) -> bool {
-    let passing = matches!(
-        error.kind(),
-        Kind::Busy(_)
-            | Kind::NotReady { .. }
-            | Kind::Unreachable
-            | Kind::Timeout { .. }
-            | Kind::Server
-    );
+    let passing = match error.kind() {
+        Kind::Busy(reason) => *reason != BusyReason::ConfigurationPending,
+        Kind::NotReady { .. } | Kind::Unreachable | Kind::Timeout { .. } | Kind::Server => true,
+        _ => false,
+    };
     passing || error.may_have_taken_effect()
 }
 

@@ -62,6 +62,9 @@ pub struct When {
     /// The last segment of the system's path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub system: Vec<String>,
+    /// The system's `Model`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub system_model: Vec<String>,
     /// The last segment of the manager's path.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub manager: Vec<String>,
@@ -118,6 +121,18 @@ pub struct BootRules {
     pub etag: Vec<EtagForm>,
     /// Resource below the system that takes the override, such as `SD`, when it is not the system.
     pub resource: Option<String>,
+    /// A way of the vendor's own, where the override means a physical drive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oem: Option<OemBoot>,
+}
+
+/// Vendors' own ways to boot from a virtual CD once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OemBoot {
+    /// Dell: a server configuration profile, imported as a job of the manager.
+    DellScp,
 }
 
 /// How power behaves.
@@ -173,6 +188,7 @@ impl fmt::Display for When {
             from("its Redfish version", &self.redfish_from),
             below("its Redfish version", &self.redfish_below),
             names("the system's id", &self.system),
+            names("the system's model", &self.system_model),
             names("the manager's id", &self.manager),
             names("the manager's model", &self.manager_model),
             from("firmware", &self.firmware_from),
@@ -226,6 +242,7 @@ impl Default for BootRules {
             full: false,
             etag: vec![EtagForm::Received, EtagForm::Strong, EtagForm::Any, EtagForm::Nothing],
             resource: None,
+            oem: None,
         }
     }
 }

@@ -27,14 +27,16 @@ pub(crate) struct Traits {
     pub(crate) redfish: Option<String>,
     /// Paths.
     pub(crate) system: Option<String>,
+    pub(crate) system_model: Option<String>,
     pub(crate) manager: Option<String>,
     pub(crate) manager_model: Option<String>,
     pub(crate) firmware: Option<String>,
 }
 
-const BUILTIN: [(&str, &str); 22] = [
+const BUILTIN: [(&str, &str); 23] = [
     ("generic.toml", include_str!("../profiles/generic.toml")),
     ("idrac8.toml", include_str!("../profiles/idrac8.toml")),
+    ("idrac9-scp.toml", include_str!("../profiles/idrac9-scp.toml")),
     ("idrac9-old.toml", include_str!("../profiles/idrac9-old.toml")),
     ("idrac9-6x.toml", include_str!("../profiles/idrac9-6x.toml")),
     ("idrac10.toml", include_str!("../profiles/idrac10.toml")),
@@ -134,6 +136,7 @@ impl When {
         let root: Vec<&str> = traits.root.iter().map(String::as_str).collect();
         any(&self.root, &root)
             && one(&self.system, id(&traits.system).as_deref())
+            && one(&self.system_model, traits.system_model.as_deref())
             && one(&self.manager, id(&traits.manager).as_deref())
             && one(&self.manager_model, traits.manager_model.as_deref())
             && within(
@@ -188,6 +191,7 @@ mod tests {
             root: root.iter().map(|name| (*name).to_owned()).collect(),
             redfish: None,
             system: Some(format!("/redfish/v1/Systems/{}", path.0)),
+            system_model: None,
             manager: Some(format!("/redfish/v1/Managers/{}", path.1)),
             manager_model: Some(model.to_owned()).filter(|model| !model.is_empty()),
             firmware: Some(firmware.to_owned()).filter(|firmware| !firmware.is_empty()),
@@ -212,6 +216,7 @@ mod tests {
         let dell = ("System.Embedded.1", "iDRAC.Embedded.1");
         for (root, path, model, firmware, expected) in [
             (&["Dell"][..], dell, "13G Monolithic", "2.75.75.75", "idrac8"),
+            (&["Dell"], dell, "14G Monolithic", "4.40.00.00", "idrac9-scp"),
             (&["Dell"], dell, "14G Monolithic", "5.10.50.00", "idrac9-old"),
             (&["Dell"], dell, "15G Monolithic", "6.00.30.00", "idrac9-6x"),
             (&["Dell"], dell, "16G Monolithic", "7.10.70.00", "idrac9-6x"),
@@ -238,6 +243,21 @@ mod tests {
         ] {
             let traits = traits(root, path, model, firmware);
             assert_eq!(named(&traits), expected, "{root:?} {model} {firmware}");
+        }
+    }
+
+    #[test]
+    fn an_amd_machine_keeps_its_own_way_to_boot_for_longer() {
+        let dell = ("System.Embedded.1", "iDRAC.Embedded.1");
+        for (model, firmware, expected) in [
+            ("PowerEdge R6525", "5.10.50.00", "idrac9-scp"),
+            ("PowerEdge R650", "5.10.50.00", "idrac9-old"),
+            ("PowerEdge R6525", "6.10.30.00", "idrac9-6x"),
+        ] {
+            let system_model = Some(model.to_owned());
+            let traits =
+                Traits { system_model, ..traits(&["Dell"], dell, "15G Monolithic", firmware) };
+            assert_eq!(named(&traits), expected, "{model} {firmware}");
         }
     }
 

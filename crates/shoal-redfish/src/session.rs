@@ -1,14 +1,20 @@
 //! Logging in costs a BMC more than anything else we ask of it, and wrong passwords lock accounts.
 //! So one login serves everybody, a refused token is replaced once, the lack of a session service or
-//! of a free session falls back to Basic, and two authentication failures stop all requests.
+//! of a free session falls back to Basic, two authentication failures stop all requests, and whoever
+//! lets go of a connection logs out.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
     answer::Answer,
-    bmc::Bmc,
-    call::refusal,
+    bmc::{Bmc, Inner},
+    call::{Tries, refusal},
     endpoint::Credentials,
     error::Error,
     examination::LoginForm,
@@ -16,7 +22,7 @@ use crate::{
     message,
     secret::Secret,
     transcript::Op,
-    wire::{Auth, Method, Request},
+    wire::{Auth, Method, Request, Wire},
 };
 
 /// Consecutive failures after which nothing more is sent; accounts commonly lock at three to five.
@@ -24,6 +30,16 @@ pub(crate) const FAILURES_ALLOWED: u8 = 2;
 
 /// Refused sessions remembered for the logout; older ones have expired on the BMC by then.
 const ABANDONED: usize = 4;
+
+/// How often a request is sent again with a token that was issued a moment ago and yet refused: a
+/// BMC that has just restarted does that, and a token locks no account.
+const STRAYS: u32 = 2;
+
+/// Logins whose answer was lost may each have left a session open, and a BMC has few.
+const LOST_LOGINS: u32 = 2;
+
+/// How long a connection that was let go without a word may take to log out.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) enum Login {
@@ -43,6 +59,10 @@ pub(crate) struct State {
     abandoned: Vec<Login>,
     failures: u8,
     logins: u64,
+    /// The credentials were accepted on this connection, so that a refusal may be a mistake.
+    proven: bool,
+    /// Basic authentication is used because there was no free session.
+    crowded: bool,
 }
 
 impl State {
@@ -63,7 +83,8 @@ impl State {
         login
     }
 
-    pub(crate) fn use_basic(&mut self) -> Login {
+    pub(crate) fn use_basic(&mut self, crowded: bool) -> Login {
+        self.crowded = crowded;
         self.login = Some(Login::Basic);
         Login::Basic
     }
@@ -100,11 +121,14 @@ pub(crate) struct Session {
     pub(crate) credentials: Credentials,
     /// Held across the login request on purpose: whoever comes second waits for the first login.
     pub(crate) state: Mutex<State>,
+    /// Where the first login ran, for a logout when nobody is left to wait for it.
+    runtime: OnceLock<Handle>,
 }
 
 impl Session {
     pub(crate) fn new(credentials: Credentials, failures: u8) -> Self {
-        Self { credentials, state: Mutex::new(State { failures, ..State::default() }) }
+        let state = Mutex::new(State { failures, ..State::default() });
+        Self { credentials, state, runtime: OnceLock::new() }
     }
 
     pub(crate) async fn refused(&self) -> u8 {
@@ -113,7 +137,8 @@ impl Session {
 
     /// An answer that needed our identity proves that the credentials are right.
     pub(crate) async fn proven(&self) {
-        self.state.lock().await.failures = 0;
+        let mut state = self.state.lock().await;
+        (state.failures, state.proven) = (0, true);
     }
 
     pub(crate) async fn reset_lockout(&self) {
@@ -124,27 +149,38 @@ impl Session {
 impl Bmc {
     /// Sends a request as whoever we are logged in as, renewing a refused token once.
     pub(crate) async fn authorised(&self, request: &Request<'_>) -> Result<Answer, Error> {
-        let (login, fresh) = self.login().await?;
-        let answer = self.exchange_as(&login, request).await?;
-        if answer.status != 401 {
-            if answer.status < 400 {
-                self.inner.session.proven().await;
+        let (mut login, mut fresh) = self.login().await?;
+        let mut strays = Tries { left: STRAYS, ..self.tries() };
+        loop {
+            let answer = self.exchange_as(&login, request).await?;
+            if answer.status != 401 {
+                if answer.status < 400 {
+                    self.inner.session.proven().await;
+                }
+                return Ok(answer);
             }
-            return Ok(answer);
+            // A 401 proves that the request did nothing, so that it may be sent again.
+            let refused = refusal(&answer, request.method.name(), request.path, Kind::Auth);
+            if matches!(login, Login::Basic) {
+                let mut state = self.inner.session.state.lock().await;
+                state.failed();
+                return if state.crowded {
+                    Err(refused.instead(Kind::SessionLimit))
+                } else {
+                    Ok(answer)
+                };
+            }
+            if !fresh {
+                // The token has expired or was revoked.
+                self.inner.session.state.lock().await.discard(&login);
+                (login, _) = self.login().await?;
+                fresh = true;
+                self.sent_again(request.op, &refused);
+            } else if !self.wait_to_retry(&mut strays, request.op, &refused).await {
+                self.inner.session.state.lock().await.failed();
+                return Ok(answer);
+            }
         }
-        if fresh || matches!(login, Login::Basic) {
-            // Nothing could be newer than what was just refused.
-            self.inner.session.state.lock().await.failed();
-            return Ok(answer);
-        }
-        // The token has expired or was revoked; a 401 also proves that the request did nothing.
-        self.inner.session.state.lock().await.discard(&login);
-        let (renewed, _) = self.login().await?;
-        let answer = self.exchange_as(&renewed, request).await?;
-        if answer.status == 401 {
-            self.inner.session.state.lock().await.failed();
-        }
-        Ok(answer)
     }
 
     /// How the BMC knows us at the moment.
@@ -171,11 +207,13 @@ impl Bmc {
         if let Some(login) = &state.login {
             return Ok((login.clone(), false));
         }
+        // Without a runtime there is nobody to send a request either.
+        self.inner.session.runtime.get_or_init(Handle::current);
         let (sessions, oem) = {
             let known = self.known();
             (known.access.sessions.clone(), known.session_rules.oem.clone())
         };
-        let Some(path) = sessions else { return Ok((state.use_basic(), true)) };
+        let Some(path) = sessions else { return Ok((state.use_basic(false), true)) };
         let credentials = &self.inner.session.credentials;
         let mut body =
             json!({"UserName": credentials.user, "Password": credentials.password.reveal()});
@@ -185,6 +223,7 @@ impl Bmc {
         let request =
             Request { body: Some(&body), ..self.request(Op::Session, Method::Post, &path) };
         let mut tries = self.tries();
+        let mut lost = 0;
         loop {
             let result = self.inner.wire.exchange(&request, Auth::Nobody).await;
             let error = match result {
@@ -194,10 +233,14 @@ impl Bmc {
                 },
                 Err(error) => error,
             };
-            let again = matches!(
-                error.kind(),
-                Kind::Unreachable | Kind::Timeout { .. } | Kind::NotReady { .. } | Kind::Server
-            );
+            lost += u32::from(error.may_have_taken_effect());
+            let again = match error.kind() {
+                Kind::Unreachable | Kind::Timeout { .. } => lost <= LOST_LOGINS,
+                Kind::NotReady { .. } | Kind::Server => true,
+                // What worked on this connection before is tried as often as the guard allows.
+                Kind::Auth => state.proven && state.check().is_ok(),
+                _ => false,
+            };
             if !again || !self.wait_to_retry(&mut tries, Op::Session, &error).await {
                 return Err(error);
             }
@@ -209,10 +252,10 @@ impl Bmc {
             let link = answer.location.or_else(|| {
                 answer.body.get("@odata.id").and_then(Value::as_str).map(str::to_owned)
             });
-            let location = link.and_then(|link| self.inner.wire.local_path(&link));
+            let location = link.and_then(|link| self.inner.wire.path_of_own(&link));
             return Ok(match answer.token {
                 Some(token) => state.open(token, location),
-                None => state.use_basic(),
+                None => state.use_basic(false),
             });
         }
         let messages = message::read(&answer.body);
@@ -224,9 +267,44 @@ impl Bmc {
         }
         match answer.status {
             // A full session table and a login form we do not know must not keep us out.
-            400 | 404 | 405 | 501 => Ok(state.use_basic()),
-            _ if kind == Kind::SessionLimit => Ok(state.use_basic()),
+            400 | 404 | 405 | 501 => Ok(state.use_basic(false)),
+            _ if kind == Kind::SessionLimit => Ok(state.use_basic(true)),
             _ => Err(refusal(&answer, "POST", path, kind)),
+        }
+    }
+}
+
+/// Logs out wherever a session may still be open. The last failure counts.
+pub(crate) async fn log_out(wire: &Wire, logins: Vec<Login>, limit: Duration) -> Result<(), Error> {
+    let mut failure = None;
+    for login in logins {
+        let Login::Token { token, location: Some(path), .. } = login else { continue };
+        let request = Request {
+            op: Op::Session,
+            method: Method::Delete,
+            path: &path,
+            body: None,
+            if_match: None,
+            timeout: limit,
+        };
+        failure = wire.exchange(&request, Auth::Token(&token)).await.err().or(failure);
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// A connection that was let go without [`Bmc::close`] logs out on its own, as well as it can: nobody
+/// waits for it, and it ends with the runtime.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let logins = self.session.state.get_mut().take_all();
+        let Some(runtime) = self.session.runtime.get() else { return };
+        if logins.iter().any(|login| matches!(login, Login::Token { location: Some(_), .. })) {
+            let wire = Arc::clone(&self.wire);
+            runtime.spawn(async move {
+                if let Err(error) = log_out(&wire, logins, LAST_WORD).await {
+                    tracing::debug!(error = %error, "a session was left open");
+                }
+            });
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::{
     wire::Method,
 };
 
+/// Looks at a task that is not there, until it counts as one that has ended.
+const LATE: u32 = 3;
+
 impl Bmc {
     /// Follows an accepted change to its end (202 with a task, with a bare location, or with nothing).
     pub(crate) async fn settled(
@@ -33,9 +36,19 @@ impl Bmc {
         let mut patience =
             Patience::new(deadline - Instant::now(), options.poll_first, options.poll_most);
         let mut hint = answer.retry_after;
+        let (mut known, mut missing) = (false, 0);
         while patience.pause(hint).await {
-            // Monitors may vanish once the task is done; the step reads the effect anyway.
-            let Some(seen) = self.get_task(change.op, &monitor).await? else { return Ok(answer) };
+            let Some(seen) = self.get_task(change.op, &monitor).await? else {
+                // Monitors may vanish once the task is done, and appear late where one was just made;
+                // the step reads the effect anyway.
+                missing += 1;
+                if known || missing >= LATE {
+                    return Ok(answer);
+                }
+                hint = None;
+                continue;
+            };
+            known = true;
             hint = seen.retry_after;
             match task_state(&seen) {
                 Task::Running => {}
@@ -53,7 +66,7 @@ impl Bmc {
         let is_task = field("@odata.type").is_some_and(|kind| kind.contains("Task."));
         let link = answer.location.as_deref().or_else(|| field("TaskMonitor"));
         let link = link.or_else(|| field("@odata.id").filter(|_| is_task))?;
-        self.inner.wire.local_path(link)
+        self.inner.wire.path_of_own(link)
     }
 
     async fn get_task(&self, op: Op, path: &str) -> Result<Option<Answer>, Error> {

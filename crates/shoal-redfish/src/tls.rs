@@ -10,8 +10,8 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, PeerMisbehaved,
+    RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -23,7 +23,11 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
-use crate::{certificate::Certificate, endpoint::Tls};
+use crate::{
+    certificate::Certificate,
+    endpoint::Tls,
+    raw_key::{self, Curves},
+};
 
 /// SHA-256 of a certificate or of its public key (`SubjectPublicKeyInfo`), both in DER.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -233,16 +237,15 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if matches!(self.policy, Policy::Any) {
-            // Nothing is authenticated under this policy, and some old certificates cannot even be parsed.
-            return Ok(HandshakeSignatureValid::assertion());
+        let supported = &self.provider.signature_verification_algorithms;
+        match self.policy {
+            Policy::Ca(_) => verify_tls12_signature(message, certificate, signature, supported),
+            Policy::Pin(_) => {
+                raw_key::verify(message, certificate, signature, (supported, Curves::OfTheKey))
+            }
+            // Nothing is authenticated under this policy, and some old keys are too short to be used.
+            Policy::Any => Ok(HandshakeSignatureValid::assertion()),
         }
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
     }
 
     fn verify_tls13_signature(
@@ -251,20 +254,34 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        if matches!(self.policy, Policy::Any) {
-            return Ok(HandshakeSignatureValid::assertion());
+        let supported = &self.provider.signature_verification_algorithms;
+        match self.policy {
+            Policy::Ca(_) => verify_tls13_signature(message, certificate, signature, supported),
+            // TLS 1.3 does away with the signatures that the older versions allowed.
+            Policy::Pin(_) if !tls13_knows(signature.scheme) => {
+                Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
+            }
+            Policy::Pin(_) => {
+                raw_key::verify(message, certificate, signature, (supported, Curves::Named))
+            }
+            Policy::Any => Ok(HandshakeSignatureValid::assertion()),
         }
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+fn tls13_knows(scheme: SignatureScheme) -> bool {
+    !matches!(
+        scheme,
+        SignatureScheme::RSA_PKCS1_SHA1
+            | SignatureScheme::RSA_PKCS1_SHA256
+            | SignatureScheme::RSA_PKCS1_SHA384
+            | SignatureScheme::RSA_PKCS1_SHA512
+            | SignatureScheme::ECDSA_SHA1_Legacy
+    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! far as the transport goes. Whether a status means success is decided elsewhere; what is decided
 //! here is whether a request can have reached the BMC when no answer came back.
 
+mod record;
+
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -9,8 +11,10 @@ use std::{
 
 use reqwest::{Client, RequestBuilder, Response, header::HeaderValue};
 use serde_json::Value;
-use tracing::{Instrument as _, Span, field::Empty};
+use tracing::{Instrument as _, field::Empty};
 use url::Url;
+
+use record::Unanswered;
 
 use crate::{
     answer::Answer,
@@ -22,15 +26,14 @@ use crate::{
     redact,
     secret::Secret,
     tls::{self, SeenChain},
-    transcript::{Exchange, Op, Transcript},
+    transcript::{Op, Transcript},
     vendor::Vendor,
 };
 
 /// Largest body read; the largest honest answers (expanded collections) are some hundred KiB.
 const BODY_LIMIT: usize = 4 << 20;
-/// Bytes of a body shown in errors and in the transcript.
+/// Bytes of a body shown in errors.
 const ERROR_SHOWN: usize = 2048;
-const TRANSCRIPT_SHOWN: usize = 1024;
 /// Redirects followed within the BMC itself; some answer `/redfish/v1` with one.
 const REDIRECTS: usize = 3;
 /// Time to connect, handshake included: slow BMCs need seconds for it, dead ones should not use up
@@ -69,6 +72,7 @@ pub(crate) enum Auth<'a> {
     Basic(&'a Credentials),
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) op: Op,
     pub(crate) method: Method,
@@ -152,50 +156,38 @@ impl Wire {
         *self.vendor.lock().unwrap_or_else(PoisonError::into_inner) = vendor;
     }
 
+    /// The path of a link that a BMC has made for us, such as that of a session or a task. Only the
+    /// path counts: a BMC behind address translation names an address of its own.
+    pub(crate) fn path_of_own(&self, link: &str) -> Option<String> {
+        let url = self.base.join(link).ok()?;
+        matches!(url.scheme(), "http" | "https").then(|| path_and_query(&url))
+    }
+
     /// The path of a link within this BMC; `None` for anything that points elsewhere.
     pub(crate) fn local_path(&self, link: &str) -> Option<String> {
         let url = self.base.join(link).ok()?;
-        if url.origin() != self.base.origin() {
-            return None;
-        }
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        Some(format!("{}{query}", url.path()))
+        (url.origin() == self.base.origin()).then(|| path_and_query(&url))
     }
 
     /// Sends one request. Any status is an answer; an error means that none was understood.
+    ///
+    /// Redirects are followed within the BMC, because some answer `/redfish/v1` with one: those of
+    /// reads, and those of changes that say to send the same change elsewhere, since a BMC that
+    /// points elsewhere has done nothing.
     pub(crate) async fn exchange(
         &self,
         request: &Request<'_>,
         auth: Auth<'_>,
     ) -> Result<Answer, Error> {
-        let span = tracing::info_span!(
-            "redfish.request",
-            op = request.op.label(),
-            method = request.method.name(),
-            path = request.path,
-            code = Empty,
-            duration_ms = Empty,
-        );
-        let started = Instant::now();
-        let result = self.follow(request, &auth).instrument(span.clone()).await;
-        self.record(request, &result, started.elapsed(), &span);
-        if let Ok(Answer { token: Some(token), .. }) = &result {
-            let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-            // The first entry is the password; of the tokens only the newest two can still be echoed.
-            if secrets.len() > 2 {
-                secrets.remove(1);
-            }
-            secrets.push(token.clone());
-        }
-        result
-    }
-
-    async fn follow(&self, request: &Request<'_>, auth: &Auth<'_>) -> Result<Answer, Error> {
         let mut path = request.path.to_owned();
         for _ in 0..=REDIRECTS {
-            let answer = self.send(request, &path, auth).await?;
-            let redirected = matches!(answer.status, 301 | 302 | 307 | 308);
-            if !redirected || request.method.changes_state() {
+            let answer = self.measured(&Request { path: &path, ..*request }, &auth).await?;
+            let moved = match answer.status {
+                301 | 302 => !request.method.changes_state(),
+                307 | 308 => true,
+                _ => false,
+            };
+            if !moved {
                 return Ok(answer);
             }
             let target = answer.location.as_deref().and_then(|location| self.local_path(location));
@@ -206,15 +198,41 @@ impl Wire {
             .at(request.method.name(), request.path))
     }
 
-    async fn send(
-        &self,
-        request: &Request<'_>,
-        path: &str,
-        auth: &Auth<'_>,
-    ) -> Result<Answer, Error> {
-        let url = self.address(path).ok_or_else(|| {
-            Error::new(Kind::Protocol { what: "a link away from the BMC" })
-                .at(request.method.name(), path)
+    /// One request on the wire: a span, a count, a duration and an entry of the transcript.
+    async fn measured(&self, request: &Request<'_>, auth: &Auth<'_>) -> Result<Answer, Error> {
+        let span = tracing::info_span!(
+            "redfish.request",
+            bmc = self.base.authority(),
+            vendor = self.vendor().label(),
+            op = request.op.label(),
+            method = request.method.name(),
+            path = request.path,
+            code = Empty,
+            message_id = Empty,
+            duration_ms = Empty,
+        );
+        let started = Instant::now();
+        let sent = self.send(request, auth).instrument(span.clone()).await;
+        self.record(request, &sent, started.elapsed(), &span);
+        if let Ok(Answer { token: Some(token), .. }) = &sent {
+            self.keep_secret(token);
+        }
+        sent.map_err(|unanswered| unanswered.error)
+    }
+
+    fn keep_secret(&self, token: &Secret) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first entry is the password; of the tokens only the newest two can still be echoed.
+        if secrets.len() > 2 {
+            secrets.remove(1);
+        }
+        secrets.push(token.clone());
+    }
+
+    async fn send(&self, request: &Request<'_>, auth: &Auth<'_>) -> Result<Answer, Unanswered> {
+        let url = self.address(request.path).ok_or_else(|| {
+            let error = Error::new(Kind::Protocol { what: "a link away from the BMC" });
+            Unanswered::new("protocol", error.at(request.method.name(), request.path))
         })?;
         let builder = match request.method {
             Method::Get => self.client.get(url),
@@ -243,21 +261,29 @@ impl Wire {
         (path.starts_with('/') && url.origin() == self.base.origin()).then_some(url)
     }
 
-    async fn read(&self, request: &Request<'_>, mut response: Response) -> Result<Answer, Error> {
+    async fn read(
+        &self,
+        request: &Request<'_>,
+        mut response: Response,
+    ) -> Result<Answer, Unanswered> {
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
+        let head = Answer::from_head(status, &headers);
         let mut bytes = Vec::new();
         loop {
-            let chunk = response
-                .chunk()
-                .await
-                .map_err(|error| self.broken(request, &error).with_status(status))?;
-            let Some(chunk) = chunk else { break };
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                // The head of a login says all there is to know, and a token that is not used is a
+                // session that stays open.
+                Err(_) if status < 300 && head.token.is_some() => break,
+                Err(error) => return Err(self.broken(request, &error).with_status(status)),
+            };
             if bytes.len() + chunk.len() > BODY_LIMIT {
-                return Err(Error::new(Kind::Protocol { what: "the body is larger than 4 MiB" })
+                let error = Error::new(Kind::Protocol { what: "the body is larger than 4 MiB" })
                     .at(request.method.name(), request.path)
-                    .with_status(status)
-                    .unsure(request.method.changes_state()));
+                    .unsure(request.method.changes_state());
+                return Err(Unanswered::new("protocol", error).with_status(status));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -267,7 +293,7 @@ impl Wire {
         let body = parsed.unwrap_or_default();
         let shown =
             if status >= 400 || not_json { self.shown(&body, &bytes) } else { String::new() };
-        Ok(Answer { body, not_json, shown, ..Answer::from_head(status, &headers) })
+        Ok(Answer { body, not_json, shown, ..head })
     }
 
     fn shown(&self, body: &Value, bytes: &[u8]) -> String {
@@ -288,65 +314,22 @@ impl Wire {
         f(&plain)
     }
 
-    /// Turns a transport failure into our terms. Only a failed connection proves that nothing was sent.
-    fn broken(&self, request: &Request<'_>, error: &reqwest::Error) -> Error {
+    /// Turns a transport failure into our terms. Only a failed connection proves that nothing was
+    /// sent. (What met a connection that the BMC had closed before a byte of it was written was sent
+    /// again by the HTTP client and never comes here.)
+    fn broken(&self, request: &Request<'_>, error: &reqwest::Error) -> Unanswered {
         let unsure = request.method.changes_state() && !error.is_connect();
-        let kind = match tls::fault_in(error) {
-            Some(fault) if error.is_connect() => Kind::Tls(fault),
-            _ if error.is_timeout() && error.is_connect() => Kind::Unreachable,
-            _ if error.is_timeout() => Kind::Timeout { phase: "an answer" },
-            _ => Kind::Unreachable,
+        let (code, kind) = match tls::fault_in(error) {
+            Some(fault) if error.is_connect() => ("tls", Kind::Tls(fault)),
+            _ if error.is_connect() => ("connect", Kind::Unreachable),
+            _ if error.is_timeout() => ("timeout", Kind::Timeout { phase: "an answer" }),
+            _ => ("lost", Kind::Unreachable),
         };
         let certain = matches!(kind, Kind::Tls(_));
         let failure = Error::new(kind).at(request.method.name(), request.path).unsure(unsure);
-        if certain { failure } else { failure.because(self.redacted(&root_cause(error))) }
-    }
-
-    fn record(
-        &self,
-        request: &Request<'_>,
-        result: &Result<Answer, Error>,
-        took: Duration,
-        span: &Span,
-    ) {
-        let (status, received) = match result {
-            Ok(answer) if request.method.changes_state() || answer.status >= 400 => {
-                (Some(answer.status), self.received(answer))
-            }
-            Ok(answer) => (Some(answer.status), None),
-            Err(error) => (error.status(), Some(error.to_string())),
-        };
-        let code = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
-        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        span.record("code", code.as_str());
-        span.record("duration_ms", duration_ms);
-        let (op, vendor) = (request.op.label(), self.vendor().label());
-        metrics::counter!("redfish_requests_total", "op" => op, "code" => code, "vendor" => vendor)
-            .increment(1);
-        metrics::histogram!("redfish_request_duration_seconds", "op" => op, "vendor" => vendor)
-            .record(took.as_secs_f64());
-        let sent = request
-            .body
-            .map(|body| self.with_secrets(|secrets| redact::json(body, secrets, TRANSCRIPT_SHOWN)));
-        self.transcript.add(Exchange {
-            number: 0,
-            op,
-            method: request.method.name(),
-            path: request.path.to_owned(),
-            sent,
-            status,
-            received,
-            duration_ms,
-        });
-    }
-
-    fn received(&self, answer: &Answer) -> Option<String> {
-        if !answer.shown.is_empty() {
-            return Some(answer.shown.clone());
-        }
-        (!answer.body.is_null()).then(|| {
-            self.with_secrets(|secrets| redact::json(&answer.body, secrets, TRANSCRIPT_SHOWN))
-        })
+        let failure =
+            if certain { failure } else { failure.because(self.redacted(&root_cause(error))) };
+        Unanswered::new(code, failure)
     }
 }
 
@@ -365,6 +348,11 @@ fn authorise(builder: RequestBuilder, auth: &Auth<'_>) -> RequestBuilder {
             builder.basic_auth(&credentials.user, Some(credentials.password.reveal()))
         }
     }
+}
+
+fn path_and_query(url: &Url) -> String {
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}{query}", url.path())
 }
 
 fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {

@@ -74,7 +74,7 @@ pub enum Values {
         /// refused: our own words do not come from outside, so a wrong one is a mistake.
         otherwise: Option<&'static str>,
     },
-    /// An HTTP status code, or why there was none (`timeout`, `connect`, `tls`, `protocol`);
+    /// An HTTP status code, or why there was none (`timeout`, `connect`, `lost`, `tls`, `protocol`);
     /// anything else is shown as `other`.
     Code,
     /// Chosen by configuration or by our own code at start: a path, a version, a route template.
@@ -214,7 +214,7 @@ pub fn find(name: &str) -> Option<&'static Metric> {
 }
 
 fn is_code(given: &str) -> bool {
-    matches!(given, "timeout" | "connect" | "tls" | "protocol")
+    matches!(given, "timeout" | "connect" | "lost" | "tls" | "protocol")
         || (given.len() == 3
             && given.starts_with(|first: char| ('1'..='5').contains(&first))
             && given.bytes().all(|byte| byte.is_ascii_digit()))
