@@ -21,6 +21,7 @@ use crate::{
     media_url::MediaUrl,
     plan::{Plan, PlanRequest, Role},
     power::{PowerOn, Sight},
+    record::Recording,
     transcript::{Counts, Exchange},
 };
 
@@ -99,6 +100,14 @@ impl Bmc {
     /// See [`crate::Bmc::examine`].
     pub fn examine(&self, request: &PlanRequest) -> Examined {
         self.worker.run(self.inner.examine(request))
+    }
+
+    /// See [`crate::Bmc::record`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn record(&self) -> Result<Recording, Error> {
+        self.worker.run(self.inner.record())
     }
 
     /// See [`crate::Bmc::look`].

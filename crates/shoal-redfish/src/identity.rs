@@ -56,7 +56,7 @@ impl Identity {
 }
 
 /// Boards leave the factory with placeholders in these fields.
-fn is_meant(text: &str) -> bool {
+pub(crate) fn is_meant(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let placeholder = ["to be filled", "default string", "not specified", "n/a", "none", "unknown"];
     !placeholder.iter().any(|word| lower.starts_with(word))

@@ -85,7 +85,9 @@ mod profile_file;
 mod profiles;
 mod raw_key;
 mod recent;
+mod record;
 mod redact;
+mod rewrite;
 mod secret;
 mod service;
 mod session;
@@ -123,6 +125,7 @@ pub use plan::{
     Refusal, Role,
 };
 pub use power::{PowerOn, Sight};
+pub use record::Recording;
 pub use secret::Secret;
 pub use slot::{SlotKind, SlotRef};
 pub use tls::{BadFingerprint, Fingerprint, TlsFault};

@@ -24,7 +24,6 @@ impl Discovery {
     /// A refusal that says why not and what was seen.
     pub fn plan(&self, request: &PlanRequest) -> Result<Plan, Refusal> {
         self.check_identity(request)?;
-        self.check_fetches()?;
         let mut warnings = Vec::new();
         let media = self.media(request, &mut warnings)?;
         // One medium that carries both is as confidential as the task medium in it.
@@ -105,16 +104,6 @@ impl Discovery {
         Err(self.refuse(reason))
     }
 
-    /// A BMC that fetches images neither over HTTP nor HTTPS is refused by that name, whatever slots
-    /// it lists.
-    fn check_fetches(&self) -> Result<(), Refusal> {
-        let schemes = &self.profile.media.schemes;
-        if schemes.iter().any(|scheme| matches!(scheme, Scheme::Http | Scheme::Https)) {
-            return Ok(());
-        }
-        Err(self.refuse(Reason::Scheme { accepted: words(schemes) }))
-    }
-
     /// The profile with its first form of an insert suited to what the BMC says its action takes.
     fn suited_profile(&self, boot: &SlotRef) -> Profile {
         let mut profile = self.profile.clone();
@@ -182,7 +171,9 @@ impl Discovery {
     }
 
     fn no_slot(&self) -> Reason {
+        let shares = self.slots.iter().any(|slot| slot.view.takes_shares_only);
         match self.profile.media.only_by.as_slice() {
+            [] if shares => Reason::Scheme { accepted: "NFS, CIFS".to_owned() },
             [] => Reason::NoSlot,
             protocols => Reason::Scheme { accepted: protocols.join(", ") },
         }

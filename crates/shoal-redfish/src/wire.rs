@@ -140,6 +140,11 @@ impl Wire {
         self.base.as_str()
     }
 
+    /// The BMC's host as it was given.
+    pub(crate) fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
     pub(crate) fn policy(&self) -> Option<&Tls> {
         self.policy.as_ref()
     }

@@ -18,6 +18,7 @@ mod given;
 mod learning;
 mod life;
 mod model;
+mod record;
 mod resource;
 mod sessions;
 mod slots;

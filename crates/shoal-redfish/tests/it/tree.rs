@@ -1,7 +1,7 @@
 //! A machine as nothing but resources, for shapes that no family of ours has. It starts as one plain
 //! host with a CD and a stick under its manager; a test changes what its shape is about.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) enum Expand {
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     resources: BTreeMap<String, Value>,
-    pub(crate) allow: BTreeMap<String, &'static str>,
+    pub(crate) allow: BTreeMap<String, String>,
     pub(crate) expand: Expand,
 }
 
@@ -86,6 +86,22 @@ impl Tree {
         tree
     }
 
+    /// The tree that a fixture's files make.
+    pub(crate) fn of(files: &[(PathBuf, String)]) -> Self {
+        let mut tree =
+            Self { resources: BTreeMap::new(), allow: BTreeMap::new(), expand: Expand::Honest };
+        for (file, text) in files {
+            let path = format!("/{}", file.parent().unwrap().display());
+            let body: Value = serde_json::from_str(text).unwrap();
+            if file.ends_with("index.json") {
+                tree.resources.insert(path, body);
+            } else {
+                tree.allow.insert(path, body["GET"]["Allow"].as_str().unwrap().to_owned());
+            }
+        }
+        tree
+    }
+
     /// A collection with its members, instead of what was there.
     pub(crate) fn list(&mut self, path: &str, members: &[Value]) {
         let links: Vec<Value> = members.iter().map(|member| member["@odata.id"].clone()).collect();
@@ -132,7 +148,7 @@ impl Tree {
         if query.starts_with("$expand") {
             self.expand(&mut body);
         }
-        let allow = self.allow.get(path).map(|allow| ("Allow", (*allow).to_owned()));
+        let allow = self.allow.get(path).map(|allow| ("Allow", allow.clone()));
         Reply { headers: allow.into_iter().collect(), ..Reply::new(200, body) }
     }
 
