@@ -74,6 +74,25 @@ pub(super) const METRICS: &[Metric] = &[
     gauge("registry_inflight_uploads", Unit::Count, "Uploads in progress.", "runbook 2.1"),
     gauge("registry_blob_count", Unit::Count, "Blobs stored.", "runbook 2.1"),
     gauge("registry_storage_bytes", Unit::Bytes, "Bytes stored in blobs.", "runbook 2.1"),
+    gauge(
+        "registry_upload_sessions",
+        Unit::Count,
+        "Upload sessions open, idle ones included.",
+        "registry",
+    ),
+    counter(
+        "registry_damaged_blobs_total",
+        Unit::Count,
+        "Blobs whose file was found damaged or gone and was put away.",
+        "registry",
+    ),
+    Metric::new(
+        "registry_fsync_seconds",
+        Kind::Histogram(COMMIT_SECONDS),
+        Unit::Seconds,
+        "One flush of an upload to disk.",
+        "registry",
+    ),
     Metric::new(
         "registry_request_duration_seconds",
         Kind::Histogram(HTTP_SECONDS),

@@ -1,0 +1,101 @@
+//! What a caller decides about its registry, as plain records, so that every default stands in one
+//! place. All but the directory can be changed while the registry runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::name::{Pattern, Repository};
+
+/// How a registry is opened.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The directory; made when missing. One process at a time.
+    pub root: PathBuf,
+    /// What it takes.
+    pub limits: Limits,
+    /// What may be done.
+    pub policy: Policy,
+    /// How long content that a client was told of is safe from the garbage collection.
+    pub grace: Duration,
+}
+
+impl Config {
+    /// The defaults for a directory; the grace is an hour.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            limits: Limits::default(),
+            policy: Policy::default(),
+            grace: Duration::from_hours(1),
+        }
+    }
+}
+
+/// What the registry takes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests that send content at the same time; more are answered 429.
+    pub receiving: usize,
+    /// Upload sessions open at the same time.
+    pub uploads: usize,
+    /// Bytes of one blob.
+    pub blob_bytes: u64,
+    /// Bytes of one manifest.
+    pub manifest_bytes: usize,
+    /// How long a sender may be silent.
+    pub idle: Duration,
+    /// How long an upload nobody touches is kept.
+    pub upload_age: Duration,
+    /// Bytes of the file system that uploads leave free.
+    pub headroom_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 32 at a time, 4096 open, 1 TiB, 4 MiB, a minute, a day, 256 MiB.
+    fn default() -> Self {
+        Self {
+            receiving: 32,
+            uploads: 4096,
+            blob_bytes: 1 << 40,
+            manifest_bytes: 4 << 20,
+            idle: Duration::from_mins(1),
+            upload_age: Duration::from_hours(24),
+            headroom_bytes: 256 << 20,
+        }
+    }
+}
+
+/// What may be done, whoever asks.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// No write of any kind.
+    pub read_only: bool,
+    /// Whether `DELETE` of blobs, manifests and tags is answered.
+    pub allow_delete: bool,
+    /// Repositories that may be pushed to.
+    pub push: Vec<Pattern>,
+    /// Repositories whose tags never move.
+    pub immutable_tags: Vec<Pattern>,
+}
+
+impl Default for Policy {
+    /// Everything but deleting.
+    fn default() -> Self {
+        Self {
+            read_only: false,
+            allow_delete: false,
+            push: vec![Pattern::All],
+            immutable_tags: Vec::new(),
+        }
+    }
+}
+
+impl Policy {
+    pub(crate) fn may_push(&self, repository: &Repository) -> bool {
+        self.push.iter().any(|pattern| pattern.matches(repository))
+    }
+
+    pub(crate) fn tags_may_move(&self, repository: &Repository) -> bool {
+        !self.immutable_tags.iter().any(|pattern| pattern.matches(repository))
+    }
+}

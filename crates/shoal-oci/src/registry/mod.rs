@@ -1,0 +1,121 @@
+//! The use cases: one method per verb of the protocol, each with the error it can end in. Nothing
+//! here knows HTTP; nothing outside knows files and rows.
+
+mod delete;
+mod list;
+mod open;
+mod pull;
+mod push;
+mod push_manifest;
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::catalogue::Catalogue;
+use crate::config::{Config, Limits, Policy};
+use crate::error::Error;
+use crate::export::Export;
+use crate::layout::Layout;
+use crate::lease::Leases;
+use crate::name::Repository;
+use crate::space::Space;
+use crate::upload::{Receiving, Uploads};
+
+pub use list::UploadState;
+pub use pull::{Blob, Content};
+pub use push::{ContentRange, Incoming, Started};
+pub use push_manifest::Pushed;
+
+/// An open registry. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    layout: Layout,
+    catalogue: Catalogue,
+    leases: Leases,
+    uploads: Uploads,
+    receiving: Arc<AtomicUsize>,
+    space: Space,
+    export: Export,
+    settings: RwLock<Arc<Settings>>,
+}
+
+/// What can be changed while the registry runs.
+#[derive(Debug, Clone)]
+struct Settings {
+    limits: Limits,
+    policy: Policy,
+}
+
+impl Registry {
+    /// The directory.
+    pub fn layout(&self) -> &Layout {
+        &self.inner.layout
+    }
+
+    /// The truth about what is in it.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.inner.catalogue
+    }
+
+    /// The promises made to clients.
+    pub fn leases(&self) -> &Leases {
+        &self.inner.leases
+    }
+
+    /// Changes limits, policy and grace of a running registry; requests under way keep theirs. The
+    /// directory stays.
+    pub fn reconfigure(&self, config: &Config) {
+        self.inner.leases.set_grace(config.grace);
+        self.inner.space.set_headroom(config.limits.headroom_bytes);
+        let (limits, policy) = (config.limits.clone(), config.policy.clone());
+        let mut settings = self.inner.settings.write().unwrap_or_else(PoisonError::into_inner);
+        *settings = Arc::new(Settings { limits, policy });
+    }
+
+    /// Most bytes of a manifest.
+    pub fn manifest_bytes_max(&self) -> usize {
+        self.settings().limits.manifest_bytes
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether content may be put into the repository.
+    fn admit_push(&self, repository: &Repository) -> Result<Arc<Settings>, Error> {
+        let settings = self.settings();
+        if settings.policy.read_only {
+            return Err(Error::ReadOnly);
+        }
+        if !settings.policy.may_push(repository) {
+            return Err(Error::PushDenied { repository: repository.clone() });
+        }
+        Ok(settings)
+    }
+
+    /// Whether anything may be deleted.
+    fn admit_delete(&self) -> Result<(), Error> {
+        let settings = self.settings();
+        if settings.policy.read_only {
+            return Err(Error::ReadOnly);
+        }
+        if settings.policy.allow_delete { Ok(()) } else { Err(Error::DeleteDisabled) }
+    }
+
+    /// A place among those who send content.
+    fn enter(&self, limits: &Limits) -> Result<Receiving, Error> {
+        Receiving::enter(&self.inner.receiving, limits.receiving)
+    }
+}
+
+/// Runs what blocks on a thread that may, to its end even if nobody waits any more.
+async fn blocking<T: Send + 'static>(
+    body: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(body).await.unwrap_or(Err(Error::Closed))
+}

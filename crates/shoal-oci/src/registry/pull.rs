@@ -1,0 +1,91 @@
+//! Reading: blobs and manifests. Each answer that confirms content takes a lease on it first, and
+//! hands out an open file, which stays whole whatever happens to its name.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use super::{Registry, blocking};
+use crate::digest::Digest;
+use crate::error::{Error, failed};
+use crate::name::{Reference, Repository};
+
+/// Content that can be read.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The open file.
+    pub file: Arc<File>,
+    /// Its bytes.
+    pub size: u64,
+    /// Its digest, in the algorithm it is known by.
+    pub digest: Digest,
+}
+
+/// A blob that can be read.
+pub type Blob = Content;
+
+impl Registry {
+    /// A blob of a repository.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`], [`Error::BlobDamaged`].
+    pub async fn blob(&self, repository: &Repository, digest: Digest) -> Result<Content, Error> {
+        let unknown = || Error::BlobUnknown { digest };
+        self.inner.leases.renew(&digest).map_err(|_| unknown())?;
+        let size = self.inner.catalogue.blob_size(repository, digest).await?.ok_or_else(unknown)?;
+        self.open_content(digest, size).await
+    }
+
+    /// A manifest and its media type.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`], [`Error::BlobDamaged`].
+    pub async fn manifest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<(Content, String), Error> {
+        let unknown = || Error::ManifestUnknown { reference: reference.clone() };
+        let catalogue = &self.inner.catalogue;
+        let digest = match reference {
+            Reference::Digest(digest) => *digest,
+            // The lease comes before the look that counts, and needs to know on what.
+            Reference::Tag(_) => {
+                catalogue.manifest(repository, reference).await?.ok_or_else(unknown)?.digest
+            }
+        };
+        self.inner.leases.renew(&digest).map_err(|_| unknown())?;
+        let by_digest = Reference::Digest(digest);
+        let stored = catalogue.manifest(repository, &by_digest).await?.ok_or_else(unknown)?;
+        let content = self.open_content(digest, stored.size).await?;
+        Ok((content, stored.media_type))
+    }
+
+    /// Opens content that the catalogue says is there. A file that is not what it was is put away, so
+    /// that clients are told the truth and push it again.
+    async fn open_content(&self, digest: Digest, size: u64) -> Result<Content, Error> {
+        let found = match self.inner.layout.open_blob(&digest) {
+            Ok((file, length)) if length == size => {
+                return Ok(Content { file: Arc::new(file), size, digest });
+            }
+            Ok((_, length)) => Some(length),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("open", &self.inner.layout.blob(&digest))(error)),
+        };
+        tracing::error!(%digest, size, found_bytes = found, "blob is damaged or gone: it is put away");
+        metrics::counter!("registry_damaged_blobs_total").increment(1);
+        self.put_away(digest).await?;
+        Err(Error::BlobDamaged { digest })
+    }
+
+    /// Moves a damaged blob to the quarantine and makes every repository forget it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Database`].
+    pub async fn put_away(&self, digest: Digest) -> Result<(), Error> {
+        self.inner.catalogue.disown_blob(digest).await?;
+        let layout = self.inner.layout.clone();
+        blocking(move || layout.quarantine(&digest)).await?;
+        Ok(())
+    }
+}

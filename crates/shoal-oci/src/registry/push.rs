@@ -1,0 +1,257 @@
+//! Pushing blobs: sessions, their end, content in one request, and mounts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::{Inner, Registry, Settings, blocking};
+use crate::digest::{Algorithm, Digest};
+use crate::error::Error;
+use crate::name::Repository;
+use crate::upload::{Bounds, Chunk, Claim, Desk, Session, UploadId, receive};
+
+/// Which bytes of the content a request carries, both counted from 0 and included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentRange {
+    /// The first one.
+    pub first: u64,
+    /// The last one; not before the first.
+    pub last: u64,
+}
+
+/// A body with what its request says about it.
+#[derive(Debug)]
+pub struct Incoming<B> {
+    /// The bytes.
+    pub body: B,
+    /// How many, if the request says so.
+    pub length: Option<u64>,
+    /// Which, if the request says so.
+    pub range: Option<ContentRange>,
+}
+
+impl<B> Incoming<B> {
+    /// What the request says, made one.
+    fn chunk(&self) -> Result<Chunk, Error> {
+        let Some(range) = self.range else { return Ok(Chunk { start: None, length: self.length }) };
+        let expected = range.last.saturating_sub(range.first).saturating_add(1);
+        match self.length {
+            Some(received) if received != expected => {
+                Err(Error::SizeMismatch { expected, received })
+            }
+            _ => Ok(Chunk { start: Some(range.first), length: Some(expected) }),
+        }
+    }
+}
+
+/// What a mount came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// The repository has the blob now.
+    Mounted,
+    /// The content has to be sent, to this session.
+    Session(UploadId),
+}
+
+impl Registry {
+    /// Begins a session; `algorithm` is what the content is going to be addressed by, if known.
+    ///
+    /// # Errors
+    /// [`Error::TooManyUploads`], [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::PushDenied`].
+    pub async fn start_upload(
+        &self,
+        repository: &Repository,
+        algorithm: Algorithm,
+    ) -> Result<UploadId, Error> {
+        let settings = self.admit_push(repository)?;
+        self.inner.space.admit(0)?;
+        let id = UploadId::random().ok_or(Error::Closed)?;
+        let Inner { layout, catalogue, uploads, .. } = &*self.inner;
+        let desk = Desk::new(layout, id, algorithm, 0, Some(catalogue.clone()));
+        let session = Session::new(id, repository.clone(), desk, Duration::ZERO);
+        uploads.open(session, settings.limits.uploads)?;
+        if let Err(error) = catalogue.begin_upload(id, repository, algorithm).await {
+            uploads.close(id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Makes a repository know a blob of another one, or begins a session if that one lacks it.
+    /// Whether the client may read the other repository was asked before.
+    ///
+    /// # Errors
+    /// As [`Registry::start_upload`].
+    pub async fn mount(
+        &self,
+        repository: &Repository,
+        from: &Repository,
+        digest: Digest,
+    ) -> Result<Started, Error> {
+        self.admit_push(repository)?;
+        let leased = self.inner.leases.renew(&digest).is_ok();
+        if leased && self.inner.catalogue.mount_blob(from, repository, digest).await? {
+            return Ok(Started::Mounted);
+        }
+        Ok(Started::Session(self.start_upload(repository, digest.algorithm()).await?))
+    }
+
+    /// Bytes a session has received.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`].
+    pub fn upload_offset(&self, repository: &Repository, id: UploadId) -> Result<u64, Error> {
+        let session = self.inner.uploads.find(repository, id)?;
+        session.touch();
+        Ok(session.received())
+    }
+
+    /// Appends to a session; bytes it has received then. What arrived stays, whatever the answer.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`], [`Error::UploadBusy`], [`Error::OutOfOrder`],
+    /// [`Error::SizeMismatch`], [`Error::BodyStopped`], [`Error::TooLarge`], [`Error::DiskFull`].
+    pub async fn append<B>(
+        &self,
+        repository: &Repository,
+        id: UploadId,
+        incoming: Incoming<B>,
+    ) -> Result<u64, Error>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let settings = self.admit_push(repository)?;
+        let session = self.inner.uploads.find(repository, id)?;
+        let claim = session.claim().await?;
+        let (claim, received) = self.receive(&settings, claim, incoming).await;
+        received?;
+        drop(claim);
+        Ok(session.received())
+    }
+
+    /// Ends a session with the last of its content, if any is left, and makes it a blob. Asked again
+    /// after it succeeded, it succeeds again.
+    ///
+    /// # Errors
+    /// As [`Registry::append`], and [`Error::DigestMismatch`]; the session stays.
+    pub async fn finish_upload<B>(
+        &self,
+        repository: &Repository,
+        (id, digest): (UploadId, Digest),
+        incoming: Incoming<B>,
+    ) -> Result<(), Error>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let settings = self.admit_push(repository)?;
+        let session = match self.inner.uploads.find(repository, id) {
+            Ok(session) => session,
+            // The answer of an earlier try was lost, or the client would not ask again.
+            Err(unknown) => {
+                return self.blob(repository, digest).await.map(drop).map_err(|_| unknown);
+            }
+        };
+        let mut claim = session.claim().await?;
+        if claim.desk().offset() == 0 {
+            claim.desk().expect(digest.algorithm());
+        }
+        let (claim, received) = self.receive(&settings, claim, incoming).await;
+        received?;
+        self.seal(claim.ok_or(Error::Closed)?, digest, Some(id)).await
+    }
+
+    /// Stores a blob whose whole content is one body.
+    ///
+    /// # Errors
+    /// As [`Registry::finish_upload`]; nothing of the content is kept then.
+    pub async fn put_blob<B>(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        incoming: Incoming<B>,
+    ) -> Result<(), Error>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let settings = self.admit_push(repository)?;
+        let id = UploadId::random().ok_or(Error::Closed)?;
+        let desk = Desk::new(&self.inner.layout, id, digest.algorithm(), 0, None);
+        let claim = Claim::alone(id, repository.clone(), desk);
+        let (claim, received) = self.receive(&settings, claim, incoming).await;
+        received?;
+        self.seal(claim.ok_or(Error::Closed)?, digest, None).await
+    }
+
+    /// Gives a session up.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`], [`Error::UploadBusy`].
+    pub async fn cancel_upload(&self, repository: &Repository, id: UploadId) -> Result<(), Error> {
+        let session = self.inner.uploads.find(repository, id)?;
+        let claim = session.claim().await?;
+        self.inner.catalogue.end_upload(id).await?;
+        self.inner.uploads.close(id);
+        blocking(move || {
+            claim.end();
+            Ok(())
+        })
+        .await
+    }
+
+    async fn receive<B>(
+        &self,
+        settings: &Arc<Settings>,
+        claim: Claim,
+        incoming: Incoming<B>,
+    ) -> (Option<Claim>, Result<(), Error>)
+    where
+        B: Body<Data = Bytes>,
+    {
+        let entered = incoming.chunk().and_then(|it| Ok((it, self.enter(&settings.limits)?)));
+        let (chunk, _place) = match entered {
+            Ok(entered) => entered,
+            Err(error) => return (Some(claim), Err(error)),
+        };
+        let limits = &settings.limits;
+        let (idle, content_max) = (limits.idle, limits.blob_bytes);
+        let bounds = Bounds { idle, content_max, space: &self.inner.space };
+        receive(claim, chunk, incoming.body, bounds).await
+    }
+
+    /// Makes a received content a blob of the repository. Goes on to its end when the client is gone:
+    /// it has sent everything, and only the answer would be lost.
+    async fn seal(&self, claim: Claim, digest: Digest, id: Option<UploadId>) -> Result<(), Error> {
+        let registry = self.clone();
+        let sealing = tokio::spawn(async move { registry.seal_now(claim, digest, id).await });
+        sealing.await.unwrap_or(Err(Error::Closed))
+    }
+
+    async fn seal_now(
+        &self,
+        mut claim: Claim,
+        digest: Digest,
+        id: Option<UploadId>,
+    ) -> Result<(), Error> {
+        let inner = Arc::clone(&self.inner);
+        let (claim, sealed) = blocking(move || {
+            let sealed = claim.desk().seal(digest, &inner.layout, &inner.leases);
+            Ok((claim, sealed))
+        })
+        .await?;
+        let repository = claim.session().repository.clone();
+        let linked = match sealed {
+            Ok(sealed) => self.inner.catalogue.link_blob(&repository, sealed.arrival, id).await,
+            Err(error) => Err(error),
+        };
+        let Some(id) = id else {
+            claim.end();
+            return linked;
+        };
+        linked?;
+        self.inner.uploads.close(id);
+        claim.end();
+        Ok(())
+    }
+}

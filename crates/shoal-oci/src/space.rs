@@ -1,0 +1,34 @@
+//! Free space, asked before content is accepted: an upload that cannot end is refused before it
+//! fills the disk for everybody.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, failed};
+
+/// The file system of the registry.
+#[derive(Debug)]
+pub(crate) struct Space {
+    root: PathBuf,
+    /// Bytes that stay free.
+    headroom: AtomicU64,
+}
+
+impl Space {
+    pub(crate) fn new(root: PathBuf, headroom: u64) -> Self {
+        Self { root, headroom: AtomicU64::new(headroom) }
+    }
+
+    pub(crate) fn set_headroom(&self, bytes: u64) {
+        self.headroom.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether `bytes` more would leave the headroom free.
+    pub(crate) fn admit(&self, bytes: u64) -> Result<(), Error> {
+        let found = rustix::fs::statvfs(&self.root)
+            .map_err(|error| failed("ask for the free space of", &self.root)(error.into()))?;
+        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        let needed = bytes.saturating_add(self.headroom.load(Ordering::Relaxed));
+        if free < needed { Err(Error::DiskFull { free, needed }) } else { Ok(()) }
+    }
+}

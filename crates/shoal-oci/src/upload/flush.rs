@@ -1,0 +1,101 @@
+//! Early write-back: what arrives is flushed in slices by another thread while more arrives, so that
+//! the end of an upload of any size has only little left to flush, and what would survive a power
+//! failure is known.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Instant;
+
+use super::UploadId;
+use crate::catalogue::Catalogue;
+
+/// Bytes written before a flush of them begins.
+const SLICE: u64 = 16 * 1024 * 1024;
+
+/// Bytes that may wait to be flushed before writing waits: bounds what the end has left to do, and
+/// how much of the machine's memory one upload can make dirty.
+const LAG_MAX: u64 = 96 * 1024 * 1024;
+
+/// How far a file was flushed.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    durable: u64,
+    begun: u64,
+    running: Option<Receiver<io::Result<()>>>,
+    record: Option<(Catalogue, UploadId)>,
+}
+
+impl Flush {
+    pub(crate) fn new(offset: u64, record: Option<(Catalogue, UploadId)>) -> Self {
+        Self { durable: offset, begun: offset, running: None, record }
+    }
+
+    /// Flushes what is due, mostly without waiting.
+    pub(crate) fn after_write(&mut self, file: &Arc<File>, offset: u64) -> io::Result<()> {
+        self.reap(offset - self.durable > LAG_MAX)?;
+        if self.running.is_none() && offset - self.begun >= SLICE {
+            self.begin(Arc::clone(file), offset);
+        }
+        Ok(())
+    }
+
+    /// Flushes everything.
+    pub(crate) fn finish(&mut self, file: &File) -> io::Result<()> {
+        self.reap(true)?;
+        timed(|| file.sync_data())
+    }
+
+    /// Nothing is durable any more.
+    pub(crate) fn start_over(&mut self) {
+        *self = Self::new(0, self.record.take());
+        self.note(0);
+    }
+
+    /// Takes the answer of the running flush, and waits for it if told to.
+    fn reap(&mut self, wait: bool) -> io::Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let answer = if wait {
+            running.recv().unwrap_or_else(|_| Err(io::Error::other("the flushing thread ended")))
+        } else {
+            match running.try_recv() {
+                Ok(answer) => answer,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    Err(io::Error::other("the flushing thread ended"))
+                }
+            }
+        };
+        self.running = None;
+        answer?;
+        self.durable = self.begun;
+        self.note(self.durable);
+        Ok(())
+    }
+
+    fn begin(&mut self, file: Arc<File>, offset: u64) {
+        let (sender, receiver) = channel();
+        self.begun = offset;
+        self.running = Some(receiver);
+        tokio::task::spawn_blocking(move || {
+            // Nobody listens any more when the upload ended meanwhile.
+            let _ = sender.send(timed(|| file.sync_data()));
+        });
+    }
+
+    /// Only a power failure makes the record matter: not worth failing an upload for.
+    fn note(&self, bytes: u64) {
+        let Some((catalogue, id)) = &self.record else { return };
+        if let Err(error) = catalogue.note_durable(*id, bytes) {
+            tracing::warn!(%error, upload = %id, "what is durable of an upload was not recorded");
+        }
+    }
+}
+
+fn timed(flush: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let started = Instant::now();
+    let flushed = flush();
+    metrics::histogram!("registry_fsync_seconds").record(started.elapsed());
+    flushed
+}

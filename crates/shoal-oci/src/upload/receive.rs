@@ -1,0 +1,187 @@
+//! From the network to the desk. The connection's task takes chunks off the body and hands them to a
+//! thread that hashes and writes; what is in between is bounded, so a slow disk slows the client.
+//! There is a deadline for silence, never for the whole body.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Claim, Session};
+use crate::error::Error;
+use crate::space::Space;
+
+/// Chunks in between. Each is at most what the HTTP server reads at once, about 400 KiB.
+const QUEUED: usize = 4;
+
+/// Who sends less than this in the time allowed for silence is taken for silent.
+const LEAST_PROGRESS: u64 = 4 * 1024;
+
+/// The body is checked against the free space each time this many bytes have come.
+const SPACE_EVERY: u64 = 64 * 1024 * 1024;
+
+/// What a request says about its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Chunk {
+    /// The byte of the content it begins with, when the request says so.
+    pub(crate) start: Option<u64>,
+    /// Its length, when the request says so.
+    pub(crate) length: Option<u64>,
+}
+
+/// What bounds the receiving of a body.
+#[derive(Debug)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) idle: Duration,
+    /// Most bytes of the whole content.
+    pub(crate) content_max: u64,
+    pub(crate) space: &'a Space,
+}
+
+/// The places of those who send content. Dropping it frees the place.
+#[derive(Debug)]
+pub(crate) struct Receiving(Arc<AtomicUsize>);
+
+impl Receiving {
+    /// A place among at most `most`.
+    pub(crate) fn enter(count: &Arc<AtomicUsize>, most: usize) -> Result<Self, Error> {
+        let taken = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+            (count < most).then_some(count + 1)
+        });
+        if taken.is_err() {
+            return Err(Error::TooManyUploads { limit: u64::try_from(most).unwrap_or(u64::MAX) });
+        }
+        metrics::gauge!("registry_inflight_uploads").increment(1.0);
+        Ok(Self(Arc::clone(count)))
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+        metrics::gauge!("registry_inflight_uploads").decrement(1.0);
+    }
+}
+
+/// Appends a body to an upload. The bytes that arrived stay, whatever the answer is.
+///
+/// # Errors
+/// [`Error::OutOfOrder`] before anything is read; [`Error::BodyStopped`], [`Error::SizeMismatch`],
+/// [`Error::TooLarge`], [`Error::DiskFull`], [`Error::Storage`].
+pub(crate) async fn receive<B>(
+    mut claim: Claim,
+    chunk: Chunk,
+    body: B,
+    bounds: Bounds<'_>,
+) -> (Option<Claim>, Result<(), Error>)
+where
+    B: Body<Data = Bytes>,
+{
+    let offset = claim.desk().offset();
+    if let Err(error) = admit(chunk, offset, &bounds) {
+        return (Some(claim), Err(error));
+    }
+    if chunk.length == Some(0) {
+        return (Some(claim), Ok(()));
+    }
+    let session = Arc::clone(claim.session());
+    let (sender, chunks) = mpsc::channel(QUEUED);
+    let writing = tokio::task::spawn_blocking(move || write(claim, chunks));
+    let pumped = pump(pin!(body), &session, (chunk, offset), &bounds, &sender).await;
+    drop(sender);
+    // Cut off here, the thread writes what it was given and puts the desk back.
+    match writing.await {
+        // What the disk said explains why the pump could not go on.
+        Ok((claim, Ok(()))) => (Some(claim), pumped),
+        Ok((claim, Err(error))) => (Some(claim), Err(error)),
+        Err(_) => (None, Err(Error::Closed)),
+    }
+}
+
+fn admit(chunk: Chunk, offset: u64, bounds: &Bounds<'_>) -> Result<(), Error> {
+    if let Some(start) = chunk.start.filter(|start| *start != offset) {
+        return Err(Error::OutOfOrder { start, offset });
+    }
+    let length = chunk.length.unwrap_or(0);
+    if offset.saturating_add(length) > bounds.content_max {
+        return Err(Error::TooLarge { limit: bounds.content_max });
+    }
+    bounds.space.admit(length)
+}
+
+/// Takes chunks off the body until its end.
+async fn pump<B>(
+    mut body: Pin<&mut B>,
+    session: &Session,
+    (chunk, offset): (Chunk, u64),
+    bounds: &Bounds<'_>,
+    sender: &mpsc::Sender<Bytes>,
+) -> Result<(), Error>
+where
+    B: Body<Data = Bytes>,
+{
+    let most = chunk.length.unwrap_or(u64::MAX);
+    let room = bounds.content_max.saturating_sub(offset);
+    let (mut received, mut unchecked, mut progress) = (0_u64, 0_u64, 0_u64);
+    let mut deadline = Instant::now() + bounds.idle;
+    loop {
+        let frame = tokio::select! {
+            frame = tokio::time::timeout_at(deadline, body.frame()) => frame,
+            () = session.evicted.notified() => return Err(Error::BodyStopped { received }),
+        };
+        let Ok(frame) = frame else { return Err(Error::BodyStopped { received }) };
+        let Some(frame) = frame else { break };
+        let Ok(frame) = frame else { return Err(Error::BodyStopped { received }) };
+        // Trailers say nothing here.
+        let Ok(bytes) = frame.into_data() else { continue };
+        received += bytes.len() as u64;
+        unchecked += bytes.len() as u64;
+        progress += bytes.len() as u64;
+        if received > most {
+            return Err(Error::SizeMismatch { expected: most, received });
+        }
+        if received > room {
+            return Err(Error::TooLarge { limit: bounds.content_max });
+        }
+        if unchecked >= SPACE_EVERY {
+            unchecked = 0;
+            bounds.space.admit(0)?;
+        }
+        if sender.send(bytes).await.is_err() {
+            // The thread gave up; it says why.
+            return Err(Error::Closed);
+        }
+        if progress >= LEAST_PROGRESS {
+            // Counted from here: the wait for a slow disk is not the client's.
+            (progress, deadline) = (0, Instant::now() + bounds.idle);
+        }
+    }
+    match chunk.length {
+        Some(expected) if received < expected => Err(Error::SizeMismatch { expected, received }),
+        _ => Ok(()),
+    }
+}
+
+/// Hashes and writes what comes, on a thread of its own.
+fn write(mut claim: Claim, mut chunks: mpsc::Receiver<Bytes>) -> (Claim, Result<(), Error>) {
+    let written = write_all(&mut claim, &mut chunks);
+    (claim, written)
+}
+
+fn write_all(claim: &mut Claim, chunks: &mut mpsc::Receiver<Bytes>) -> Result<(), Error> {
+    claim.desk().catch_up()?;
+    while let Some(bytes) = chunks.blocking_recv() {
+        let appended = claim.desk().append(&bytes);
+        let offset = claim.desk().offset();
+        claim.session.note_received(offset);
+        appended?;
+        metrics::counter!("registry_upload_bytes_total").increment(bytes.len() as u64);
+    }
+    Ok(())
+}
