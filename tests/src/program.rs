@@ -81,8 +81,18 @@ fn built_directory() -> Result<PathBuf> {
 
 /// The pinned Python tools that the set-up stage of the test run installs, if it did.
 pub fn python_tools() -> Option<PathBuf> {
+    tools("python/bin")
+}
+
+/// What Redfish services are judged by, which the set-up stage of the test run fetches, if it did:
+/// the schemas of the DMTF in `csdl`, and `OpenStackIronicProfile.json`.
+pub fn redfish_tools() -> Option<PathBuf> {
+    tools("redfish")
+}
+
+fn tools(name: &str) -> Option<PathBuf> {
     let built = built_directory().ok()?;
-    let tools = built.parent().map(|target| target.join("tools/python/bin"))?;
+    let tools = built.parent().map(|target| target.join("tools").join(name))?;
     tools.is_dir().then_some(tools)
 }
 

@@ -2,6 +2,7 @@
 //! host behind it live in their own modules.
 
 mod absence;
+mod accounts;
 mod power;
 mod reads;
 mod slots;
@@ -18,13 +19,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Clock, Config, Faults, HostConfig, HostScript, Journal, Persona,
+    account::Accounts,
     board::{Board, Work},
-    config::Secret,
     door::Presence,
     host,
     journal::Effect,
     reply::Reply,
-    session::{Offer, Sessions},
+    session::Sessions,
     target::Target,
     timeline::{Event, Timeline},
     tls::{self, Identity, TlsError},
@@ -78,8 +79,7 @@ pub(crate) struct Bmc {
     pub(crate) serial: String,
     pub(crate) uuid: String,
     shown: Mutex<Shown>,
-    user: String,
-    password: Secret,
+    accounts: Mutex<Accounts>,
     pub(crate) clock: Clock,
     media: reqwest::Client,
     media_patience: Duration,
@@ -111,8 +111,7 @@ impl Bmc {
             serial: config.serial,
             uuid: config.uuid,
             shown: Mutex::new(shown),
-            user: config.user,
-            password: config.password,
+            accounts: Mutex::new(Accounts::new(config.user, config.password)),
             clock: config.clock,
             host: config.host,
             journal: Journal::default(),
@@ -139,6 +138,10 @@ impl Bmc {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,42 +156,37 @@ impl Bmc {
 
     /// Does what a request asks, unless it may not.
     pub(crate) async fn perform(self: &Arc<Self>, ask: &Ask, seq: u64) -> Reply {
+        self.try_perform(ask, seq).await.unwrap_or_else(|refusal| refusal)
+    }
+
+    async fn try_perform(self: &Arc<Self>, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
         if ask.headers.get("odata-version").is_some_and(|version| version != "4.0") {
-            return Reply::precondition(StatusCode::PRECONDITION_FAILED);
+            return Err(Reply::precondition(StatusCode::PRECONDITION_FAILED));
         }
         let target = Target::find(&self.persona, &ask.path);
         let public = target.is_some_and(|target| target.is_public(ask.method.as_str()));
-        if !public && !self.admits(&ask.headers) {
-            return Reply::unauthorized();
-        }
-        let Some(target) = target else { return Reply::not_found() };
+        let caller = if public { None } else { Some(self.caller(&ask.headers)?) };
+        let target = target.ok_or_else(Reply::not_found)?;
         let allow = target.allow(&self.persona);
         if !allow.split(", ").any(|method| method == ask.method.as_str()) {
-            return Reply::not_allowed(allow);
+            return Err(Reply::not_allowed(allow));
         }
-        let done = match (target, ask.method.as_str()) {
+        if let Some(caller) = caller {
+            self.check_privilege(caller, target, &ask.method)?;
+        }
+        match (target, ask.method.as_str()) {
             (_, "GET" | "HEAD") => self.read(target, ask),
             (Target::Sessions, _) => self.login(ask, seq),
             (Target::Session(id), _) => self.logout(id, seq),
+            (Target::Accounts, _) => self.create_account(ask, seq),
+            (Target::Account(id), "PATCH") => self.patch_account(id, caller, ask, seq),
+            (Target::Account(id), _) => self.delete_account(id, seq),
             (Target::Reset, _) => self.reset(ask, seq),
             (Target::System | Target::Settings, _) => self.patch_boot(target, ask, seq),
             (Target::Insert(_, slot), _) => self.insert_by_action(slot, ask, seq).await,
             (Target::Eject(_, slot), _) => self.eject_by_action(slot, ask, seq),
             (Target::Slot(_, slot), _) => self.patch_slot(target, slot, ask, seq).await,
             _ => Err(Reply::not_allowed(allow)),
-        };
-        done.unwrap_or_else(|refusal| refusal)
-    }
-
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        match Offer::of(headers) {
-            Offer::Token(token) => {
-                self.sessions().admit(&token, &self.persona.sessions, self.clock.now())
-            }
-            Offer::Basic { user, password } => {
-                user == self.user && self.password.is(password.expose())
-            }
-            Offer::Nothing => false,
         }
     }
 
@@ -196,10 +194,9 @@ impl Bmc {
         let body = ask.object()?;
         let text =
             |name: &str| body.get(name).and_then(Value::as_str).ok_or_else(|| Reply::missing(name));
-        if text("UserName")? != self.user || !self.password.is(text("Password")?) {
-            return Err(Reply::unauthorized());
-        }
-        let opened = self.sessions().open(&self.persona.sessions, self.clock.now());
+        let account = self.accounts().admit(text("UserName")?, text("Password")?);
+        let account = account.ok_or_else(Reply::unauthorized)?;
+        let opened = self.sessions().open(account, &self.persona.sessions, self.clock.now());
         let (id, token) =
             opened.ok_or_else(|| Reply::refused(&self.persona.refusals.session_limit))?;
         self.journal.changed(seq, Effect::Login);

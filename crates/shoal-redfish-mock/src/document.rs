@@ -1,27 +1,32 @@
 //! The JSON documents a BMC serves, written from its persona and state at the moment of asking.
 
+mod account;
 mod media;
 mod system;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value, json};
 
 use crate::{
     Persona,
+    account::{Accounts, ROLES},
     board::{Board, Work},
     persona::Under,
-    target::{ROLES, Target},
+    target::Target,
 };
+
+pub(crate) use account::account;
 
 /// Everything a document is made of.
 pub(crate) struct View<'a> {
     pub(crate) persona: &'a Persona,
     pub(crate) serial: &'a str,
     pub(crate) uuid: &'a str,
-    pub(crate) user: &'a str,
+    pub(crate) accounts: &'a Accounts,
     pub(crate) board: &'a Board,
-    pub(crate) sessions: &'a [u64],
+    /// Numbers of sessions, and of their accounts.
+    pub(crate) sessions: &'a BTreeMap<u64, u64>,
     pub(crate) works: &'a [Work],
     pub(crate) now: Duration,
 }
@@ -47,7 +52,7 @@ impl View<'_> {
             Target::Root => self.root(),
             Target::SessionService => self.session_service(),
             Target::Sessions => {
-                let members = self.sessions.iter().map(|id| Target::Session(*id));
+                let members = self.sessions.keys().map(|id| Target::Session(*id));
                 self.collection("SessionCollection", "Sessions", members)
             }
             Target::Session(id) => self.session(id)?,
@@ -57,19 +62,16 @@ impl View<'_> {
                 "Accounts": self.link(Target::Accounts), "Roles": self.link(Target::Roles),
             }),
             Target::Accounts => {
-                self.collection("ManagerAccountCollection", "Accounts", [Target::Account])
+                let members = self.accounts.ids().map(Target::Account);
+                self.collection("ManagerAccountCollection", "Accounts", members)
             }
-            Target::Account => json!({
-                "@odata.type": "#ManagerAccount.v1_6_0.ManagerAccount",
-                "Id": "1", "Name": "User Account", "UserName": self.user, "Password": null,
-                "Enabled": true, "Locked": false, "RoleId": "Administrator",
-                "AccountTypes": ["Redfish"],
-                "Links": {"Role": self.link(Target::Role(0))},
-            }),
+            Target::Account(id) => {
+                return Some(account(self.persona, id, self.accounts.get(id)?));
+            }
             Target::Roles => {
                 self.collection("RoleCollection", "Roles", (0..ROLES.len()).map(Target::Role))
             }
-            Target::Role(index) => role(index)?,
+            Target::Role(index) => account::role(index)?,
             Target::Systems => {
                 self.collection("ComputerSystemCollection", "Systems", [Target::System])
             }
@@ -104,23 +106,7 @@ impl View<'_> {
                 return None;
             }
         };
-        Some(self.identified(target, document))
-    }
-
-    /// Adds what every resource carries.
-    fn identified(&self, target: Target, document: Value) -> Value {
-        let mut fields = Map::new();
-        let kind = document.get("@odata.type").and_then(Value::as_str).unwrap_or_default();
-        let schema = kind.trim_start_matches('#').split('.').next().unwrap_or_default();
-        fields.insert(
-            "@odata.context".to_owned(),
-            json!(format!("/redfish/v1/$metadata#{schema}.{schema}")),
-        );
-        fields.insert("@odata.id".to_owned(), json!(target.path(self.persona)));
-        if let Value::Object(own) = document {
-            fields.extend(own);
-        }
-        Value::Object(fields)
+        Some(identified(self.persona, target, document))
     }
 
     fn link(&self, target: Target) -> Value {
@@ -206,12 +192,11 @@ impl View<'_> {
     }
 
     fn session(&self, id: u64) -> Option<Value> {
-        self.sessions.contains(&id).then(|| {
-            json!({
-                "@odata.type": "#Session.v1_3_0.Session",
-                "Id": id.to_string(), "Name": "User Session", "UserName": self.user,
-            })
-        })
+        let account = self.accounts.get(*self.sessions.get(&id)?)?;
+        Some(json!({
+            "@odata.type": "#Session.v1_3_0.Session",
+            "Id": id.to_string(), "Name": "User Session", "UserName": account.user,
+        }))
     }
 
     fn manager(&self) -> Value {
@@ -256,13 +241,18 @@ impl View<'_> {
     }
 }
 
-fn role(index: usize) -> Option<Value> {
-    let (name, privileges) = ROLES.get(index)?;
-    Some(json!({
-        "@odata.type": "#Role.v1_3_0.Role",
-        "Id": name, "Name": name, "RoleId": name, "IsPredefined": true,
-        "AssignedPrivileges": privileges,
-    }))
+/// Adds what every resource carries.
+fn identified(persona: &Persona, target: Target, document: Value) -> Value {
+    let mut fields = Map::new();
+    let kind = document.get("@odata.type").and_then(Value::as_str).unwrap_or_default();
+    let schema = kind.trim_start_matches('#').split('.').next().unwrap_or_default();
+    let context = json!(format!("/redfish/v1/$metadata#{schema}.{schema}"));
+    fields.insert("@odata.context".to_owned(), context);
+    fields.insert("@odata.id".to_owned(), json!(target.path(persona)));
+    if let Value::Object(own) = document {
+        fields.extend(own);
+    }
+    Value::Object(fields)
 }
 
 fn put(document: &mut Value, name: &str, value: Value) {

@@ -48,6 +48,11 @@ pub enum Effect {
     Login,
     /// A session was closed.
     Logout,
+    /// An account was made, changed or removed.
+    AccountChanged {
+        /// Its number.
+        id: u64,
+    },
 }
 
 /// An effect without its details, by which faults are aimed.
@@ -76,6 +81,8 @@ pub enum EffectKind {
     Login,
     /// A logout.
     Logout,
+    /// A change of an account.
+    AccountChanged,
 }
 
 impl Effect {
@@ -93,6 +100,7 @@ impl Effect {
             Self::BootCleared => EffectKind::BootCleared,
             Self::Login => EffectKind::Login,
             Self::Logout => EffectKind::Logout,
+            Self::AccountChanged { .. } => EffectKind::AccountChanged,
         }
     }
 }

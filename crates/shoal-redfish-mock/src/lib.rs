@@ -49,6 +49,7 @@
 //! ```
 #![warn(missing_docs)]
 
+mod account;
 mod bmc;
 mod board;
 mod clock;

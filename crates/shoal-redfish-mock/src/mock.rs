@@ -108,7 +108,7 @@ impl Mock {
     /// What is true of the machine now.
     pub fn state(&self) -> State {
         let now = self.bmc.clock.now();
-        let sessions = self.bmc.sessions().ids(&self.bmc.persona.sessions, now).len();
+        let sessions = self.bmc.sessions().all(&self.bmc.persona.sessions, now).len();
         let board = self.bmc.board();
         let slots = self.bmc.persona.slots.iter().zip(&board.sockets);
         State {

@@ -84,6 +84,29 @@ impl Reply {
             .with(header::WWW_AUTHENTICATE, "Basic realm=\"RedfishService\"")
     }
 
+    pub(crate) fn forbidden() -> Self {
+        let text = "The role of the account does not allow this.";
+        Self::base(StatusCode::FORBIDDEN, "InsufficientPrivilege", text)
+    }
+
+    pub(crate) fn no_operation() -> Self {
+        Self::base(StatusCode::BAD_REQUEST, "NoOperation", "The request asks for no change.")
+    }
+
+    pub(crate) fn exists(property: &str) -> Self {
+        Self::error(
+            400,
+            "Base.1.12.ResourceAlreadyExists",
+            "There is a resource of that name.",
+            &[property.to_owned()],
+        )
+    }
+
+    pub(crate) fn full() -> Self {
+        let text = "No further resource can be made.";
+        Self::base(StatusCode::BAD_REQUEST, "CreateLimitReachedForResource", text)
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::base(StatusCode::NOT_FOUND, "ResourceMissingAtURI", "There is no such resource.")
     }

@@ -17,13 +17,19 @@ pub(crate) struct Sessions {
 
 #[derive(Debug)]
 struct Session {
+    account: u64,
     token: Secret,
     used: Duration,
 }
 
 impl Sessions {
-    /// Opens a session; `None` when as many as allowed are open.
-    pub(crate) fn open(&mut self, habits: &SessionHabits, now: Duration) -> Option<(u64, Secret)> {
+    /// Opens a session of an account; `None` when as many as allowed are open.
+    pub(crate) fn open(
+        &mut self,
+        account: u64,
+        habits: &SessionHabits,
+        now: Duration,
+    ) -> Option<(u64, Secret)> {
         self.expire(habits, now);
         if self.open.len() >= habits.max {
             return None;
@@ -32,20 +38,21 @@ impl Sessions {
         SystemRandom::new().fill(&mut raw).ok()?;
         let token = Secret::new(HEXLOWER.encode(&raw));
         self.last += 1;
-        self.open.insert(self.last, Session { token: token.clone(), used: now });
+        self.open.insert(self.last, Session { account, token: token.clone(), used: now });
         Some((self.last, token))
     }
 
-    /// Whether the token belongs to an open session, which is then in use as of now.
-    pub(crate) fn admit(&mut self, token: &str, habits: &SessionHabits, now: Duration) -> bool {
+    /// The account whose open session the token belongs to; that session is then in use as of now.
+    pub(crate) fn admit(
+        &mut self,
+        token: &str,
+        habits: &SessionHabits,
+        now: Duration,
+    ) -> Option<u64> {
         self.expire(habits, now);
-        match self.open.values_mut().find(|session| session.token.is(token)) {
-            Some(session) => {
-                session.used = now;
-                true
-            }
-            None => false,
-        }
+        let session = self.open.values_mut().find(|session| session.token.is(token))?;
+        session.used = now;
+        Some(session.account)
     }
 
     /// Closes a session; false when there is none of that number.
@@ -53,10 +60,20 @@ impl Sessions {
         self.open.remove(&id).is_some()
     }
 
-    /// Numbers of the sessions that are open now.
-    pub(crate) fn ids(&mut self, habits: &SessionHabits, now: Duration) -> Vec<u64> {
+    /// Closes every session of an account.
+    pub(crate) fn close_of(&mut self, account: u64) {
+        self.open.retain(|_, session| session.account != account);
+    }
+
+    /// Whose session that is.
+    pub(crate) fn account(&self, id: u64) -> Option<u64> {
+        self.open.get(&id).map(|session| session.account)
+    }
+
+    /// The sessions that are open now: their numbers, and those of their accounts.
+    pub(crate) fn all(&mut self, habits: &SessionHabits, now: Duration) -> BTreeMap<u64, u64> {
         self.expire(habits, now);
-        self.open.keys().copied().collect()
+        self.open.iter().map(|(id, session)| (*id, session.account)).collect()
     }
 
     /// Closes every session, as a restart of the BMC does.
@@ -105,20 +122,23 @@ mod tests {
     #[test]
     fn a_session_ends_when_it_is_not_used() {
         let mut sessions = Sessions::default();
-        let (_, token) = sessions.open(&HABITS, Duration::ZERO).unwrap();
-        assert!(sessions.admit(token.expose(), &HABITS, Duration::from_secs(59)));
-        assert!(sessions.admit(token.expose(), &HABITS, Duration::from_secs(118)));
-        assert!(!sessions.admit(token.expose(), &HABITS, Duration::from_secs(178)));
+        let (_, token) = sessions.open(7, &HABITS, Duration::ZERO).unwrap();
+        let admit = |sessions: &mut Sessions, at| {
+            sessions.admit(token.expose(), &HABITS, Duration::from_secs(at))
+        };
+        assert_eq!(admit(&mut sessions, 59), Some(7));
+        assert_eq!(admit(&mut sessions, 118), Some(7));
+        assert_eq!(admit(&mut sessions, 178), None);
     }
 
     #[test]
     fn one_session_too_many_is_refused_until_one_closes() {
         let mut sessions = Sessions::default();
-        let (first, _) = sessions.open(&HABITS, Duration::ZERO).unwrap();
-        sessions.open(&HABITS, Duration::ZERO).unwrap();
-        assert!(sessions.open(&HABITS, Duration::ZERO).is_none());
+        let (first, _) = sessions.open(7, &HABITS, Duration::ZERO).unwrap();
+        sessions.open(7, &HABITS, Duration::ZERO).unwrap();
+        assert!(sessions.open(7, &HABITS, Duration::ZERO).is_none());
         assert!(sessions.close(first));
         assert!(!sessions.close(first));
-        assert!(sessions.open(&HABITS, Duration::ZERO).is_some());
+        assert!(sessions.open(7, &HABITS, Duration::ZERO).is_some());
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::{
     EffectKind, Persona,
+    account::{FIRST, ROLES},
     persona::{ResetTypesIn, Under},
 };
 
@@ -18,7 +19,7 @@ pub(crate) enum Target {
     Session(u64),
     AccountService,
     Accounts,
-    Account,
+    Account(u64),
     Roles,
     Role(usize),
     Systems,
@@ -39,16 +40,6 @@ pub(crate) enum Target {
     Tasks,
     Task(usize),
 }
-
-/// The predefined roles and their privileges; the one account has the first.
-pub(crate) const ROLES: [(&str, &[&str]); 3] = [
-    (
-        "Administrator",
-        &["Login", "ConfigureManager", "ConfigureUsers", "ConfigureComponents", "ConfigureSelf"],
-    ),
-    ("Operator", &["Login", "ConfigureComponents", "ConfigureSelf"]),
-    ("ReadOnly", &["Login", "ConfigureSelf"]),
-];
 
 const READ: &str = "GET, HEAD";
 const READ_PATCH: &str = "GET, HEAD, PATCH";
@@ -107,7 +98,7 @@ impl Target {
         match rest {
             [] => Some(Self::AccountService),
             ["Accounts"] => Some(Self::Accounts),
-            ["Accounts", "1"] => Some(Self::Account),
+            ["Accounts", id] => id.parse().ok().map(Self::Account),
             ["Roles"] => Some(Self::Roles),
             ["Roles", id] => ROLES.iter().position(|(name, _)| name == id).map(Self::Role),
             _ => None,
@@ -182,7 +173,7 @@ impl Target {
             Self::Session(id) => format!("/redfish/v1/SessionService/Sessions/{id}"),
             Self::AccountService => "/redfish/v1/AccountService".to_owned(),
             Self::Accounts => "/redfish/v1/AccountService/Accounts".to_owned(),
-            Self::Account => "/redfish/v1/AccountService/Accounts/1".to_owned(),
+            Self::Account(id) => format!("/redfish/v1/AccountService/Accounts/{id}"),
             Self::Roles => "/redfish/v1/AccountService/Roles".to_owned(),
             Self::Role(index) => {
                 let name = ROLES.get(index).map(|(name, _)| *name).unwrap_or_default();
@@ -221,9 +212,10 @@ impl Target {
     /// The methods it takes, as in an `Allow` header.
     pub(crate) fn allow(self, persona: &Persona) -> &'static str {
         match self {
-            Self::Sessions => "GET, HEAD, POST",
+            Self::Sessions | Self::Accounts => "GET, HEAD, POST",
             Self::Session(_) => "GET, HEAD, DELETE",
-            Self::System | Self::Settings => READ_PATCH,
+            Self::System | Self::Settings | Self::Account(FIRST) => READ_PATCH,
+            Self::Account(_) => "GET, HEAD, PATCH, DELETE",
             Self::Slot(..) if persona.media.patch => READ_PATCH,
             Self::Reset | Self::Insert(..) | Self::Eject(..) => "POST",
             Self::Versions
@@ -232,8 +224,6 @@ impl Target {
             | Self::Metadata
             | Self::SessionService
             | Self::AccountService
-            | Self::Accounts
-            | Self::Account
             | Self::Roles
             | Self::Role(_)
             | Self::Systems
@@ -270,6 +260,9 @@ impl Target {
         match (self, method) {
             (Self::Sessions, "POST") => Some(EffectKind::Login),
             (Self::Session(_), "DELETE") => Some(EffectKind::Logout),
+            (Self::Accounts, "POST") | (Self::Account(_), "PATCH" | "DELETE") => {
+                Some(EffectKind::AccountChanged)
+            }
             (Self::Insert(..), "POST") => Some(EffectKind::Insert),
             (Self::Eject(..), "POST") => Some(EffectKind::Eject),
             (Self::Slot(..), "PATCH") => match field("Image")? {

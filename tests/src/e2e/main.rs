@@ -13,6 +13,7 @@ mod disk;
 mod doors;
 mod esxi;
 mod firmware;
+mod foreign;
 mod kill;
 mod media_faults;
 mod medium;
@@ -98,6 +99,8 @@ enum Group {
     Schema,
     /// A BMC that others wrote
     Sushy,
+    /// Clients and validators that others wrote, on mock BMCs
+    Foreign,
 }
 
 #[tokio::main]
@@ -158,6 +161,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     let of_tools = [
         (Group::Sushy, "sushy-emulator", sushy::is_installed(), sushy::scenarios()),
         (Group::Schema, "schemathesis", schemathesis::is_installed(), schemathesis::scenarios()),
+        (Group::Foreign, "a Redfish tool", foreign::is_installed(), foreign::scenarios()),
     ];
     for (group, tool, installed, of_tool) in of_tools {
         if installed || arguments.tools || arguments.only == Some(group) {

@@ -1,6 +1,8 @@
 //! What the tests need from outside: programs of the system, Python tools, crates. This is the only
 //! stage that uses the network; after it the rest of the run is told to stay offline.
 
+mod redfish;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -44,6 +46,7 @@ const REQUIREMENTS: &str = include_str!("../../python-requirements.txt");
 pub(super) fn run(tally: &mut Tally) -> Result<()> {
     tally.check("system programs", programs())?;
     tally.check("Python tools", python())?;
+    tally.check("Redfish schemas and profile", schemas())?;
     tally.check("crates", crates())
 }
 
@@ -111,6 +114,11 @@ fn python() -> Result<()> {
     let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     shell::run(Command::new(pip).args(quiet).arg(&wanted))?;
     write(&stamp, REQUIREMENTS)
+}
+
+fn schemas() -> Result<()> {
+    let home = workspace::target_directory()?.join("tools/redfish");
+    redfish::fetch(&home, &tools()?.join("bin/python"))
 }
 
 /// The virtual environment; its `bin` holds `sushy-emulator` and `schemathesis`.

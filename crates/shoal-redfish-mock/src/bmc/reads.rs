@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Ask, Bmc};
 use crate::{
     document::{METADATA, View},
-    persona::{EtagForm, IfMatch},
+    persona::{EtagForm, EtagHabits, IfMatch},
     reply::Reply,
     target::Target,
 };
@@ -15,15 +15,16 @@ use crate::{
 impl Bmc {
     pub(super) fn document(&self, target: Target) -> Option<Value> {
         let now = self.clock.now();
-        let sessions = self.sessions().ids(&self.persona.sessions, now);
+        let sessions = self.sessions().all(&self.persona.sessions, now);
         let shown = self.shown();
+        let accounts = self.accounts();
         let works = self.works();
         let board = self.board();
         let view = View {
             persona: &self.persona,
             serial: &shown.serial,
             uuid: &shown.uuid,
-            user: &self.user,
+            accounts: &accounts,
             board: &board,
             sessions: &sessions,
             works: &works,
@@ -106,7 +107,7 @@ impl Bmc {
     fn etag(&self, target: Target, document: &Value) -> Option<String> {
         let form = match target {
             Target::Versions | Target::OData => EtagForm::None,
-            Target::Account if self.persona.etags.form == EtagForm::None => EtagForm::Weak,
+            Target::Account(_) if self.persona.etags.form == EtagForm::None => EtagForm::Weak,
             _ => self.persona.etags.form,
         };
         let mut steady = document.clone();
@@ -124,7 +125,26 @@ impl Bmc {
 
     /// Checks `If-Match` before a PATCH.
     pub(super) fn check_precondition(&self, target: Target, ask: &Ask) -> Result<(), Reply> {
-        let habits = &self.persona.etags;
+        self.check_tag(target, ask, || self.document(target))
+    }
+
+    /// The same of a target whose document the caller has.
+    ///
+    /// Accounts are guarded by their tags on every BMC.
+    pub(super) fn check_tag(
+        &self,
+        target: Target,
+        ask: &Ask,
+        document: impl FnOnce() -> Option<Value>,
+    ) -> Result<(), Reply> {
+        let guarded = EtagHabits {
+            form: self.persona.etags.form,
+            if_match: IfMatch::Checked,
+            wildcard: true,
+            own: true,
+        };
+        let account = matches!(target, Target::Account(_));
+        let habits = if account { &guarded } else { &self.persona.etags };
         let offered = ask.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
         let (Some(offered), true) = (offered, habits.if_match != IfMatch::Ignored) else {
             let missing = offered.is_none() && habits.if_match == IfMatch::Required;
@@ -138,10 +158,7 @@ impl Bmc {
             habits.wildcard
         } else {
             habits.own
-                && self
-                    .document(target)
-                    .and_then(|document| self.etag(target, &document))
-                    .as_deref()
+                && document().and_then(|document| self.etag(target, &document)).as_deref()
                     == Some(offered)
         };
         if holds { Ok(()) } else { Err(Reply::precondition(StatusCode::PRECONDITION_FAILED)) }

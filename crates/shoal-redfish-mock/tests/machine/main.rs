@@ -7,6 +7,7 @@
 )]
 
 mod absence;
+mod accounts;
 mod esxi;
 mod faults;
 mod habits;

@@ -61,7 +61,9 @@ fn shape(metric: &Metric) -> String {
 fn values(label: &Label) -> String {
     match label.values {
         Values::Closed { values, .. } => values.join(", "),
-        Values::Code => "HTTP status code, or timeout, connect, lost, tls, protocol, other".to_owned(),
+        Values::Code => {
+            "HTTP status code, or timeout, connect, lost, tls, protocol, other".to_owned()
+        }
         Values::Configured => "set at start by configuration or by the code itself".to_owned(),
     }
 }

@@ -1,0 +1,73 @@
+//! Failures that validators find and that stay, each with the reason: what a BMC of that kind does
+//! so in life too. A run must find exactly these, so that the list can only shrink on purpose.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+const LIST: &str = include_str!("known.toml");
+
+/// One failure as a validator reports it, without what differs from run to run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Failure {
+    /// The resource, and what in it, or the rule that is broken there.
+    pub(super) at: String,
+    /// What kind of failure it is.
+    pub(super) what: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    #[serde(default)]
+    known: Vec<Known>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    validator: String,
+    /// The kinds of BMC that show it.
+    personas: Vec<String>,
+    /// Where it is; `{}` stands for each of `each`.
+    at: String,
+    #[serde(default = "nothing")]
+    each: Vec<String>,
+    what: String,
+    /// Why it stays.
+    reason: String,
+}
+
+/// Fails unless what was found is exactly what is known.
+pub(super) fn check(validator: &str, persona: &str, found: &BTreeSet<Failure>) -> Result<()> {
+    let known = of(validator, persona)?;
+    let new: Vec<_> = found.difference(&known).collect();
+    let gone: Vec<_> = known.difference(found).collect();
+    ensure!(
+        new.is_empty() && gone.is_empty(),
+        "{validator} on {persona}: new: {new:#?}; listed in known.toml and not found: {gone:#?}",
+    );
+    Ok(())
+}
+
+fn of(validator: &str, persona: &str) -> Result<BTreeSet<Failure>> {
+    let list: List = toml::from_str(LIST).context("read the list of known failures")?;
+    let mut known = BTreeSet::new();
+    for entry in list.known {
+        ensure!(!entry.reason.trim().is_empty(), "no reason is given for {}", entry.at);
+        if entry.validator == validator && entry.personas.iter().any(|it| it == persona) {
+            known.extend(
+                entry.each.iter().map(|one| Failure {
+                    at: entry.at.replace("{}", one),
+                    what: entry.what.clone(),
+                }),
+            );
+        }
+    }
+    Ok(known)
+}
+
+fn nothing() -> Vec<String> {
+    vec![String::new()]
+}
