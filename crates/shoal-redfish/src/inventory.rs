@@ -81,9 +81,13 @@ impl Bmc {
                 }
                 Err(error) => return Err(error),
             };
+            let has_action =
+                |(path, seen): &(String, Seen)| SlotView::read(seen, path).insert.is_some();
+            // Beside slots with an action, one without is not for images of ours.
+            let may_patch = profile.media.patch || !members.iter().any(has_action);
             let mut slots = Vec::new();
-            for (path, seen) in members {
-                let slot = self.slot(collection, path, seen, profile).await?;
+            for member in members {
+                let slot = self.slot(collection, member, profile, may_patch).await?;
                 notes.extend(slot.view.notes.iter().cloned());
                 slots.push(slot);
             }
@@ -117,21 +121,21 @@ impl Bmc {
     async fn slot(
         &self,
         collection: &str,
-        path: String,
-        seen: Seen,
+        (path, seen): (String, Seen),
         profile: &Profile,
+        may_patch: bool,
     ) -> Result<Slot, Error> {
         let mut view = SlotView::read(&seen, &path);
         let excluded = profile.media.exclude.iter().any(|pattern| matches(pattern, &view.id));
-        if !excluded && view.insert.is_none() && view.takes_patch.is_none() && !profile.media.patch
-        {
+        let unknown = view.insert.is_none() && view.takes_patch.is_none() && !profile.media.patch;
+        if !excluded && may_patch && unknown {
             // An expanded read carries no headers, and `Allow` is all such a slot says about itself.
             if let Some(seen) = self.observe_if_there(Op::Discover, &path).await? {
                 view = SlotView::read(&seen, &path);
             }
         }
-        let patch =
-            !view.takes_shares_only && (profile.media.patch || view.takes_patch == Some(true));
+        let takes_patch = profile.media.patch || view.takes_patch == Some(true);
+        let patch = may_patch && takes_patch && !view.takes_shares_only;
         let insert = match &view.insert {
             Some(target) => Some(InsertBy::Action(target.clone())),
             None if patch => Some(InsertBy::Patch),
@@ -141,6 +145,8 @@ impl Bmc {
             Some("its firmware fills it by other means")
         } else if insert.is_none() && view.takes_shares_only {
             Some("its firmware takes images from NFS and SMB shares only")
+        } else if insert.is_none() && !may_patch {
+            Some("it has no insert action, as others have")
         } else if insert.is_none() {
             Some("it has no insert action and takes no PATCH")
         } else if !view.can_be(SlotKind::Cd) && !view.can_be(SlotKind::Usb) {

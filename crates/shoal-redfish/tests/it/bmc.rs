@@ -119,6 +119,11 @@ impl TestBmc {
         self.inside().faults.push(fault);
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn heal(&self) {
+        self.inside().faults.clear();
+    }
+
     /// `METHOD path body` of every request so far.
     pub(crate) fn journal(&self) -> Vec<String> {
         self.inside().journal.clone()

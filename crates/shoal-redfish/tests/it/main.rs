@@ -15,6 +15,7 @@ mod examine;
 mod faults;
 mod forms;
 mod given;
+mod kill;
 mod learning;
 mod life;
 mod model;

@@ -152,6 +152,14 @@ async fn slots_without_an_action_are_used_only_where_they_take_a_patch() {
     shares(&mut tree);
     let seen = planned(tree, &request()).await.unwrap_err().seen.join("\n");
     assert!(seen.contains("NFS and SMB shares only"), "{seen}");
+    let mixed = outcome(|tree| {
+        let paths = ["0_console", "CD1", "USB1"].map(|name| format!("{MEDIA}/{name}"));
+        let slots = paths.each_ref().map(|path| slot(path, &["CD", "USBStick"]));
+        tree.list(MEDIA, &slots);
+        tree.strip(&paths[0], "Actions");
+        tree.allow.insert(paths[0].clone(), "GET, PATCH".to_owned());
+    });
+    assert_eq!(mixed.await, "two_cd Managers/1:CD1 Managers/1:USB1");
     let empty = |tree: &mut Tree| tree.list(MEDIA, &[]);
     assert_eq!(outcome(empty).await, "no_slot");
 }
