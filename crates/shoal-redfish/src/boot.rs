@@ -200,11 +200,20 @@ impl Bmc {
             options.poll_most,
         );
         loop {
-            let views = self.boots_seen(plan, resource, Look::Fresh).await?;
+            // The system is asked only where the resource that took the change does not show it.
+            let mut views = vec![self.boot_seen(resource, Look::Fresh).await?];
+            if !shown(&views) && resource != plan.system {
+                views.extend(self.system(Op::BootOverride, plan, Look::Fresh).await?.boot);
+            }
             if shown(&views) || !accepted || !patience.pause(None).await {
                 return Ok(views);
             }
         }
+    }
+
+    async fn boot_seen(&self, resource: &str, look: Look) -> Result<BootView, Error> {
+        let seen = self.seen(Op::BootOverride, resource, look).await?;
+        Ok(SystemView::read(&seen.body, resource).boot.unwrap_or_default())
     }
 
     /// The override as the resource that takes it shows it, and as the system does: which of the two
@@ -215,8 +224,7 @@ impl Bmc {
         resource: &str,
         look: Look,
     ) -> Result<Vec<BootView>, Error> {
-        let seen = self.seen(Op::BootOverride, resource, look).await?;
-        let mut views = vec![SystemView::read(&seen.body, resource).boot.unwrap_or_default()];
+        let mut views = vec![self.boot_seen(resource, look).await?];
         if resource != plan.system {
             views.extend(self.system(Op::BootOverride, plan, look).await?.boot);
         }

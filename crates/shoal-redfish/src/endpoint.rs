@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use url::Url;
 
-use crate::{learned::Learning, profile::Profiles, secret::Secret, tls::Fingerprint};
+use crate::{
+    learned::Learning, media_url::BadUrl, profile::Profiles, secret::Secret, tls::Fingerprint,
+};
 
 /// The address of one BMC, how its certificate is judged, and who we log in as.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ impl Endpoint {
     /// Parses the address. Only the origin counts: a path is dropped, because Redfish always starts
     /// at `/redfish/v1`. `http` is accepted for emulators; the TLS policy is then unused.
     pub fn new(url: &str, tls: Tls, credentials: Credentials) -> Result<Self, AddressError> {
-        let mut base = Url::parse(url).map_err(AddressError::Unreadable)?;
+        let mut base = Url::parse(url).map_err(|why| AddressError::Unreadable(BadUrl(why)))?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(AddressError::Scheme(base.scheme().to_owned()));
         }
@@ -56,7 +58,7 @@ impl Endpoint {
 pub enum AddressError {
     /// Not a URL at all.
     #[error("the BMC address is not a URL")]
-    Unreadable(#[source] url::ParseError),
+    Unreadable(#[source] BadUrl),
     /// Neither `http` nor `https`.
     #[error("the BMC address has scheme {0}, which is neither http nor https")]
     Scheme(String),

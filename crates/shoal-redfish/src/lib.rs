@@ -119,7 +119,7 @@ pub use insertion::Payload;
 pub use inventory::Slot;
 pub use kind::{BusyReason, Kind, MediaFault};
 pub use learned::{EjectForm, EtagForm, Learned, Learning};
-pub use media_url::{MediaUrl, MediaUrlError, Scheme};
+pub use media_url::{BadUrl, MediaUrl, MediaUrlError, Scheme};
 pub use plan::{
     BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest, Reason,
     Refusal, Role,
@@ -132,3 +132,8 @@ pub use tls::{BadFingerprint, Fingerprint, TlsFault};
 pub use transcript::{Counts, Exchange};
 pub use vendor::Vendor;
 pub use view::{BootView, Power};
+
+/// The example of the README, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

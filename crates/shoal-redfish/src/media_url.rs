@@ -63,7 +63,7 @@ pub struct MediaUrl {
 impl MediaUrl {
     /// Parses and checks an address.
     pub fn parse(text: &str) -> Result<Self, MediaUrlError> {
-        let url = Url::parse(text).map_err(MediaUrlError::Unreadable)?;
+        let url = Url::parse(text).map_err(|why| MediaUrlError::Unreadable(BadUrl(why)))?;
         let scheme = match url.scheme() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
@@ -138,13 +138,18 @@ pub(crate) fn starts_as_ours(image: &str, ours: &[String]) -> bool {
     })
 }
 
+/// Why a text is not a URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUrl(pub(crate) url::ParseError);
+
 /// Why an image address would not work on every BMC.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaUrlError {
     /// Not a URL.
     #[error("the image address is not a URL")]
-    Unreadable(#[source] url::ParseError),
+    Unreadable(#[source] BadUrl),
     /// Neither `http` nor `https`.
     #[error("the image address is neither http nor https")]
     Scheme,

@@ -150,7 +150,7 @@ pub struct PowerRules {
 #[serde(deny_unknown_fields, default)]
 pub struct SessionRules {
     /// Content of `Oem` in the login request.
-    pub oem: Option<serde_json::Value>,
+    pub(crate) oem: Option<serde_json::Value>,
 }
 
 /// Which fields of the system an operator's serial is compared with.
