@@ -61,6 +61,8 @@ pub(crate) struct Known {
     pub(crate) system: Option<String>,
     pub(crate) learned: Learned,
     pub(crate) recent: Recent,
+    /// Actions are refused without `If-Match`.
+    pub(crate) tagged_actions: bool,
     pub(crate) root: serde_json::Value,
 }
 

@@ -83,22 +83,11 @@ impl Bmc {
         if_match: Option<&str>,
     ) -> Result<Answer, Error> {
         let mut tries = self.tries();
-        let mut if_match = if_match;
-        let mut preconditions = 1;
         loop {
             let error = match self.change_once(change, if_match).await {
                 Ok(answer) => return self.settled(change, answer).await,
                 Err(error) => error,
             };
-            if *error.kind() == Kind::Precondition && change.method == Method::Post {
-                // Actions carry no tag; a BMC that insists on one is content with any.
-                if preconditions > 0 {
-                    preconditions -= 1;
-                    if_match = (error.status() == Some(428)).then_some("*");
-                    continue;
-                }
-                return Err(error);
-            }
             let unsent = *error.kind() == Kind::Unreachable && !error.may_have_taken_effect();
             let refused = matches!(error.kind(), Kind::NotReady { .. });
             if !(unsent || refused) || !self.wait_to_retry(&mut tries, change.op, &error).await {
@@ -107,8 +96,32 @@ impl Bmc {
         }
     }
 
-    /// Sends a change exactly once; only a refused token leads to a second request.
+    /// Sends a change exactly once; only a refused token or tag leads to a second request, since who
+    /// refuses these has done nothing.
     pub(crate) async fn change_once(
+        &self,
+        change: &Change<'_>,
+        if_match: Option<&str>,
+    ) -> Result<Answer, Error> {
+        if change.method != Method::Post {
+            return self.send_change(change, if_match).await;
+        }
+        // Actions carry no tag; a BMC that insists on one is content with any.
+        let tagged = self.known().tagged_actions;
+        let first = self.send_change(change, tagged.then_some("*")).await;
+        match first {
+            Err(error) if *error.kind() == Kind::Precondition => {
+                let second = self.send_change(change, (!tagged).then_some("*")).await;
+                if second.is_ok() {
+                    self.known().tagged_actions = !tagged;
+                }
+                second
+            }
+            first => first,
+        }
+    }
+
+    async fn send_change(
         &self,
         change: &Change<'_>,
         if_match: Option<&str>,
@@ -133,6 +146,10 @@ impl Bmc {
     ) -> Result<Answer, Error> {
         let learned = self.known().learned.etag;
         let mut etag = etag.map(str::to_owned);
+        if etag.is_none() && matches!(learned, Some(EtagForm::Received | EtagForm::Strong)) {
+            // Expanded reads carry no tag, and this BMC wants one.
+            etag = self.observe(change.op, change.path).await?.etag;
+        }
         let mut refusal = None;
         let mut sent = Vec::new();
         // The forms go round once more after the first refusal, with the tag that is read then.
@@ -201,7 +218,10 @@ impl Bmc {
     pub(crate) async fn wait_to_retry(&self, tries: &mut Tries, op: Op, error: &Error) -> bool {
         // Whoever is in a hurry has no time for a second timeout.
         let hopeless = self.until.is_some() && *error.kind() != Kind::Unreachable;
-        if hopeless || !tries.allow(error.kind(), self.inner.options.retries) {
+        if hopeless
+            || error.was_tried_again()
+            || !tries.allow(error.kind(), self.inner.options.retries)
+        {
             return false;
         }
         let hint = match error.kind() {
@@ -270,7 +290,16 @@ fn readable(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
 
 /// Any 2xx counts; HPE sends success as an error body, and the step reads the effect back anyway.
 fn accepted(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {
-    if answer.status < 300 { Ok(answer) } else { Err(refused(&answer, request)) }
+    if answer.status >= 300 {
+        return Err(refused(&answer, request));
+    }
+    if answer.not_json && answer.shown.trim_start().starts_with('<') {
+        // A page for people says nothing about a change, whatever its status.
+        let error = Error::new(Kind::Protocol { what: HTML });
+        let error = error.at(request.method.name(), request.path).with_status(answer.status);
+        return Err(error.with_messages(Vec::new(), answer.shown).unsure(true));
+    }
+    Ok(answer)
 }
 
 pub(crate) fn refused(answer: &Answer, request: &Request<'_>) -> Error {

@@ -33,6 +33,7 @@ struct Failure {
     message_ids: Vec<String>,
     body: Option<String>,
     unsure: bool,
+    final_try: bool,
     source: Option<String>,
 }
 
@@ -46,6 +47,7 @@ impl Error {
             message_ids: Vec::new(),
             body: None,
             unsure: false,
+            final_try: false,
             source: None,
         }))
     }
@@ -76,6 +78,16 @@ impl Error {
     pub(crate) fn instead(mut self, kind: Kind) -> Self {
         self.0.kind = kind;
         self
+    }
+
+    /// Marks a failure that was met again and again already.
+    pub(crate) fn after_all_tries(mut self) -> Self {
+        self.0.final_try = true;
+        self
+    }
+
+    pub(crate) fn was_tried_again(&self) -> bool {
+        self.0.final_try
     }
 
     /// Marks a request that was sent and whose effect is unknown.
@@ -241,7 +253,10 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::tls::TlsFault;
 
     #[test]
     fn one_line_says_what_failed_where_and_what_to_do() {
@@ -261,6 +276,98 @@ mod tests {
         let error = Error::new(Kind::Unreachable).at("POST", "/x").unsure(true);
         assert!(error.may_have_taken_effect());
         assert!(error.to_string().ends_with("it may have taken effect, look at the BMC"));
+    }
+
+    /// One of every kind, with what its caller is told to do. The list is complete: a kind that is not
+    /// in it does not compile.
+    fn every_kind() -> Vec<(Kind, Retry)> {
+        let text = String::new;
+        let after = |seconds| Retry::After(Duration::from_secs(seconds));
+        let ask = Retry::AfterOperator;
+        let fetch = "check that the BMC can reach the media server";
+        let address = "serve the image under a short plain address ending in .iso";
+        let all = vec![
+            (Kind::Unreachable, after(5)),
+            (
+                Kind::Tls(TlsFault::Expired),
+                ask("check the BMC's certificate and renew the pin or the authority"),
+            ),
+            (Kind::Auth, ask("correct the credentials, then reset the lockout guard")),
+            (Kind::LockedOut, ask("correct the credentials, then reset the lockout guard")),
+            (Kind::SessionLimit, after(60)),
+            (Kind::NotReady { retry_after: None }, after(30)),
+            (Kind::Busy(BusyReason::InPost), Retry::AfterPowerOff),
+            (Kind::Busy(BusyReason::JobRunning), after(30)),
+            (
+                Kind::Busy(BusyReason::ConfigurationPending),
+                ask("restart the host once, or delete the pending job in the BMC"),
+            ),
+            (Kind::Busy(BusyReason::StateConflict), after(30)),
+            (Kind::Precondition, Retry::Never),
+            (Kind::Unsupported { what: text() }, Retry::Never),
+            (Kind::MissingParameter { name: text() }, Retry::Never),
+            (Kind::MediaRejected(MediaFault::TooLong), ask(address)),
+            (Kind::MediaRejected(MediaFault::Format), ask(address)),
+            (Kind::MediaRejected(MediaFault::Scheme), ask("serve the image over another protocol")),
+            (Kind::MediaRejected(MediaFault::Unreachable), ask(fetch)),
+            (Kind::MediaRejected(MediaFault::NotFound), ask(fetch)),
+            (
+                Kind::MediaRejected(MediaFault::Certificate),
+                ask("let the BMC trust the media server's certificate"),
+            ),
+            (Kind::MediaBusy, ask("close other virtual media sessions of this BMC")),
+            (Kind::MediaDisabled, ask("enable virtual media in the BMC's settings")),
+            (Kind::LicenseRequired, ask("install the BMC's virtual media licence")),
+            (
+                Kind::ForeignMedia { slot: text(), image: text() },
+                ask("eject the image, or plan with foreign media ejected"),
+            ),
+            (
+                Kind::WrongMachine { expected: text(), seen: text() },
+                ask("check which machine this BMC belongs to"),
+            ),
+            (Kind::NoSystem { seen: text() }, Retry::Never),
+            (Kind::FutureState, Retry::Never),
+            (Kind::NotFound, Retry::Never),
+            (Kind::Rejected, Retry::Never),
+            (Kind::Server, after(30)),
+            (Kind::Protocol { what: "" }, Retry::Never),
+            (Kind::TaskFailed, after(30)),
+            (Kind::VerifyFailed { expected: text(), seen: text() }, after(10)),
+            (Kind::Timeout { phase: "" }, after(30)),
+            (
+                Kind::PowerOnUnsure,
+                ask("decide whether the host already ran, then rearm the checkpoint"),
+            ),
+            (Kind::Checkpoint { why: text() }, after(10)),
+        ];
+        let codes: BTreeSet<&str> = all.iter().map(|(kind, _)| kind.code()).collect();
+        assert_eq!(codes.len(), KINDS, "a kind is missing here, or two share a code");
+        all
+    }
+
+    /// Kinds whose code is one of its own; counted where `code` matches them all.
+    const KINDS: usize = 27;
+
+    #[test]
+    fn every_kind_says_in_one_line_what_to_do_next() {
+        for (kind, retry) in every_kind() {
+            let error = Error::new(kind.clone()).at("POST", "/redfish/v1/x").with_status(400);
+            assert_eq!(error.retry(), retry, "{kind:?}");
+            assert_eq!(error.is_transient(), matches!(retry, Retry::After(_)), "{kind:?}");
+            let line = error.to_string();
+            assert!(line.ends_with(&format!("; {}", error.next_step())), "{line}");
+            assert!(!line.contains('\n') && error.next_step().len() > 10, "{line}");
+            assert!(
+                line.starts_with(|c: char| c.is_lowercase() || line.starts_with("virtual")),
+                "{line}"
+            );
+            assert!(!error.may_have_taken_effect(), "{kind:?} is unsure by itself");
+            let lost = Error::new(kind).at("POST", "/redfish/v1/x").unsure(true);
+            assert!(lost.to_string().ends_with("look at the BMC") && lost.may_have_taken_effect());
+        }
+        let forbidden = Error::new(Kind::Auth).with_status(403);
+        assert!(forbidden.next_step().contains("privilege"));
     }
 
     #[test]

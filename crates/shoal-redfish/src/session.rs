@@ -242,7 +242,8 @@ impl Bmc {
                 _ => false,
             };
             if !again || !self.wait_to_retry(&mut tries, Op::Session, &error).await {
-                return Err(error);
+                // Whatever became of the login, the request that needed it was never sent.
+                return Err(error.unsure(false).after_all_tries());
             }
         }
     }

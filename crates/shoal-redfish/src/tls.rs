@@ -13,7 +13,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, PeerMisbehaved,
     RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{
@@ -134,12 +134,15 @@ pub(crate) fn client_config(tls: &Tls, seen: SeenChain) -> Result<ClientConfig, 
         Tls::Insecure { .. } => Policy::Any,
     };
     let verifier = Verifier { policy, seen, provider: Arc::clone(&provider) };
-    Ok(ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsFault::Handshake(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+        .with_no_client_auth();
+    // A resumed session shows no certificate, and each one that is relied on is judged.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// Finds the certificate fault inside a transport error, if there is one.

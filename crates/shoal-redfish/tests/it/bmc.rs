@@ -8,6 +8,7 @@ use shoal_redfish::{Bmc, Credentials, Endpoint, Options, Secret, Tls};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
+    sync::Notify,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -35,6 +36,17 @@ pub(crate) enum What {
     Huge,
     /// This status, these headers and this body, whatever was asked.
     Says(u16, String, Vec<u8>),
+    /// The change happens; what is said of it is made of the true answer. With true the connection
+    /// ends after it.
+    Otherwise(fn(&Reply) -> (Vec<u8>, bool)),
+    /// A body in chunks without an end.
+    Endless,
+    /// The change happens; the head of an answer comes and its body never does.
+    Stalls,
+    /// Nothing but this status and the place to go to.
+    Moves(u16, String),
+    /// The BMC restarts: it forgets its sessions, and the request with them.
+    Restart,
 }
 
 #[derive(Clone, Debug)]
@@ -63,6 +75,7 @@ struct Inside {
 #[derive(Clone)]
 pub(crate) struct TestBmc {
     inside: Arc<Mutex<Inside>>,
+    answered: Arc<Notify>,
     pub(crate) url: String,
 }
 
@@ -81,7 +94,8 @@ impl TestBmc {
             journal: Vec::new(),
             connections: 0,
         };
-        let bmc = Self { inside: Arc::new(Mutex::new(inside)), url };
+        let bmc =
+            Self { inside: Arc::new(Mutex::new(inside)), answered: Arc::new(Notify::new()), url };
         let server = bmc.clone();
         // The task ends with the test's runtime.
         tokio::spawn(async move {
@@ -113,6 +127,18 @@ impl TestBmc {
 
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Model) -> T) -> T {
         f(&mut self.inside().model)
+    }
+
+    /// Returns once this holds after some request; a test that waits in vain is stopped by its runner.
+    pub(crate) async fn until(&self, holds: impl Fn(&Model) -> bool) {
+        loop {
+            let mut answered = std::pin::pin!(self.answered.notified());
+            answered.as_mut().enable();
+            if self.with(|model| holds(model)) {
+                return;
+            }
+            answered.await;
+        }
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
@@ -176,17 +202,27 @@ impl TestBmc {
             }
             let body: Vec<u8> = buffer[head_end..head_end + length].to_vec();
             buffer.drain(..head_end + length);
-            let bytes = self.respond(&head, &body)?;
-            stream.write_all(&bytes.0).await.ok()?;
-            if bytes.1 {
-                stream.shutdown().await.ok()?;
-                return None;
+            let answered = self.respond(&head, &body);
+            self.answered.notify_waiters();
+            let (bytes, after) = answered?;
+            stream.write_all(&bytes).await.ok()?;
+            match after {
+                After::Open => {}
+                After::Closed => {
+                    stream.shutdown().await.ok()?;
+                    return None;
+                }
+                After::Repeated => loop {
+                    stream.write_all(&bytes_of_chunk()).await.ok()?;
+                },
+                // Until the other side goes.
+                After::Silent => while stream.read_buf(&mut buffer).await.ok()? > 0 {},
             }
         }
     }
 
-    /// The bytes of the answer and whether the connection ends after them; `None` for no answer.
-    fn respond(&self, head: &str, body: &[u8]) -> Option<(Vec<u8>, bool)> {
+    /// The bytes of the answer and what comes after them; `None` for no answer.
+    fn respond(&self, head: &str, body: &[u8]) -> Option<(Vec<u8>, After)> {
         let mut words = head.split_whitespace();
         let (method, target) = (words.next()?, words.next()?);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -194,7 +230,10 @@ impl TestBmc {
         let shown = String::from_utf8_lossy(body);
         inside.journal.push(format!("{method} {target} {shown}"));
         let what = strike(&mut inside.faults, method, path);
-        if let Some(What::DropRequest) = what {
+        if let Some(What::DropRequest | What::Restart) = what {
+            if matches!(what, Some(What::Restart)) {
+                inside.model.tokens.clear();
+            }
             return None;
         }
         let authorization = header(head, "authorization");
@@ -214,28 +253,61 @@ impl TestBmc {
                 reply.headers.extend(retry_after.clone().map(|value| ("Retry-After", value)));
                 reply
             }
+            Some(What::Moves(status, to)) => {
+                Reply { headers: vec![("Location", to.clone())], ..Reply::new(*status, json!({})) }
+            }
             _ => inside.model.answer(&call),
         };
         match what {
-            Some(What::LoseAnswer | What::DropRequest) => None,
-            Some(What::Html) => {
-                Some((raw(200, "text/html", "<html><body>Please log in</body></html>"), false))
-            }
+            Some(What::LoseAnswer | What::DropRequest | What::Restart) => None,
+            Some(What::Html) => Some((
+                raw(200, "text/html", "<html><body>Please log in</body></html>"),
+                After::Open,
+            )),
             Some(What::BrokenJson) => {
-                Some((raw(200, "application/json", "{\"Members\": ["), false))
+                Some((raw(200, "application/json", "{\"Members\": ["), After::Open))
             }
-            Some(What::Huge) => Some((raw(200, "application/json", &"[".repeat(10 << 20)), true)),
-            Some(What::Truncated) => {
-                Some((b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"Memb".to_vec(), true))
+            Some(What::Huge) => {
+                Some((raw(200, "application/json", &"[".repeat(10 << 20)), After::Closed))
             }
+            Some(What::Truncated) => Some((
+                b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"Memb".to_vec(),
+                After::Closed,
+            )),
             Some(What::Says(status, headers, body)) => {
                 let head = format!("HTTP/1.1 {status} X\r\n{headers}");
                 let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
-                Some(([head.as_bytes(), &body].concat(), false))
+                Some(([head.as_bytes(), &body].concat(), After::Open))
             }
-            Some(What::Status(..)) | None => Some((bytes(&reply), false)),
+            Some(What::Otherwise(said)) => {
+                let (bytes, closed) = said(&reply);
+                Some((bytes, if closed { After::Closed } else { After::Open }))
+            }
+            Some(What::Endless) => Some((
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+                After::Repeated,
+            )),
+            Some(What::Stalls) => {
+                let head = format!("HTTP/1.1 {} X\r\nContent-Length: 500\r\n\r\n", reply.status);
+                Some((head.into_bytes(), After::Silent))
+            }
+            Some(What::Status(..) | What::Moves(..)) | None => Some((bytes(&reply), After::Open)),
         }
     }
+}
+
+/// What becomes of a connection after an answer.
+enum After {
+    Open,
+    Closed,
+    /// One chunk after the other.
+    Repeated,
+    /// Nothing more is said.
+    Silent,
+}
+
+fn bytes_of_chunk() -> Vec<u8> {
+    [b"1000\r\n".as_slice(), &[b' '; 4096], b"\r\n"].concat()
 }
 
 fn strike(faults: &mut Vec<Fault>, method: &str, path: &str) -> Option<What> {
@@ -260,7 +332,8 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     fields.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-fn bytes(reply: &Reply) -> Vec<u8> {
+/// The answer as a BMC without faults sends it.
+pub(crate) fn bytes(reply: &Reply) -> Vec<u8> {
     let body = if reply.body == Value::Null { String::new() } else { reply.body.to_string() };
     let mut head = format!(
         "HTTP/1.1 {} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",

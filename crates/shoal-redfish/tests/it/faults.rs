@@ -1,96 +1,16 @@
-//! Answers that never come, requests that never arrive, and answers that are not Redfish: the state
-//! is right in the end or the error says what is known, and nothing is ever done twice.
+//! Outages, refusals and answers that are not Redfish: what passes is outlived, what does not is told
+//! with what is known.
 
-use shoal_redfish::{Checkpoint, Kind, Retry, Stage};
+use shoal_redfish::{Checkpoint, Kind, Retry};
 use std::time::Duration;
 
 use crate::{
     bmc::{Fault, TestBmc, What},
-    given::{forget, impatient, quick, request, urls},
+    given::{forget, quick, request, urls},
     model::Family,
 };
 
 const FAMILIES: [Family; 2] = [Family::Idrac, Family::Ilo];
-
-/// The changes of a whole life: off, insert, insert, override, on, off, eject, eject.
-const CHANGES: [(&str, &str, usize); 8] = [
-    ("POST", "Reset", 0),
-    ("POST", "InsertMedia", 0),
-    ("POST", "InsertMedia", 1),
-    ("PATCH", "Systems", 0),
-    ("POST", "Reset", 1),
-    ("POST", "Reset", 2),
-    ("POST", "EjectMedia", 0),
-    ("POST", "EjectMedia", 1),
-];
-
-#[tokio::test]
-async fn a_lost_answer_to_any_change_leaves_the_right_state_and_nothing_doubled() {
-    for family in FAMILIES {
-        for (method, path, after) in CHANGES {
-            let server = TestBmc::start(family).await;
-            let bmc = server.connect().await;
-            let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
-            server.fault(Fault { after, ..Fault::once(method, path, What::LoseAnswer) });
-            let mut checkpoint = Checkpoint::default();
-            bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
-            server.with(|model| {
-                assert_eq!((model.starts, model.started_with.len()), (1, 3), "{path} {after}");
-            });
-            bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
-            server.with(|model| {
-                assert_eq!(
-                    (model.power, model.image("1"), model.image("2")),
-                    ("Off", None, None),
-                    "{path} {after}"
-                );
-            });
-            let sent = |part| server.count("P", part);
-            let counts = (
-                sent("\"ForceOff\""),
-                sent("InsertMedia"),
-                sent("\"On\""),
-                sent("EjectMedia"),
-                server.count("PATCH", ""),
-            );
-            assert_eq!(
-                counts,
-                (2, 2, 1, 2, 1),
-                "{family:?} {path} {after}: {:#?}",
-                server.journal()
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_change_that_never_arrived_is_repeated_after_a_look_but_a_power_on_is_not() {
-    for family in FAMILIES {
-        for (method, path, after) in CHANGES {
-            let server = TestBmc::start(family).await;
-            let bmc = server.connect_with(impatient()).await;
-            let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
-            server.fault(Fault { after, ..Fault::once(method, path, What::DropRequest) });
-            let mut checkpoint = Checkpoint::default();
-            let applied = bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await;
-            if (path, after) == ("Reset", 1) {
-                let error = applied.unwrap_err();
-                assert!(error.may_have_taken_effect(), "{error}");
-                assert_eq!(
-                    (server.count("POST", "\"On\""), checkpoint.stage()),
-                    (1, Stage::PowerOnIntended)
-                );
-                continue;
-            }
-            applied.unwrap();
-            assert_eq!(server.with(|model| model.starts), 1);
-            bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
-            server.with(|model| {
-                assert_eq!((model.power, model.image("1"), model.image("2")), ("Off", None, None));
-            });
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_power_on_that_the_bmc_refuses_for_a_while_is_asked_for_again() {

@@ -1,11 +1,15 @@
 //! Request forms that some BMCs insist on, what is learned from them, and what never gets out.
 
-use shoal_redfish::{BootOnce, Checkpoint, Learning, MediaUrl, OverrideCleared, Plan, Role};
+use std::time::Duration;
+
+use shoal_redfish::{
+    BootOnce, Checkpoint, Learning, MediaUrl, Options, OverrideCleared, Plan, Reason, Retry, Role,
+};
 
 use crate::{
     bmc::TestBmc,
     given::{forget, quick, request, urls},
-    model::{Family, Quirks},
+    model::{Family, Quirks, Tags},
 };
 
 async fn start(quirks: Quirks) -> (TestBmc, shoal_redfish::Bmc, Plan) {
@@ -132,4 +136,81 @@ async fn neither_transcript_nor_errors_nor_plan_show_a_secret() {
         assert!(!shown.contains(secret), "{secret} is shown: {shown}");
     }
     assert!(shown.contains("https://10.0.0.5:8443/…/boot.iso"));
+}
+
+#[tokio::test]
+async fn every_rule_for_if_match_is_met_and_remembered() {
+    for (tags, first) in
+        [(Tags::Checked, 1), (Tags::Strong, 2), (Tags::Unwanted, 4), (Tags::Required, 1)]
+    {
+        let (server, bmc, plan) =
+            start(Quirks { tags, no_expand: true, ..Quirks::default() }).await;
+        assert_eq!(bmc.ensure_boot_once(&plan).await.unwrap(), BootOnce::Once, "{tags:?}");
+        assert_eq!(server.count("PATCH", ""), first, "{tags:?}: {:#?}", server.journal());
+        bmc.ensure_override_cleared(&plan).await.unwrap();
+        assert_eq!(server.count("PATCH", "") - first, 1, "{tags:?} was not remembered");
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_wants_a_tag_gets_any() {
+    let (server, bmc, plan) = start(Quirks { tagged_actions: true, ..Quirks::default() }).await;
+    bmc.apply(&plan, &urls(), &mut Checkpoint::default(), &mut forget).await.unwrap();
+    assert_eq!(server.with(|model| (model.starts, model.started_with.len())), (1, 3));
+}
+
+#[tokio::test]
+async fn an_override_refused_during_post_is_set_when_post_is_over() {
+    let (server, bmc, plan) = start(Quirks { in_post: 3, ..Quirks::default() }).await;
+    assert_eq!(bmc.ensure_boot_once(&plan).await.unwrap(), BootOnce::Once);
+    assert_eq!(
+        (server.count("PATCH", ""), server.with(|model| model.boot["Target"].clone())),
+        (4, "Cd".to_owned())
+    );
+    let short = Options { busy_timeout: Duration::from_millis(20), ..quick() };
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| model.quirks.in_post = u32::MAX);
+    let bmc = server.connect_with(short).await;
+    let error = bmc.ensure_boot_once(&plan).await.unwrap_err();
+    assert_eq!(error.retry(), Retry::AfterPowerOff, "{error}");
+}
+
+#[tokio::test]
+async fn where_cd_is_a_physical_drive_the_virtual_one_is_imported_and_taken_back() {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| {
+        model.firmware = "4.20.20.20";
+        (model.quirks.boot_by_import, model.quirks.jobs_running) = (true, 2);
+    });
+    let bmc = server.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    assert_eq!(
+        (plan.profile.name.as_str(), plan.boot.strategy.as_str()),
+        ("idrac9-scp", "boot_once_dell_scp")
+    );
+    let mut checkpoint = Checkpoint::default();
+    bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
+    let import = "ImportSystemConfiguration";
+    assert_eq!(server.with(|model| model.started_with.last().cloned()), Some("VCD-DVD".to_owned()));
+    assert_eq!(server.count("POST", import), 3, "a job that runs is waited for");
+    let stored = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&stored).unwrap(), plan);
+
+    // A boot that never came leaves it set, and cleaning up takes it back, once.
+    bmc.ensure_off(&plan).await.unwrap();
+    bmc.ensure_boot_once(&plan).await.unwrap();
+    bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
+    assert_eq!(server.with(|model| model.first_device.clone()), ("Normal".to_owned(), false));
+    assert_eq!(server.count("POST", import), 5);
+    bmc.ensure_override_cleared(&plan).await.unwrap();
+    assert_eq!(server.count("POST", import), 5, "what is clear is not cleared again");
+}
+
+#[tokio::test]
+async fn an_old_idrac_without_the_import_is_refused_before_anything_is_changed() {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| model.firmware = "4.20.20.20");
+    let refusal = server.connect().await.discover().await.unwrap().plan(&request()).unwrap_err();
+    assert_eq!(refusal.reason, Reason::NoBootTarget);
+    assert_eq!(server.count("P", "Actions"), 0);
 }

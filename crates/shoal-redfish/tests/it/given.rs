@@ -33,6 +33,11 @@ pub(crate) fn impatient() -> Options {
     for (name, condition, rest) in [
         ("idrac9-6x", "root = [\"Dell*\"]", "identity.serial = [\"SKU\"]\n"),
         ("ilo5", "manager_model = [\"iLO 5*\"]", ""),
+        (
+            "xcc",
+            "manager_model = [\"Lenovo XClarity*\"]",
+            "media.patch = true\nmedia.eject = [\"patch_inserted\", \"patch_image\"]\n",
+        ),
     ] {
         let text = format!(
             "name = \"{name}\"\nrank = 99\nmedia.settle_seconds = 0\n{rest}[when]\n{condition}\n"

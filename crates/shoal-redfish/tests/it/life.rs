@@ -16,7 +16,7 @@ const FAMILIES: [Family; 2] = [Family::Idrac, Family::Ilo];
 /// Slots of the boot and of the task medium.
 fn slots_of(family: Family) -> (&'static str, &'static str) {
     match family {
-        Family::Idrac => ("1", "2"),
+        Family::Idrac | Family::Xcc => ("1", "2"),
         Family::Ilo => ("2", "1"),
     }
 }

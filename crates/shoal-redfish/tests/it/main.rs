@@ -11,6 +11,8 @@
 
 mod anything;
 mod bmc;
+mod bytes;
+mod changes;
 mod examine;
 mod faults;
 mod forms;
@@ -19,10 +21,13 @@ mod kill;
 mod learning;
 mod life;
 mod model;
+mod power;
 mod record;
 mod resource;
+mod restart;
 mod sessions;
 mod slots;
+mod tasks;
 mod telemetry;
 mod tls;
 mod tree;

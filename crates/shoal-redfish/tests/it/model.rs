@@ -7,11 +7,49 @@ use serde_json::{Value, json};
 
 use crate::tree::Tree;
 
-/// An iDRAC9 6.x has two equal slots under the system, an iLO 5 a USB and a CD slot under the manager.
+/// An iDRAC9 6.x has two equal slots under the system, an iLO 5 a USB and a CD slot under the manager,
+/// an XCC slots without actions, which take a PATCH with the tag they showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Idrac,
     Ilo,
+    Xcc,
+}
+
+/// Which `If-Match` a change of the boot override must carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tags {
+    /// None, or the current one.
+    #[default]
+    Checked,
+    /// The current one without its mark of weakness, else 412.
+    Strong,
+    /// None at all, else 412.
+    Unwanted,
+    /// The current one, or 428 without.
+    Required,
+}
+
+/// How an insert that is not done at once is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// A monitor in `Location`.
+    #[default]
+    Located,
+    /// The same under a host name of the BMC's own.
+    LocatedElsewhere,
+    /// A monitor in the body.
+    Named,
+    /// The task itself as body, and nothing else.
+    Embodied,
+    /// Nothing to ask.
+    Unnamed,
+    /// A monitor that is not there.
+    Vanished,
+    /// A monitor that is there from the third look on.
+    Late,
+    /// A task that never ends.
+    Endless,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,6 +72,23 @@ pub(crate) struct Quirks {
     pub(crate) needs_protocol: bool,
     pub(crate) rejects_write_protected: bool,
     pub(crate) only_wildcard_etag: bool,
+    pub(crate) tags: Tags,
+    /// Actions without `If-Match` are answered 428.
+    pub(crate) tagged_actions: bool,
+    /// Changes of the override that the host's POST still refuses.
+    pub(crate) in_post: u32,
+    /// What the next reads show as the power state.
+    pub(crate) power_shown: Vec<Value>,
+    /// The reset types are told in a document of their own.
+    pub(crate) action_info: bool,
+    pub(crate) no_basic: bool,
+    /// Sessions are located under a host name of the BMC's own.
+    pub(crate) session_elsewhere: bool,
+    /// `Cd` means the physical drive, and the virtual one is imported.
+    pub(crate) boot_by_import: bool,
+    /// Imports refused because another job runs.
+    pub(crate) jobs_running: u32,
+    pub(crate) task: Task,
     pub(crate) once_is_continuous: bool,
     pub(crate) cannot_disable_override: bool,
     pub(crate) power_on_conflicts: u32,
@@ -63,6 +118,14 @@ pub(crate) struct Model {
     pub(crate) tasks: BTreeMap<String, bool>,
     /// Resources that are shown instead of a family's; only reads and logins work then.
     pub(crate) tree: Option<Tree>,
+    /// Switches off, inserts and ejects that took effect.
+    pub(crate) offs: u32,
+    pub(crate) inserts: u32,
+    pub(crate) ejects: u32,
+    /// Looks at tasks so far.
+    pub(crate) task_looks: u32,
+    /// First boot device, and whether it is for one boot, where it is imported.
+    pub(crate) first_device: (String, bool),
 }
 
 pub(crate) struct Reply {
@@ -117,13 +180,18 @@ impl Model {
             started_with: Vec::new(),
             tasks: BTreeMap::new(),
             tree: None,
+            offs: 0,
+            inserts: 0,
+            ejects: 0,
+            task_looks: 0,
+            first_device: ("Normal".to_owned(), false),
         }
     }
 
     pub(crate) fn system(&self) -> &'static str {
         match self.family {
             Family::Idrac => "/redfish/v1/Systems/System.Embedded.1",
-            Family::Ilo => "/redfish/v1/Systems/1",
+            Family::Ilo | Family::Xcc => "/redfish/v1/Systems/1",
         }
     }
 
@@ -134,14 +202,14 @@ impl Model {
     pub(crate) fn manager(&self) -> &'static str {
         match self.family {
             Family::Idrac => "/redfish/v1/Managers/iDRAC.Embedded.1",
-            Family::Ilo => "/redfish/v1/Managers/1",
+            Family::Ilo | Family::Xcc => "/redfish/v1/Managers/1",
         }
     }
 
     pub(crate) fn media(&self) -> String {
         match self.family {
             Family::Idrac => format!("{}/VirtualMedia", self.system()),
-            Family::Ilo => format!("{}/VirtualMedia", self.manager()),
+            Family::Ilo | Family::Xcc => format!("{}/VirtualMedia", self.manager()),
         }
     }
 
@@ -163,7 +231,7 @@ impl Model {
         let known = call.token.is_some_and(|token| self.tokens.iter().any(|open| open == token));
         if (!known && !call.basic)
             || self.quirks.reject_tokens
-            || (call.basic && self.quirks.reject_logins)
+            || (call.basic && (self.quirks.reject_logins || self.quirks.no_basic))
         {
             return Reply::error(401, "NoValidSession", &json!([]));
         }
@@ -180,7 +248,15 @@ impl Model {
             "PATCH" if path == self.system() && self.quirks.boot_in_settings => {
                 Reply::error(400, "PropertyNotWritable", &json!(["Boot"]))
             }
+            "PATCH" if self.quirks.in_post > 0 => {
+                self.quirks.in_post -= 1;
+                Reply::error(400, "UnableToModifyDuringSystemPOST", &json!([]))
+            }
             "PATCH" if path == self.system() || path == self.settings() => self.patch_boot(call),
+            "PATCH" if self.family == Family::Xcc => self.patch_slot(path, call),
+            "POST" if self.quirks.tagged_actions && call.if_match != Some("*") => {
+                Reply::error(428, "PreconditionRequired", &json!([]))
+            }
             "POST" => self.post(path, call),
             _ => Reply::error(405, "OperationNotAllowed", &json!([])),
         }
@@ -196,23 +272,81 @@ impl Model {
         }
         let token = format!("token-{}", self.logins);
         self.tokens.push(token.clone());
-        let location = format!("/redfish/v1/SessionService/Sessions/{}", self.logins);
+        let host = if self.quirks.session_elsewhere { "https://idrac-own-name" } else { "" };
+        let location = format!("{host}/redfish/v1/SessionService/Sessions/{}", self.logins);
         Reply {
             headers: vec![("X-Auth-Token", token), ("Location", location)],
             ..Reply::new(201, json!({}))
         }
     }
 
+    /// The refusal of a change whose `If-Match` is not what this BMC wants.
+    fn tag_refused(&self, if_match: Option<&str>) -> Option<Reply> {
+        let current = self.etag();
+        let strong = current.trim_start_matches("W/");
+        let status = match (self.quirks.tags, if_match) {
+            (Tags::Checked | Tags::Unwanted, None) | (Tags::Checked, Some("*")) => return None,
+            (Tags::Required, None) => 428,
+            (Tags::Checked | Tags::Required, Some(tag)) if tag == current => return None,
+            (Tags::Strong, Some(tag)) if tag == strong => return None,
+            _ => 412,
+        };
+        let id = if status == 428 { "PreconditionRequired" } else { "PreconditionFailed" };
+        Some(Reply::error(status, id, &json!([])))
+    }
+
+    fn patch_slot(&mut self, path: &str, call: &Call<'_>) -> Reply {
+        let id = path.rsplit('/').next().unwrap_or_default();
+        let Some(slot) = self.slots.get(id) else {
+            return Reply::error(404, "ResourceMissingAtURI", &json!([path]));
+        };
+        match call.if_match {
+            Some(tag) if tag == slot_tag(slot) => {}
+            Some(_) => return Reply::error(412, "PreconditionFailed", &json!([])),
+            None => return Reply::error(428, "PreconditionRequired", &json!([])),
+        }
+        let id = id.to_owned();
+        if call.body["Image"].is_null() {
+            self.eject(&id, true)
+        } else {
+            self.insert(&id, &call.body)
+        }
+    }
+
+    /// Dell's import of a configuration, of which only the first boot device is understood.
+    fn import(&mut self, body: &Value) -> Reply {
+        if self.quirks.jobs_running > 0 {
+            self.quirks.jobs_running -= 1;
+            let info = json!([{"MessageId": "IDRAC.2.1.RAC0679", "Message": "A job is running."}]);
+            let body = json!({"error": {"@Message.ExtendedInfo": info}});
+            return Reply::new(400, body);
+        }
+        let text = body["ImportBuffer"].as_str().unwrap_or_default();
+        let value = |name: &str| {
+            let start = text.split_once(&format!("<Attribute Name=\"ServerBoot.1#{name}\">"))?.1;
+            Some(start.split_once("</Attribute>")?.0.to_owned())
+        };
+        let monitor = "/redfish/v1/TaskService/Tasks/JID_1".to_owned();
+        let (Some(first), Some(once)) = (value("FirstBootDevice"), value("BootOnce")) else {
+            self.tasks.insert(monitor.clone(), true);
+            return Reply { headers: vec![("Location", monitor)], ..Reply::new(202, json!({})) };
+        };
+        self.first_device = (first, once == "Enabled");
+        self.tasks.insert(monitor.clone(), false);
+        Reply { headers: vec![("Location", monitor)], ..Reply::new(202, Value::Null) }
+    }
+
     fn patch_boot(&mut self, call: &Call<'_>) -> Reply {
         match call.if_match {
-            Some("*") => {}
+            Some("*") if self.quirks.tags == Tags::Checked => {}
             _ if self.quirks.only_wildcard_etag => {
                 return Reply::error(412, "PreconditionFailed", &json!([]));
             }
-            Some(etag) if etag != self.etag() => {
-                return Reply::error(412, "PreconditionFailed", &json!([]));
+            if_match => {
+                if let Some(refusal) = self.tag_refused(if_match) {
+                    return refusal;
+                }
             }
-            _ => {}
         }
         let boot = &call.body["Boot"];
         let value =
@@ -240,6 +374,9 @@ impl Model {
         if path == format!("{}/Actions/ComputerSystem.Reset", self.system()) {
             return self.reset(call.body["ResetType"].as_str().unwrap_or_default());
         }
+        if path.ends_with("ImportSystemConfiguration") && self.quirks.boot_by_import {
+            return self.import(&call.body);
+        }
         let media = self.media();
         let action = path
             .strip_prefix(&format!("{media}/"))
@@ -259,15 +396,12 @@ impl Model {
                 self.quirks.power_on_conflicts -= 1;
                 Reply::error(409, "ActionParameterValueConflict", &json!(["ResetType", "On"]))
             }
-            ("On", "Off") => {
+            ("On" | "ForceOn", "Off") => {
                 self.power = "On";
                 self.starts += 1;
-                self.started_with = self
-                    .slots
-                    .values()
-                    .filter_map(|slot| slot.image.clone())
-                    .chain([self.boot["Target"].clone()])
-                    .collect();
+                let target = self.boots_from();
+                let images = self.slots.values().filter_map(|slot| slot.image.clone());
+                self.started_with = images.chain([target]).collect();
                 if self.boot["Enabled"] == "Once" {
                     self.boot.insert("Enabled", "Disabled".to_owned());
                     self.boot.insert("Target", "None".to_owned());
@@ -276,6 +410,7 @@ impl Model {
             }
             ("ForceOff", "On") => {
                 self.power = "Off";
+                self.offs += 1;
                 Reply::new(204, Value::Null)
             }
             _ => Reply::error(409, "ActionParameterValueConflict", &json!(["ResetType", kind])),
@@ -302,15 +437,42 @@ impl Model {
             return Reply::error(500, "GeneralError", &json!([]));
         }
         if self.quirks.async_inserts {
-            let monitor = format!("/redfish/v1/TaskService/TaskMonitors/{id}");
-            self.tasks.insert(monitor.clone(), self.quirks.insert_task_fails);
             if !self.quirks.insert_task_fails {
                 slot.image = body["Image"].as_str().map(str::to_owned);
             }
-            return Reply { headers: vec![("Location", monitor)], ..Reply::new(202, json!({})) };
+            return self.begin_task(id);
         }
         slot.image = body["Image"].as_str().map(str::to_owned);
+        self.inserts += 1;
         Reply::new(204, Value::Null)
+    }
+
+    fn begin_task(&mut self, id: &str) -> Reply {
+        let monitor = format!("/redfish/v1/TaskService/TaskMonitors/{id}");
+        if self.quirks.task != Task::Vanished {
+            self.tasks.insert(monitor.clone(), self.quirks.insert_task_fails);
+        }
+        let named = json!({"@odata.type": "#Task.v1_4_3.Task", "@odata.id": monitor});
+        let (header, body) = match self.quirks.task {
+            Task::Located | Task::Vanished | Task::Late | Task::Endless => {
+                (Some(monitor), json!({}))
+            }
+            Task::LocatedElsewhere => (Some(format!("https://idrac-own-name{monitor}")), json!({})),
+            Task::Named => (None, json!({"TaskMonitor": monitor})),
+            Task::Embodied => (None, named),
+            Task::Unnamed => (None, Value::Null),
+        };
+        let headers = header.map(|monitor| ("Location", monitor)).into_iter().collect();
+        Reply { headers, ..Reply::new(202, body) }
+    }
+
+    /// Where the host starts from, which uses up what was meant for one boot.
+    fn boots_from(&mut self) -> String {
+        match (self.quirks.boot_by_import, &mut self.first_device) {
+            (true, (first, true)) => std::mem::replace(first, "Normal".to_owned()),
+            (true, (first, false)) => first.clone(),
+            (false, _) => self.boot["Target"].clone(),
+        }
     }
 
     fn eject(&mut self, id: &str, has_body: bool) -> Reply {
@@ -323,6 +485,11 @@ impl Model {
             return Reply::error(400, "NoOperation", &json!([]));
         }
         *slot = Slot { old: slot.image.take(), image: None, stale_reads };
+        self.ejects += 1;
         Reply::new(204, Value::Null)
     }
+}
+
+pub(crate) fn slot_tag(slot: &Slot) -> String {
+    format!("\"{}\"", slot.image.as_ref().map_or(0, String::len))
 }

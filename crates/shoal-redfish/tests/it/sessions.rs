@@ -3,9 +3,9 @@
 use shoal_redfish::Kind;
 
 use crate::{
-    bmc::{Fault, TestBmc, What},
+    bmc::{Fault, TestBmc, What, bytes},
     given::request,
-    model::Family,
+    model::{Family, Reply},
 };
 
 #[tokio::test]
@@ -94,4 +94,115 @@ async fn a_closed_connection_can_be_used_again() {
     bmc.close().await.unwrap();
     bmc.look().await.unwrap();
     assert_eq!(server.with(|model| model.logins), 2);
+}
+
+#[tokio::test]
+async fn twenty_callers_share_one_login_and_one_renewal() {
+    let server = TestBmc::start(Family::Idrac).await;
+    let bmc = server.connect().await;
+    bmc.look().await.unwrap();
+    for renewals in 0..3 {
+        let callers: Vec<_> = (0..20).map(|_| bmc.clone()).collect();
+        let looks = callers.into_iter().map(|bmc| tokio::spawn(async move { bmc.look().await }));
+        for look in looks.collect::<Vec<_>>() {
+            look.await.unwrap().unwrap();
+        }
+        assert_eq!(server.with(|model| model.logins), 1 + renewals);
+        server.with(|model| model.tokens.clear());
+    }
+}
+
+#[tokio::test]
+async fn twenty_callers_of_a_new_connection_share_its_login() {
+    let server = TestBmc::start(Family::Ilo).await;
+    let bmc = server.connect().await;
+    let looks =
+        (0..20).map(|_| bmc.clone()).map(|bmc| tokio::spawn(async move { bmc.look().await }));
+    for look in looks.collect::<Vec<_>>() {
+        look.await.unwrap().unwrap();
+    }
+    assert_eq!((server.with(|model| model.logins), server.connections() <= 2), (1, true));
+}
+
+#[tokio::test]
+async fn whoever_drops_the_last_handle_has_logged_out() {
+    for session_elsewhere in [false, true] {
+        let server = TestBmc::start(Family::Ilo).await;
+        server.with(|model| model.quirks.session_elsewhere = session_elsewhere);
+        let bmc = server.connect().await;
+        let other = bmc.clone();
+        other.look().await.unwrap();
+        drop(bmc);
+        assert_eq!(server.with(|model| model.tokens.len()), 1, "another handle is still held");
+        drop(other);
+        server.until(|model| model.tokens.is_empty()).await;
+        assert_eq!(server.count("DELETE", "/redfish/v1/SessionService/Sessions/1"), 1);
+    }
+}
+
+/// A restarted BMC refuses even what it has issued a moment ago.
+#[tokio::test]
+async fn stray_refusals_are_outlived_and_cost_one_login() {
+    let server = TestBmc::start(Family::Idrac).await;
+    let bmc = server.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    server.fault(Fault { times: 3, ..Fault::once("POST", "Reset", What::Status(401, None)) });
+    bmc.ensure_off(&plan).await.unwrap();
+    assert_eq!(server.with(|model| (model.logins, model.power)), (2, "Off"));
+    assert_eq!((bmc.refused_logins().await, server.count("POST", "Reset")), (0, 4));
+}
+
+#[tokio::test]
+async fn a_login_refused_once_although_it_was_right_before_is_tried_once_more() {
+    let server = TestBmc::start(Family::Idrac).await;
+    let bmc = server.connect().await;
+    bmc.look().await.unwrap();
+    server.with(|model| model.tokens.clear());
+    server.fault(Fault::once("POST", "Sessions", What::Status(401, None)));
+    bmc.look().await.unwrap();
+    assert_eq!(bmc.refused_logins().await, 0);
+    // A password that was changed meanwhile is tried twice and not a third time.
+    server.with(|model| (model.tokens.clear(), model.quirks.reject_logins = true));
+    let before = server.count("POST", "Sessions");
+    assert_eq!(bmc.look().await.unwrap_err().kind(), &Kind::Auth);
+    assert_eq!(bmc.look().await.unwrap_err().kind(), &Kind::LockedOut);
+    assert_eq!(server.count("POST", "Sessions") - before, 2);
+}
+
+#[tokio::test]
+async fn a_login_whose_answer_breaks_off_after_its_head_leaves_no_session_behind() {
+    let server = TestBmc::start(Family::Ilo).await;
+    let bmc = server.connect().await;
+    server.fault(Fault::once("POST", "Sessions", What::Otherwise(breaks_off)));
+    bmc.look().await.unwrap();
+    bmc.close().await.unwrap();
+    assert_eq!(server.with(|model| (model.logins, model.tokens.len())), (1, 0));
+}
+
+fn breaks_off(reply: &Reply) -> (Vec<u8>, bool) {
+    let told =
+        String::from_utf8(bytes(reply)).unwrap().replace("Content-Length: 2", "Content-Length: 99");
+    (told.into_bytes(), true)
+}
+
+/// Each may have opened a session, and a BMC has eight.
+#[tokio::test]
+async fn logins_whose_answer_was_lost_are_not_sent_for_ever() {
+    let server = TestBmc::start(Family::Idrac).await;
+    let bmc = server.connect().await;
+    server.fault(Fault { times: 99, ..Fault::once("POST", "Sessions", What::LoseAnswer) });
+    assert_eq!(bmc.look().await.unwrap_err().kind(), &Kind::Unreachable);
+    assert_eq!(server.with(|model| model.logins), 3);
+}
+
+#[tokio::test]
+async fn a_full_session_table_of_a_bmc_without_basic_authentication_is_what_it_says() {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| (model.quirks.session_limit, model.quirks.no_basic) = (true, true));
+    let bmc = server.connect().await;
+    let error = bmc.look().await.unwrap_err();
+    assert_eq!(error.kind(), &Kind::SessionLimit);
+    assert!(error.is_transient());
+    server.with(|model| model.quirks.session_limit = false);
+    bmc.look().await.unwrap();
 }

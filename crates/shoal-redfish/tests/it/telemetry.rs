@@ -1,16 +1,28 @@
 //! The metrics by name and label, as a dashboard would find them.
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use shoal_redfish::Checkpoint;
+use metrics::{
+    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use shoal_redfish::{Bmc, Checkpoint, Options};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
 
 use crate::{
     bmc::{Fault, TestBmc, What},
-    given::{forget, impatient, request, urls},
+    given::{any, forget, impatient, quick, request, urls},
     model::Family,
 };
 
@@ -92,4 +104,177 @@ async fn a_reset_that_never_shows_is_counted() {
     bmc.ensure_off(&plan).await.unwrap_err();
     let seen = series.0.lock().unwrap().clone();
     assert!(seen.contains("redfish_poll_timeouts_total{vendor=hpe}"), "{seen:#?}");
+}
+
+/// Adds up what is counted, by series.
+#[derive(Clone, Default)]
+struct Sums(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+
+impl Sums {
+    fn cell(&self, key: &Key) -> Arc<AtomicU64> {
+        let labels: Vec<String> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        let name = format!("{}{{{}}}", key.name(), labels.join(","));
+        Arc::clone(self.0.lock().unwrap().entry(name).or_default())
+    }
+
+    /// The sum of every series whose text has all of these parts.
+    fn of(&self, parts: &[&str]) -> usize {
+        let sums = self.0.lock().unwrap();
+        let fitting = sums.iter().filter(|(name, _)| parts.iter().all(|part| name.contains(part)));
+        let sum: u64 = fitting.map(|(_, sum)| sum.load(Ordering::Relaxed)).sum();
+        usize::try_from(sum).unwrap()
+    }
+}
+
+/// A histogram of which only the number of values counts.
+struct Values(Arc<AtomicU64>);
+
+impl HistogramFn for Values {
+    fn record(&self, _: f64) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Recorder for Sums {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.cell(key))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::new(Values(self.cell(key))))
+    }
+}
+
+#[tokio::test]
+async fn requests_durations_and_repetitions_are_counted_as_the_bmc_counts_them() {
+    let sums = Sums::default();
+    let _guard = metrics::set_default_local_recorder(&sums);
+    let server = TestBmc::start(Family::Ilo).await;
+    // One of each: refused for now, broken off, unreadable, moved, refused token, lost change.
+    server.fault(Fault::once("GET", "/redfish/v1/Systems", What::Status(503, Some("0".into()))));
+    server.fault(Fault::once("GET", "/redfish/v1/Systems", What::DropRequest));
+    server.fault(Fault::once("GET", "/redfish/v1/Managers", What::Html));
+    server.fault(Fault::once("GET", "/redfish/v1/", What::Moves(302, "/redfish/v1".into())));
+    server.fault(Fault::once("POST", "Reset", What::Status(401, None)));
+    server.fault(Fault::once("POST", "InsertMedia", What::LoseAnswer));
+    let bmc = server.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    let mut checkpoint = Checkpoint::default();
+    bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
+    bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
+    bmc.close().await.unwrap();
+    let received = server.journal().len();
+    assert_eq!(sums.of(&["redfish_requests_total"]), received);
+    assert_eq!(sums.of(&["redfish_request_duration_seconds"]), received);
+    assert_eq!(bmc.requests().total, u64::try_from(received).unwrap());
+    let coded = |code: &str| sums.of(&["redfish_requests_total", &format!("code={code},")]);
+    assert_eq!((coded("503"), coded("302"), coded("401"), coded("lost")), (1, 1, 1, 2));
+    // 503, broken off, unreadable, refused token; the lost insert was seen to be in.
+    assert_eq!(sums.of(&["redfish_retries_total"]), 4);
+    assert_eq!(sums.of(&["redfish_retries_total", "op=reset"]), 1);
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_is_counted_by_what_became_of_it() {
+    let sums = Sums::default();
+    let _guard = metrics::set_default_local_recorder(&sums);
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let server = TestBmc::start(Family::Ilo).await;
+    let once = Options { retries: 0, request_timeout: Duration::from_secs(2), ..quick() };
+    let nobody = server.at(format!("http://{gone}")).endpoint(any());
+    Bmc::connect(nobody, once.clone()).await.unwrap_err();
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = plain.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+    });
+    let no_tls = server.at(format!("https://{address}")).endpoint(any());
+    Bmc::connect(no_tls, once.clone()).await.unwrap_err();
+    for what in [What::Stalls, What::Huge, What::DropRequest] {
+        server.fault(Fault::once("GET", "/redfish/v1/", what));
+        Bmc::connect(server.endpoint(any()), once.clone()).await.unwrap_err();
+    }
+    for (code, times) in [("connect", 1), ("tls", 1), ("timeout", 1), ("protocol", 1), ("lost", 1)]
+    {
+        let label = format!("code={code},");
+        assert_eq!(sums.of(&["redfish_requests_total", &label]), times, "{code}");
+    }
+    assert_eq!(sums.of(&["redfish_retries_total"]), 0);
+}
+
+/// Collects the fields of finished request spans.
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<BTreeMap<String, String>>>>);
+
+struct Fields<'a>(&'a mut BTreeMap<String, String>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").trim_matches('"').to_owned());
+    }
+}
+
+impl Subscriber for Spans {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.name() == "redfish.request"
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut fields = BTreeMap::new();
+        attributes.record(&mut Fields(&mut fields));
+        let mut spans = self.0.lock().unwrap();
+        spans.push(fields);
+        Id::from_u64(u64::try_from(spans.len()).unwrap())
+    }
+
+    fn record(&self, span: &Id, values: &Record<'_>) {
+        let index = usize::try_from(span.into_u64()).unwrap() - 1;
+        values.record(&mut Fields(&mut self.0.lock().unwrap()[index]));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn every_request_has_one_span_that_says_what_and_how_it_ended_and_no_secret() {
+    let spans = Spans::default();
+    let _guard = tracing::subscriber::set_default(spans.clone());
+    let server = TestBmc::start(Family::Idrac).await;
+    server.fault(Fault::once("POST", "InsertMedia", What::Says(
+        400,
+        String::new(),
+        br#"{"error": {"@Message.ExtendedInfo": [{"MessageId": "Base.1.8.ActionParameterUnknown", "MessageArgs": ["WriteProtected"]}]}}"#.to_vec(),
+    )));
+    let bmc = server.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    bmc.apply(&plan, &urls(), &mut Checkpoint::default(), &mut forget).await.unwrap();
+    let spans = spans.0.lock().unwrap().clone();
+    assert_eq!(spans.len(), server.journal().len());
+    for span in &spans {
+        for field in ["bmc", "vendor", "op", "method", "path", "code", "duration_ms"] {
+            assert!(span.contains_key(field), "{field} is missing: {span:?}");
+        }
+    }
+    let refused = spans.iter().find(|span| span["code"] == "400").unwrap();
+    assert_eq!(refused["message_id"], "Base.1.8.ActionParameterUnknown");
+    assert_eq!((refused["op"].as_str(), refused["vendor"].as_str()), ("mount.task", "dell"));
+    let told = format!("{spans:?}");
+    assert!(
+        !told.contains("correct horse") && !told.contains("capability") && !told.contains("token-")
+    );
 }
