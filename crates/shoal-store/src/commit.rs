@@ -209,16 +209,25 @@ pub(crate) fn tell_active(
     Ok(transitions)
 }
 
-/// The unfinished job of a server; not one that still waits to take its place.
+/// The unfinished job of a server. Those that wait to take its place are not it, and none waits for
+/// nobody.
 pub(crate) fn active_job(
     tx: &Transaction<'_>,
     serial: &ServerSerial,
 ) -> Result<Option<JobId>, Error> {
-    row::first(
-        tx,
-        "SELECT id FROM jobs WHERE server_serial = ?1 AND status <> 'complete'
-         ORDER BY after_job IS NOT NULL LIMIT 1",
-        [serial.as_str()],
-        |found| row::job_id(&found.get::<_, String>(0)?),
-    )
+    row::first(tx, ACTIVE, [serial.as_str()], |found| row::job_id(&found.get::<_, String>(0)?))
+}
+
+const ACTIVE: &str = "SELECT id FROM jobs
+    WHERE server_serial = ?1 AND status <> 'complete' AND after_job IS NULL";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_job_that_holds_a_server_is_found_by_what_keeps_a_second_one_out() {
+        let plan = row::explained(ACTIVE).await;
+        assert_eq!(plan, "SEARCH jobs USING INDEX jobs_one_per_server (server_serial=?)");
+    }
 }

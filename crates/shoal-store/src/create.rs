@@ -37,15 +37,18 @@ impl Store {
     /// # Errors
     /// [`Error::Database`]. Whatever the caller's caller did wrong is an answer, not an error.
     pub async fn create(&self, new: NewRecord) -> Result<Created, Error> {
-        self.change(move |tx, sealing| {
-            let replaced = match admission(tx, &new)? {
+        // All writers wait while one of them works, so what needs no database is done before.
+        let draft = Draft::of(new, self.sealing())?;
+        self.change(move |tx, _| {
+            let new = &draft.new;
+            let granted = match admission(tx, new)? {
                 Admission::Refused(refused) => return Ok((refused, Vec::new())),
-                Admission::After(replaced) => replaced,
+                Admission::Granted(granted) => granted,
             };
             let now = new.job.created_at;
-            let (record, transition) = insert(tx, sealing, new, replaced)?;
+            let (record, transition) = insert(tx, draft, granted)?;
             let mut transitions = vec![transition];
-            if let Some(replaced) = replaced {
+            if let Some(replaced) = granted.after_job {
                 transitions.extend(replace::end(tx, replaced, now)?);
             }
             Ok((Created::New(Box::new(record)), transitions))
@@ -54,46 +57,67 @@ impl Store {
     }
 }
 
-/// Whether a job may be created, and whose place it takes.
+/// A request with its recipe as it will be stored.
+struct Draft {
+    new: NewRecord,
+    sealed: Vec<u8>,
+    sha256: String,
+}
+
+impl Draft {
+    fn of(new: NewRecord, sealing: &Sealing) -> Result<Self, Error> {
+        let sealed = sealing.seal(recipe_cell(&new.job.id.to_string()), &new.recipe)?;
+        let sha256 = HEXLOWER.encode(digest(&SHA256, &new.recipe).as_ref());
+        Ok(Self { new, sealed, sha256 })
+    }
+}
+
+/// Whether a job may be created.
 enum Admission {
     Refused(Created),
-    After(Option<JobId>),
+    Granted(Granted),
+}
+
+/// What a job that may be created has to wait for.
+#[derive(Clone, Copy)]
+struct Granted {
+    /// The job whose place it takes.
+    after_job: Option<JobId>,
+    /// Until when no job may cut the server's power.
+    hands_off_until: Option<Time>,
 }
 
 fn admission(tx: &Transaction<'_>, new: &NewRecord) -> Result<Admission, Error> {
-    if let Some(refused) = refusal(tx, new)? {
-        return Ok(Admission::Refused(refused));
-    }
-    if let Some(old) = new.replaces
-        && replace::is_unfinished(tx, old, &new.job.serial)?
-    {
-        return Ok(match replace::successor(tx, old)? {
-            Some(waiting) => Admission::Refused(Created::AlreadyReplaced(waiting)),
-            None => Admission::After(Some(old)),
-        });
-    }
-    let active = active_job(tx, &new.job.serial)?;
-    Ok(active.map_or(Admission::After(None), |job| Admission::Refused(Created::ActiveJob(job))))
-}
-
-fn refusal(tx: &Transaction<'_>, new: &NewRecord) -> Result<Option<Created>, Error> {
     if let Some(idempotency) = &new.idempotency
         && let Some(answer) = repeated(tx, &new.actor, idempotency)?
     {
-        return Ok(Some(answer));
+        return Ok(Admission::Refused(answer));
     }
     let serial = &new.job.serial;
-    let quarantine: Option<Option<String>> = row::first(
+    let server: Option<(Option<String>, Option<i64>)> = row::first(
         tx,
-        "SELECT quarantine FROM servers WHERE serial = ?1",
+        "SELECT quarantine, hands_off_until FROM servers WHERE serial = ?1",
         [serial.as_str()],
-        |found| Ok(found.get(0)?),
+        |found| Ok((found.get(0)?, found.get(1)?)),
     )?;
-    match quarantine {
-        None => Ok(Some(Created::UnknownServer)),
-        Some(Some(reason)) => Ok(Some(Created::Quarantined(reason))),
-        Some(None) => Ok(None),
+    let left = match server {
+        None => return Ok(Admission::Refused(Created::UnknownServer)),
+        Some((Some(reason), _)) => return Ok(Admission::Refused(Created::Quarantined(reason))),
+        Some((None, left)) => left.map(row::time).filter(|until| *until > new.job.created_at),
+    };
+    let hands_off_until = left.max(new.job.hands_off_until);
+    if let Some(old) = new.replaces
+        && replace::is_unfinished(tx, old, serial)?
+    {
+        return Ok(match replace::successor(tx, old)? {
+            Some(waiting) => Admission::Refused(Created::AlreadyReplaced(waiting)),
+            None => Admission::Granted(Granted { after_job: Some(old), hands_off_until }),
+        });
     }
+    Ok(match active_job(tx, serial)? {
+        Some(job) => Admission::Refused(Created::ActiveJob(job)),
+        None => Admission::Granted(Granted { after_job: None, hands_off_until }),
+    })
 }
 
 /// The answer to a request whose key was used before.
@@ -118,13 +142,13 @@ fn repeated(
 
 fn insert(
     tx: &Transaction<'_>,
-    sealing: &Sealing,
-    new: NewRecord,
-    after_job: Option<JobId>,
+    draft: Draft,
+    granted: Granted,
 ) -> Result<(Record, Transition), Error> {
+    let Draft { new, sealed, sha256 } = draft;
+    let Granted { after_job, hands_off_until } = granted;
     let now = new.job.created_at;
     let id = new.job.id;
-    let hands_off_until = hands_off_until(tx, &new.job)?;
     let record = Record {
         job: Job::new(NewJob { hands_off_until, ..new.job }),
         version: 1,
@@ -137,16 +161,19 @@ fn insert(
         traceparent: new.traceparent,
         updated_at: now,
         recipe_bytes: u64::try_from(new.recipe.len()).unwrap_or(u64::MAX),
-        recipe_sha256: HEXLOWER.encode(digest(&SHA256, &new.recipe).as_ref()),
+        recipe_sha256: sha256,
     };
-    let key = id.to_string();
-    let recipe = sealing.seal(recipe_cell(&key), &new.recipe)?;
-    insert_row(tx, &record, &recipe)?;
+    insert_row(tx, &record, &sealed)?;
     if let Some(idempotency) = new.idempotency {
-        tx.execute(
+        tx.prepare_cached(
             "INSERT INTO idempotency (actor, key, request_sha256, job_id) VALUES (?1, ?2, ?3, ?4)",
-            (&new.actor, idempotency.key, idempotency.request_sha256, &key),
-        )?;
+        )?
+        .execute((
+            &new.actor,
+            idempotency.key,
+            idempotency.request_sha256,
+            id.to_string(),
+        ))?;
     }
     let mut entry = Entry::new("created").with("actor", &new.actor);
     if let Some(after_job) = after_job {
@@ -216,18 +243,6 @@ fn created(record: &Record, actor: String) -> AuditEntry {
         detail: format!("job {}{again}", record.job.id()),
         ok: true,
     }
-}
-
-/// Until when no job may cut this server's power.
-fn hands_off_until(tx: &Transaction<'_>, job: &NewJob) -> Result<Option<Time>, Error> {
-    let left: Option<Option<i64>> = row::first(
-        tx,
-        "SELECT hands_off_until FROM servers WHERE serial = ?1",
-        [job.serial.as_str()],
-        |found| Ok(found.get(0)?),
-    )?;
-    let left = left.flatten().map(row::time).filter(|until| *until > job.created_at);
-    Ok(left.max(job.hands_off_until))
 }
 
 /// The first job of the chain of retries. Where history no longer holds it, as far back as is known.

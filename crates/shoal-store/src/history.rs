@@ -11,7 +11,7 @@ use crate::{
     transition::{Transition, step},
 };
 
-/// Appends to a job's history; answers the id of the last event there is.
+/// Appends to a job's history; answers the id of the last event there is of any job.
 pub(crate) fn insert_events(
     tx: &Transaction<'_>,
     record: &Record,
@@ -30,7 +30,8 @@ pub(crate) fn insert_events(
             row::to_json("event", &entry.detail)?,
         ))?;
     }
-    last_event(tx)
+    // Ids are never used twice, so the last one given is the highest.
+    if entries.is_empty() { last_event(tx) } else { Ok(tx.last_insert_rowid()) }
 }
 
 /// The id of the last event there is; 0 before the first.

@@ -6,7 +6,11 @@ use std::time::Duration;
 use shoal_core::Time;
 use shoal_sqlite::rusqlite::Transaction;
 
-use crate::{Error, Store, row};
+use crate::{
+    Error, Store,
+    record::{UNDER_WAY, UNFINISHED},
+    row,
+};
 
 /// The right to act on jobs: only its holder may intend and answer commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,16 +53,13 @@ impl Store {
                 [&instance],
                 |found| found.get(0),
             )?;
-            let stolen: i64 = tx.query_row(
-                "SELECT count(*) FROM jobs WHERE status <> 'complete' AND status <> 'queued'
-                     AND lease_instance IS NOT NULL",
-                [],
-                |found| found.get(0),
-            )?;
-            tx.execute(
-                "UPDATE jobs SET lease_instance = ?1, lease_epoch = ?2 WHERE status <> 'complete'",
-                (&instance, epoch),
-            )?;
+            let stolen = format!(
+                "SELECT count(*) FROM jobs WHERE {UNDER_WAY} AND lease_instance IS NOT NULL"
+            );
+            let stolen: i64 = tx.query_row(&stolen, [], |found| found.get(0))?;
+            let adopt =
+                format!("UPDATE jobs SET lease_instance = ?1, lease_epoch = ?2 WHERE {UNFINISHED}");
+            tx.execute(&adopt, (&instance, epoch))?;
             Ok(Adopted {
                 lease: Lease { instance, epoch: row::unsigned(epoch) },
                 gap: alive_at.flatten().map_or(Duration::ZERO, |at| now.since(row::time(at))),
@@ -87,11 +88,11 @@ impl Store {
     pub async fn release(&self, lease: &Lease) -> Result<(), Error> {
         let lease = lease.clone();
         self.write(move |tx, _| {
-            tx.execute(
+            let release = format!(
                 "UPDATE jobs SET lease_instance = NULL, lease_epoch = NULL
-                 WHERE status <> 'complete' AND lease_instance = ?1 AND lease_epoch = ?2",
-                (&lease.instance, row::signed(lease.epoch)),
-            )?;
+                 WHERE {UNFINISHED} AND lease_instance = ?1 AND lease_epoch = ?2"
+            );
+            tx.execute(&release, (&lease.instance, row::signed(lease.epoch)))?;
             Ok(())
         })
         .await

@@ -82,6 +82,7 @@ mod server;
 mod store;
 pub mod token;
 mod transition;
+mod unbroken;
 mod underway;
 mod upkeep;
 

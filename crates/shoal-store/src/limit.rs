@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use shoal_core::{JobId, Time};
 use shoal_sqlite::rusqlite::{Row, Transaction};
 
-use crate::{Error, row};
+use crate::{Error, record::UNDER_WAY, row};
 
 /// How much may be under way at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,8 @@ const REASONS: &str = "SELECT jobs.after_job, earlier.phase, servers.quarantine,
         (SELECT active.id FROM servers AS other
             JOIN jobs AS active ON active.server_serial = other.serial
             WHERE other.bmc = servers.bmc AND active.status <> 'complete'
-                AND active.status <> 'queued' AND active.id <> jobs.id LIMIT 1),
+                AND active.after_job IS NULL AND active.status <> 'queued'
+                AND active.id <> jobs.id LIMIT 1),
         servers.body
     FROM jobs JOIN servers ON servers.serial = jobs.server_serial
         LEFT JOIN jobs AS earlier ON earlier.id = jobs.after_job
@@ -125,21 +126,18 @@ pub(crate) struct Fullness<'a> {
 impl<'a> Fullness<'a> {
     pub(crate) fn of(tx: &Transaction<'_>, limits: &'a Limits) -> Result<Self, Error> {
         let active = tx
-            .prepare_cached(
-                "SELECT count(*) FROM jobs WHERE status <> 'complete' AND status <> 'queued'",
-            )?
+            .prepare_cached(&format!("SELECT count(*) FROM jobs WHERE {UNDER_WAY}"))?
             .query_row([], |found| found.get(0))?;
         let mut labels = BTreeMap::new();
         for label in limits.per_label.keys() {
-            let counted = row::all(
-                tx,
+            let sql = format!(
                 "SELECT json_extract(servers.body, ?1) AS value, count(*)
                  FROM jobs JOIN servers ON servers.serial = jobs.server_serial
-                 WHERE jobs.status <> 'complete' AND jobs.status <> 'queued'
-                     AND value IS NOT NULL GROUP BY value",
-                [format!("$.labels.\"{label}\"")],
-                |found| Ok((found.get::<_, String>(0)?, row::unsigned(found.get(1)?))),
-            )?;
+                 WHERE {UNDER_WAY} AND value IS NOT NULL GROUP BY value"
+            );
+            let counted = row::all(tx, &sql, [format!("$.labels.\"{label}\"")], |found| {
+                Ok((found.get::<_, String>(0)?, row::unsigned(found.get(1)?)))
+            })?;
             labels.insert(label.clone(), counted.into_iter().collect());
         }
         Ok(Self { limits, active: row::unsigned(active), labels })

@@ -11,7 +11,7 @@ use crate::{
     create::recipe_cell,
     history::last_event,
     reads,
-    record::{COLUMNS, record, stored},
+    record::{COLUMNS, UNFINISHED, record, stored},
     row,
     sealing::Sealing,
 };
@@ -100,8 +100,8 @@ impl Store {
     pub async fn unfinished(&self) -> Result<Vec<Record>, Error> {
         self.read(|tx, _| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_unfinished
-                 WHERE status <> 'complete' ORDER BY created_at, id"
+                "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_by_status
+                 WHERE {UNFINISHED} ORDER BY created_at, id"
             );
             row::all(tx, &sql, [], record)
         })
@@ -232,21 +232,21 @@ fn jobs(tx: &Transaction<'_>, filter: &Filter) -> Result<Vec<Record>, Error> {
     if filter.status.is_some_and(|wanted| Some(wanted) != status) {
         return Ok(Vec::new());
     }
-    // Left to itself SQLite would walk through all of history in the order of age.
-    let source = match (status, &filter.serial) {
-        (Some(status), _) if status != Status::Complete => {
-            "jobs INDEXED BY jobs_unfinished WHERE status <> 'complete'"
+    // An id begins with the time at which it was drawn, so that the newest job has the highest.
+    // Left to itself SQLite would walk through all of history in that order.
+    let source = match (&filter.serial, status) {
+        (Some(_), _) => "jobs INDEXED BY jobs_by_server WHERE server_serial = ?2",
+        (None, Some(status)) if status != Status::Complete => {
+            "jobs INDEXED BY jobs_by_status WHERE status = ?1"
         }
-        (_, Some(_)) => "jobs INDEXED BY jobs_by_server WHERE server_serial = ?2",
-        (_, None) => "jobs WHERE true",
+        (None, _) => "jobs WHERE true",
     };
     let sql = format!(
         "SELECT {COLUMNS} FROM {source}
              AND (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR server_serial = ?2)
              AND (?3 IS NULL OR task_target = ?3) AND (?4 IS NULL OR created_at >= ?4)
-             AND (?5 IS NULL OR (created_at, id) <
-                 (SELECT last.created_at, last.id FROM jobs AS last WHERE last.id = ?5))
-         ORDER BY created_at DESC, id DESC"
+             AND (?5 IS NULL OR id < (SELECT last.id FROM jobs AS last WHERE last.id = ?5))
+         ORDER BY id DESC"
     );
     let mut statement = tx.prepare_cached(&sql)?;
     let mut rows = statement.query((

@@ -11,7 +11,7 @@ use crate::{
     commit::fold,
     lease,
     limit::{Fullness, reason},
-    record::stored,
+    record::{UNDER_WAY, stored},
     row,
 };
 
@@ -137,7 +137,7 @@ impl Store {
         let limits = limits.clone();
         self.read(move |tx, _| {
             let Some((ahead, ahead_active, target)) =
-                row::first(tx, POSITION, [id.to_string()], |found| {
+                row::first(tx, &position(), [id.to_string()], |found| {
                     Ok((
                         row::unsigned(found.get(0)?),
                         row::unsigned(found.get(1)?),
@@ -168,15 +168,20 @@ const CANDIDATES: &str = "SELECT jobs.id, servers.body
         AND NOT EXISTS (
             SELECT 1 FROM servers AS other JOIN jobs AS active ON active.server_serial = other.serial
             WHERE other.bmc = servers.bmc AND active.status <> 'complete'
-                AND active.status <> 'queued')
+                AND active.after_job IS NULL AND active.status <> 'queued')
     ORDER BY jobs.priority DESC, jobs.created_at, jobs.id";
 
-const POSITION: &str = "SELECT
-        (SELECT count(*) FROM jobs WHERE status = 'queued' AND (priority > me.priority
-            OR (priority = me.priority AND (created_at, id) < (me.created_at, me.id)))),
-        (SELECT count(*) FROM jobs WHERE status <> 'complete' AND bmc_active = 1),
-        me.task_target
-    FROM jobs AS me WHERE me.id = ?1 AND me.status = 'queued'";
+/// How many jobs are before job `?1` in the queue, how many occupy a worker, and its target.
+fn position() -> String {
+    format!(
+        "SELECT
+            (SELECT count(*) FROM jobs WHERE status = 'queued' AND (priority > me.priority
+                OR (priority = me.priority AND (created_at, id) < (me.created_at, me.id)))),
+            (SELECT count(*) FROM jobs WHERE {UNDER_WAY} AND bmc_active = 1),
+            me.task_target
+         FROM jobs AS me WHERE me.id = ?1 AND me.status = 'queued'"
+    )
+}
 
 /// The middle one of how long the last jobs of a target worked on their BMCs.
 fn usual_work(tx: &Transaction<'_>, target: &str) -> Result<Option<Duration>, Error> {
@@ -207,6 +212,16 @@ fn wait(ahead: u64, active: u64, workers: usize, work: Duration) -> Option<Durat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn neither_a_claim_nor_a_place_walks_through_history() {
+        let plan = row::explained(CANDIDATES).await;
+        assert!(plan.contains("SCAN jobs USING INDEX jobs_queue"), "{plan}");
+        assert!(plan.contains("SEARCH active USING INDEX jobs_one_per_server"), "{plan}");
+        assert_eq!(plan.matches("SCAN").count(), 1, "{plan}");
+        let plan = row::explained(position()).await;
+        assert!(!plan.contains("SCAN jobs"), "{plan}");
+    }
 
     #[test]
     fn the_wait_grows_with_every_round_of_the_workers() {

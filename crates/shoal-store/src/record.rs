@@ -40,8 +40,9 @@ pub struct Record {
 /// What a stored job is made from.
 #[derive(Clone)]
 pub struct NewRecord {
-    /// The job. The store adds what the server's last job asks for: `hands_off_until` becomes the
-    /// later of the one given here and the server's.
+    /// The job. Its id begins with the time, as UUIDs of version 7 do: lists of jobs are in the order
+    /// of their ids. The store adds what the server's last job asks for: `hands_off_until` becomes
+    /// the later of the one given here and the server's.
     pub job: NewJob,
     /// The recipe's bytes; sealed before they are stored.
     pub recipe: Vec<u8>,
@@ -140,6 +141,13 @@ impl NewRecord {
 pub(crate) const COLUMNS: &str = "body, version, priority, labels, retry_of, lineage, boot_url, \
     traceparent, updated_at, recipe_bytes, recipe_sha256, after_job";
 
+/// Which jobs are not complete, in words that the index of statuses can look up.
+pub(crate) const UNFINISHED: &str =
+    "status IN ('queued', 'provisioning', 'succeeded', 'failed', 'cancelled')";
+
+/// Which of them have left the queue.
+pub(crate) const UNDER_WAY: &str = "status IN ('provisioning', 'succeeded', 'failed', 'cancelled')";
+
 /// Reads a record from a row that begins with [`COLUMNS`].
 pub(crate) fn record(found: &Row<'_>) -> Result<Record, Error> {
     let (retry_of, after_job): (Option<String>, Option<String>) = (found.get(4)?, found.get(11)?);
@@ -193,6 +201,34 @@ pub(crate) fn job(text: &str) -> Result<Job, Error> {
                 known(peek.schema)?;
             }
             Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shoal_core::Status;
+
+    use super::*;
+
+    #[test]
+    fn every_status_but_the_last_is_unfinished_and_all_but_the_first_of_them_are_under_way() {
+        let listed = |wanted: &dyn Fn(Status) -> bool| {
+            let words = Status::ALL.into_iter().filter(|status| wanted(*status));
+            let words: Vec<_> = words.map(|status| format!("'{}'", status.as_str())).collect();
+            format!("status IN ({})", words.join(", "))
+        };
+
+        let unfinished = |status| status != Status::Complete;
+        assert_eq!(UNFINISHED, listed(&unfinished));
+        assert_eq!(UNDER_WAY, listed(&|status| unfinished(status) && status != Status::Queued));
+    }
+
+    #[tokio::test]
+    async fn unfinished_jobs_are_looked_up_and_history_is_left_alone() {
+        for condition in [UNFINISHED, UNDER_WAY] {
+            let plan = row::explained(format!("SELECT body FROM jobs WHERE {condition}")).await;
+            assert_eq!(plan, "SEARCH jobs USING INDEX jobs_by_status (status=?)");
         }
     }
 }

@@ -81,3 +81,20 @@ pub(crate) fn first<T>(
 fn unknown_word(what: &'static str, found: &str) -> Error {
     Error::StoredWord { what, found: found.to_owned() }
 }
+
+/// How SQLite would carry out a statement, one line for each of its steps.
+#[cfg(test)]
+pub(crate) async fn explained(sql: impl AsRef<str>) -> String {
+    let sql = format!("EXPLAIN QUERY PLAN {}", sql.as_ref());
+    let store = crate::Store::scratch().unwrap();
+    let steps = store.read(move |tx, _| {
+        let mut statement = tx.prepare(&sql)?;
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next()? {
+            steps.push(row.get::<_, String>(3)?);
+        }
+        Ok(steps.join("\n"))
+    });
+    steps.await.unwrap()
+}

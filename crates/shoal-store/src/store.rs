@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use shoal_core::{JobId, Status};
 use shoal_sqlite::{Config, Database, Depth, Manifest, Migration, Sample, rusqlite::Transaction};
 use tokio::sync::broadcast;
-use tracing::Instrument;
 
 use crate::{
     Error, announce::announce, caller::KnownTokens, sealing::Sealing, transition::Transition,
+    unbroken::Unbroken,
 };
 
 /// `SHOL`, so that `file` and this program recognise the database.
@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "probes and logins",
         sql: include_str!("../migrations/0005_probes_and_logins.sql"),
     },
+    Migration { name: "fewer indexes", sql: include_str!("../migrations/0006_fewer_indexes.sql") },
 ];
 
 /// The store. Clones share it.
@@ -155,6 +156,10 @@ impl Store {
         Ok(self.inner.database.sample()?)
     }
 
+    pub(crate) fn sealing(&self) -> &Sealing {
+        &self.inner.sealing
+    }
+
     pub(crate) fn known_tokens(&self) -> &KnownTokens {
         &self.inner.tokens
     }
@@ -179,8 +184,8 @@ impl Store {
 
     /// Runs a write that changes jobs, and announces every transition once it is committed.
     ///
-    /// A task of its own: a caller that stops waiting, such as a web request whose client hung up,
-    /// must not keep a committed change from being announced.
+    /// A caller that stops waiting, such as a web request whose client hung up, must not keep a
+    /// committed change from being announced.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Transaction<'_>, &Sealing) -> Result<(T, Vec<Transition>), Error>
@@ -195,8 +200,7 @@ impl Store {
             }
             Ok(answer)
         };
-        let task = tokio::spawn(changing.instrument(tracing::Span::current()));
-        task.await.unwrap_or(Err(Error::Ending))
+        Unbroken::new(changing).await
     }
 }
 

@@ -7,6 +7,7 @@ use shoal_sqlite::rusqlite::Transaction;
 use crate::{
     Error, Frozen, KeyPurpose, Store,
     attempt::{cell_row, frozen_cell},
+    record::UNFINISHED,
     row,
     sealing::Sealing,
 };
@@ -44,10 +45,12 @@ impl Store {
 
 pub(crate) fn attempts(tx: &Transaction<'_>, sealing: &Sealing) -> Result<Vec<UnderWay>, Error> {
     // With max() the other columns are those of the row that has it.
-    let sql = "SELECT attempts.job_id, max(attempts.attempt), attempts.frozen
-               FROM jobs JOIN attempts ON attempts.job_id = jobs.id
-               WHERE jobs.status <> 'complete' GROUP BY attempts.job_id";
-    row::all(tx, sql, [], |found| {
+    let sql = format!(
+        "SELECT attempts.job_id, max(attempts.attempt), attempts.frozen
+         FROM jobs JOIN attempts ON attempts.job_id = jobs.id
+         WHERE {UNFINISHED} GROUP BY attempts.job_id"
+    );
+    row::all(tx, &sql, [], |found| {
         let (job, attempt): (String, u32) = (found.get(0)?, found.get(1)?);
         let sealed: Vec<u8> = found.get(2)?;
         let plain = sealing.open(frozen_cell(&cell_row(&job, attempt)), &sealed)?;

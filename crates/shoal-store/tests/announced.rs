@@ -9,7 +9,9 @@ mod drive;
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     sync::{Arc, Mutex},
+    task::Poll,
 };
 
 use drive::{NOW, at, claimed, create, id, new_job, put, until};
@@ -17,7 +19,7 @@ use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
-use shoal_core::{Event, Milestone, Report, StopAs, Workflow};
+use shoal_core::{Event, Milestone, Report, Status, StopAs, Workflow};
 use shoal_store::Store;
 
 /// Sums of counters, and number and sum of histogram values, by series.
@@ -189,4 +191,19 @@ fn ignored_events_and_refused_requests_count_nothing() {
         series(&[("{status=provisioning}", 1), ("{status=queued}", 1)])
     );
     assert_eq!(ledger.of("job_duration_seconds"), series(&[]));
+}
+
+#[tokio::test]
+async fn a_change_is_told_although_whoever_asked_for_it_has_gone() {
+    let store = Store::scratch().unwrap();
+    put(&store, 1).await;
+    let mut changes = store.subscribe();
+
+    let mut asked = Box::pin(store.create(new_job(1, Workflow::Linux)));
+    // Once is enough for it to be asked; the answer may or may not be there already.
+    let _ = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context))).await;
+    drop(asked);
+
+    let change = changes.recv().await.unwrap();
+    assert_eq!((change.job, change.status), (id(1), Status::Queued));
 }
