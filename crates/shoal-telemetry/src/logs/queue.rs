@@ -28,7 +28,7 @@ impl std::fmt::Debug for Queue {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// Signalled when lines arrive or the queue closes.
+    /// Signalled when a line arrives where none was waiting, or the queue closes.
     arrived: Condvar,
     /// Signalled when the writer has nothing left to write.
     drained: Condvar,
@@ -69,10 +69,14 @@ impl Queue {
             counter!("log_lines_dropped_total").increment(1);
             return;
         }
+        // Behind other lines it needs no signal of its own, and a signal is a call of the system.
+        let first = state.waiting.is_empty();
         state.waiting.extend_from_slice(line);
         state.lines += 1;
         drop(state);
-        self.shared.arrived.notify_one();
+        if first {
+            self.shared.arrived.notify_one();
+        }
     }
 
     /// Refuses further lines and waits until the earlier ones are written, for at most `limit`.

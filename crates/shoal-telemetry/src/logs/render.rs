@@ -2,8 +2,9 @@
 //! it raw finds them; the readable shape escapes control characters so that no value can forge a
 //! line or drive a terminal.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
+use serde::Serialize;
 use serde_json::Value;
 use tracing::Level;
 
@@ -28,21 +29,18 @@ impl Render {
     pub(super) fn line(self, line: &Line, time: jiff::Timestamp) -> Vec<u8> {
         let mut text = match self {
             Self::Json => json(line, time),
-            Self::Human { colours } => human(line, time, colours),
+            Self::Human { colours } => human(line, time, colours).into_bytes(),
         };
-        text.push('\n');
-        text.into_bytes()
+        text.push(b'\n');
+        text
     }
 }
 
-fn json(line: &Line, time: jiff::Timestamp) -> String {
-    let mut text = String::with_capacity(256);
-    text.push_str("{\"time\":\"");
-    // Writing to a String cannot fail.
-    write!(text, "{time:.6}").unwrap_or_default();
-    text.push_str("\",\"level\":\"");
-    text.push_str(level_word(line.level));
-    text.push('"');
+fn json(line: &Line, time: jiff::Timestamp) -> Vec<u8> {
+    let mut text = Vec::with_capacity(512);
+    // Writing to a Vec cannot fail.
+    write!(text, "{{\"time\":\"{time:.6}\",\"level\":\"{}\"", level_word(line.level))
+        .unwrap_or_default();
     for name in LEADING {
         if let Some(value) = line.fields.find(name) {
             member(&mut text, name, value);
@@ -55,13 +53,16 @@ fn json(line: &Line, time: jiff::Timestamp) -> String {
             member(&mut text, name, value);
         }
     }
-    member(&mut text, "target", &Value::from(line.target));
-    text.push('}');
+    member(&mut text, "target", line.target);
+    text.push(b'}');
     text
 }
 
-fn member(text: &mut String, name: &str, value: &Value) {
-    write!(text, ",{}:{value}", Value::from(name)).unwrap_or_default();
+fn member<V: Serialize + ?Sized>(text: &mut Vec<u8>, name: &str, value: &V) {
+    text.push(b',');
+    serde_json::to_writer(&mut *text, name).unwrap_or_default();
+    text.push(b':');
+    serde_json::to_writer(text, value).unwrap_or_default();
 }
 
 fn level_word(level: Level) -> &'static str {
