@@ -15,14 +15,31 @@ const MAX_FOUND: usize = 1000;
 pub(crate) fn read(text: &str) -> serde_json::Result<(Value, Vec<Problem>)> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let mut found = Vec::new();
-    let value = Member { path: String::new(), found: &mut found }.deserialize(&mut reader)?;
+    let value = Member { place: &Place::Root, found: &mut found }.deserialize(&mut reader)?;
     reader.end()?;
     Ok((value, found))
 }
 
-/// Reads the value at `path`.
+/// Where a value stands. Hardly any is ever told, so it is written out only then.
+enum Place<'a> {
+    Root,
+    Entry(&'a Self, usize),
+    Member(&'a Self, &'a str),
+}
+
+impl Place<'_> {
+    fn pointer(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Entry(list, index) => format!("{}/{index}", list.pointer()),
+            Self::Member(object, name) => child(&object.pointer(), name),
+        }
+    }
+}
+
+/// Reads the value at `place`.
 struct Member<'a> {
-    path: String,
+    place: &'a Place<'a>,
     found: &'a mut Vec<Problem>,
 }
 
@@ -72,8 +89,8 @@ impl<'de> Visitor<'de> for Member<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
         loop {
-            let path = format!("{}/{}", self.path, values.len());
-            match entries.next_element_seed(Member { path, found: self.found })? {
+            let place = Place::Entry(self.place, values.len());
+            match entries.next_element_seed(Member { place: &place, found: self.found })? {
                 Some(value) => values.push(value),
                 None => return Ok(Value::Array(values)),
             }
@@ -83,12 +100,12 @@ impl<'de> Visitor<'de> for Member<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let path = child(&self.path, &name);
+            let place = Place::Member(self.place, &name);
             if map.contains_key(&name) && self.found.len() < MAX_FOUND {
                 let message = "appears more than once; keep the one that is meant";
-                self.found.push(Problem::new(path.clone(), Code::DuplicateField, message));
+                self.found.push(Problem::new(place.pointer(), Code::DuplicateField, message));
             }
-            let value = members.next_value_seed(Member { path, found: self.found })?;
+            let value = members.next_value_seed(Member { place: &place, found: self.found })?;
             map.insert(name, value);
         }
         Ok(Value::Object(map))
