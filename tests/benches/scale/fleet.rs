@@ -74,7 +74,7 @@ async fn run(programs: &Programs, scratch: &Path, name: &str, with_dead: bool) -
         f64::from(jobs) * 60.0 / elapsed,
         median.as_secs_f64(),
         p99.as_secs_f64(),
-        processor(&controller)?.as_secs_f64() / f64::from(jobs)
+        processor::used(controller.ready().pid)?.as_secs_f64() / f64::from(jobs)
     );
     controller.stop().await?;
     Ok(p99)

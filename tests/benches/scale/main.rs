@@ -9,6 +9,8 @@ mod in_flight;
 #[path = "../lean/mod.rs"]
 #[expect(dead_code, reason = "the other benchmark posts")]
 mod lean;
+#[path = "../processor/mod.rs"]
+mod processor;
 mod reader;
 
 use std::{
@@ -86,16 +88,6 @@ fn memory(controller: &Controller) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS")?;
     Ok(kib.parse::<u64>()? / 1024)
-}
-
-/// Processor time the controller has used.
-fn processor(controller: &Controller) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", controller.ready().pid))?;
-    let fields = stat.rsplit(')').next().context("read the times of the controller")?;
-    // Fields 14 and 15 of the line, 12 and 13 behind the name; in hundredths of a second.
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
-    Ok(Duration::from_millis(ticks * 10))
 }
 
 async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(T, Duration)> {
