@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connection::set;
 use crate::filesystem::failed;
 use crate::instance::InstanceLock;
 use crate::member::{Fate, Member};
@@ -40,6 +41,9 @@ impl Writer {
         lock: InstanceLock,
         config: &Config,
     ) -> Result<Self, Error> {
+        // What a member may have to undo. In a file of its own SQLite would write every page once more
+        // than the WAL does.
+        set(&connection, "temp_store", "2")?;
         let gate = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&gate);
         connection.commit_hook(Some(move || !closed.load(Ordering::Relaxed)))?;

@@ -125,6 +125,36 @@ async fn refused_and_panicking_closures_are_undone_alone() {
 }
 
 #[tokio::test]
+async fn a_closure_that_changed_much_is_undone_without_a_file_of_its_own() {
+    const FILL: &str =
+        "WITH RECURSIVE n(id) AS (SELECT 10 UNION ALL SELECT id + 1 FROM n LIMIT 300)
+        INSERT INTO items SELECT id, printf('%.4000c', 'x') FROM n";
+    let database = scratch();
+    database.write(|tx| -> Result<_, Error> { Ok(tx.execute(FILL, [])?) }).await.unwrap();
+    let closures: Vec<Closure<()>> = vec![
+        Box::new(|tx| Ok(insert(tx, 1)?)),
+        Box::new(|tx| {
+            tx.execute("UPDATE items SET body = 'changed'", []).map_err(Error::from)?;
+            let open = std::fs::read_dir("/proc/self/fd").unwrap();
+            let open = open.filter_map(|file| std::fs::read_link(file.unwrap().path()).ok());
+            let files: Vec<_> = open.filter(|to| to.to_string_lossy().contains("etilqs")).collect();
+            assert!(files.is_empty(), "{files:?}");
+            Err(Refusal::Mine("changed my mind"))
+        }),
+        Box::new(|tx| Ok(insert(tx, 2)?)),
+    ];
+    let results = as_one_group(&database, closures).await;
+
+    assert!(results[0].is_ok() && results[2].is_ok());
+    assert!(matches!(results[1], Err(Refusal::Mine("changed my mind"))), "{:?}", results[1]);
+    let changed = "SELECT count(*) FROM items WHERE body = 'changed'";
+    let left = database.read(|tx| -> Result<(i64, i64), Error> {
+        Ok((count(tx)?, tx.query_row(changed, [], |row| row.get(0))?))
+    });
+    assert_eq!(left.await.unwrap(), (302, 0));
+}
+
+#[tokio::test]
 async fn failed_commit_is_told_to_every_member() {
     let database = scratch();
     let closures: Vec<Closure<()>> = vec![
