@@ -156,7 +156,11 @@ async fn post_all(ready: &Ready) -> Result<Posted> {
     posting.join_all().await.into_iter().collect::<Result<()>>()?;
     let rate = f64::from(CLIENTS * JOBS) / begun.elapsed().as_secs_f64();
     let after = used()?;
-    Ok(Posted { rate, controller: after.0 - before.0, client: after.1 - before.1 })
+    Ok(Posted {
+        rate,
+        controller: after.0.saturating_sub(before.0),
+        client: after.1.saturating_sub(before.1),
+    })
 }
 
 fn serial(client: u32, job: u32) -> String {
