@@ -34,8 +34,10 @@ impl Config {
 /// What the registry takes.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Requests that send content at the same time; more are answered 429.
+    /// Requests that send content at the same time; more wait.
     pub receiving: usize,
+    /// How long they wait before they are answered 429.
+    pub patience: Duration,
     /// Upload sessions open at the same time.
     pub uploads: usize,
     /// Bytes of one blob.
@@ -51,10 +53,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 at a time, 4096 open, 1 TiB, 4 MiB, a minute, a day, 256 MiB.
+    /// 32 at a time after at most 10 s, 4096 open, 1 TiB, 4 MiB, a minute, a day, 256 MiB.
     fn default() -> Self {
         Self {
             receiving: 32,
+            patience: Duration::from_secs(10),
             uploads: 4096,
             blob_bytes: 1 << 40,
             manifest_bytes: 4 << 20,

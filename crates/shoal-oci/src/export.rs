@@ -43,11 +43,16 @@ impl Export {
     pub(crate) fn write_if_due(&self, layout: &Layout, catalogue: &Catalogue) -> Result<(), Error> {
         let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
         let due = not_before.is_none_or(|time| time <= Instant::now());
-        if due && self.behind.load(Ordering::Acquire) {
-            self.write(layout, catalogue)
-        } else {
-            Ok(())
-        }
+        if due { self.write_if_behind(layout, catalogue) } else { Ok(()) }
+    }
+
+    /// Writes the file if something changed. Blocks.
+    pub(crate) fn write_if_behind(
+        &self,
+        layout: &Layout,
+        catalogue: &Catalogue,
+    ) -> Result<(), Error> {
+        if self.behind.load(Ordering::Acquire) { self.write(layout, catalogue) } else { Ok(()) }
     }
 
     /// Writes the file. Blocks.

@@ -75,28 +75,25 @@ impl Layout {
 
     /// Gives received content its name as a blob. The file keeps its name as an upload as well,
     /// until the caller removes it: killed in between, the upload can be finished again.
-    pub(crate) fn place(&self, upload: &Path, digest: &Digest, size: u64) -> Result<(), Error> {
+    pub(crate) fn place(&self, upload: &Path, digest: &Digest) -> Result<(), Error> {
         let blob = self.blob(digest);
         match fs::hard_link(upload, &blob) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             other => return other.map_err(failed("name blob", &blob)),
         }
-        // Content that is there already is the same, unless its file was cut or lost its bytes.
-        let present = fs::metadata(&blob).map_err(failed("look at", &blob))?;
-        if present.len() == size {
-            return Ok(());
-        }
-        tracing::warn!(%digest, found_bytes = present.len(), size, "damaged blob is replaced");
-        fs::rename(upload, &blob).map_err(failed("replace blob", &blob))
+        // What is there was checked when it came, the new content just now: a damaged file heals.
+        let name = upload.file_name().unwrap_or_default().to_string_lossy();
+        let twin = upload.with_file_name(format!("{TEMPORARY}{name}"));
+        remove(&twin)?;
+        fs::hard_link(upload, &twin).map_err(failed("name", &twin))?;
+        fs::rename(&twin, &blob).map_err(failed("replace blob", &blob))?;
+        // Two names of one file are not renamed but both kept.
+        remove(&twin)
     }
 
     /// Writes a blob whose content is in memory. Its name is not yet safe from a power failure.
     pub(crate) fn write_blob(&self, digest: &Digest, content: &[u8]) -> Result<(), Error> {
         let blob = self.blob(digest);
-        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
-        if fs::metadata(&blob).is_ok_and(|present| present.len() == size) {
-            return Ok(());
-        }
         let uploads = self.root.join("uploads");
         let mut file = NamedTempFile::with_prefix_in(TEMPORARY, &uploads)
             .map_err(failed("create a file in", &uploads))?;

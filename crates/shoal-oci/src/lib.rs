@@ -10,7 +10,7 @@
 //! credentials, leases. Usable alone: `cargo run -p shoal-oci --example registry`.
 //!
 //! # Non-goals
-//! No listener and no TLS: whoever owns a listener calls [`Registry`] through its HTTP service. No
+//! No listener and no TLS: whoever owns a listener calls [`Registry`] through [`http::Service`]. No
 //! replication, no proxying, no object store, no signature checking.
 //!
 //! # Invariants
@@ -27,12 +27,15 @@
 
 #![deny(missing_docs)]
 
+pub mod audit;
+pub mod auth;
 pub mod catalogue;
 pub mod config;
 pub mod digest;
 pub mod error;
 mod export;
 pub mod gc;
+pub mod http;
 mod journal;
 pub mod layout;
 pub mod lease;

@@ -8,7 +8,6 @@ mod pull;
 mod push;
 mod push_manifest;
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::catalogue::Catalogue;
@@ -19,7 +18,7 @@ use crate::layout::Layout;
 use crate::lease::Leases;
 use crate::name::Repository;
 use crate::space::Space;
-use crate::upload::{Receiving, Uploads};
+use crate::upload::{Places, Uploads};
 
 pub use list::UploadState;
 pub use pull::{Blob, Content};
@@ -38,7 +37,7 @@ struct Inner {
     catalogue: Catalogue,
     leases: Leases,
     uploads: Uploads,
-    receiving: Arc<AtomicUsize>,
+    places: Arc<Places>,
     space: Space,
     export: Export,
     settings: RwLock<Arc<Settings>>,
@@ -82,6 +81,11 @@ impl Registry {
         self.settings().limits.manifest_bytes
     }
 
+    /// How long a sender may be silent.
+    pub(crate) fn idle(&self) -> std::time::Duration {
+        self.settings().limits.idle
+    }
+
     fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.inner.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -105,11 +109,6 @@ impl Registry {
             return Err(Error::ReadOnly);
         }
         if settings.policy.allow_delete { Ok(()) } else { Err(Error::DeleteDisabled) }
-    }
-
-    /// A place among those who send content.
-    fn enter(&self, limits: &Limits) -> Result<Receiving, Error> {
-        Receiving::enter(&self.inner.receiving, limits.receiving)
     }
 }
 

@@ -2,7 +2,6 @@
 //! whatever a former process left behind is looked at here, in the ordinary way in.
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ impl Registry {
             catalogue,
             leases: Leases::new(grace),
             uploads,
-            receiving: Arc::new(AtomicUsize::new(0)),
+            places: Arc::default(),
             space,
             settings: RwLock::new(Arc::new(Settings { limits, policy })),
         };
@@ -105,6 +104,12 @@ impl Registry {
     /// [`Error::Database`]; nothing is lost then.
     pub async fn close(&self) -> Result<(), Error> {
         self.chores().await;
+        let registry = self.clone();
+        blocking(move || {
+            let Inner { layout, catalogue, export, .. } = &*registry.inner;
+            export.write_if_behind(layout, catalogue)
+        })
+        .await?;
         Ok(self.inner.catalogue.database().close().await?)
     }
 }

@@ -209,12 +209,15 @@ impl Registry {
     where
         B: Body<Data = Bytes>,
     {
-        let entered = incoming.chunk().and_then(|it| Ok((it, self.enter(&settings.limits)?)));
-        let (chunk, _place) = match entered {
-            Ok(entered) => entered,
+        let limits = &settings.limits;
+        let chunk = match incoming.chunk() {
+            Ok(chunk) => chunk,
             Err(error) => return (Some(claim), Err(error)),
         };
-        let limits = &settings.limits;
+        let _place = match self.inner.places.enter(limits.receiving, limits.patience).await {
+            Ok(place) => place,
+            Err(error) => return (Some(claim), Err(error)),
+        };
         let (idle, content_max) = (limits.idle, limits.blob_bytes);
         let bounds = Bounds { idle, content_max, space: &self.inner.space };
         receive(claim, chunk, incoming.body, bounds).await

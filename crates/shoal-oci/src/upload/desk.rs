@@ -154,7 +154,7 @@ impl Desk {
         if size <= JOURNALED_MAX {
             let mut content = vec![0; usize::try_from(size).unwrap_or(0)];
             file.read_exact_at(&mut content, 0).map_err(failed("read", &self.path))?;
-            layout.place(&self.path, &expected, size)?;
+            layout.place(&self.path, &expected)?;
             let unsettled = Some(content);
             return Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled } });
         }
@@ -162,7 +162,7 @@ impl Desk {
             self.start_over();
             return Err(failed("flush", &self.path)(error));
         }
-        layout.place(&self.path, &expected, size)?;
+        layout.place(&self.path, &expected)?;
         layout.sync_blobs(expected.algorithm())?;
         Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled: None } })
     }

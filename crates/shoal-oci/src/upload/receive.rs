@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::{Claim, Session};
@@ -44,27 +44,50 @@ pub(crate) struct Bounds<'a> {
     pub(crate) space: &'a Space,
 }
 
-/// The places of those who send content. Dropping it frees the place.
-#[derive(Debug)]
-pub(crate) struct Receiving(Arc<AtomicUsize>);
+/// The places for those who send content.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    taken: AtomicUsize,
+    freed: Notify,
+}
 
-impl Receiving {
-    /// A place among at most `most`.
-    pub(crate) fn enter(count: &Arc<AtomicUsize>, most: usize) -> Result<Self, Error> {
-        let taken = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-            (count < most).then_some(count + 1)
-        });
-        if taken.is_err() {
-            return Err(Error::TooManyUploads { limit: u64::try_from(most).unwrap_or(u64::MAX) });
+/// One of them. Dropping it frees the place.
+#[derive(Debug)]
+pub(crate) struct Receiving(Arc<Places>);
+
+impl Places {
+    /// A place among at most `most`. Waits a while for one: few clients come again after a 429.
+    ///
+    /// # Errors
+    /// [`Error::TooManyUploads`].
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        most: usize,
+        patience: Duration,
+    ) -> Result<Receiving, Error> {
+        let deadline = Instant::now() + patience;
+        loop {
+            // Listens before it looks, or a place freed in between would go unnoticed.
+            let freed = self.freed.notified();
+            let taken = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
+                (taken < most).then_some(taken + 1)
+            });
+            if taken.is_ok() {
+                metrics::gauge!("registry_inflight_uploads").increment(1.0);
+                return Ok(Receiving(Arc::clone(self)));
+            }
+            if tokio::time::timeout_at(deadline, freed).await.is_err() {
+                let limit = u64::try_from(most).unwrap_or(u64::MAX);
+                return Err(Error::TooManyUploads { limit });
+            }
         }
-        metrics::gauge!("registry_inflight_uploads").increment(1.0);
-        Ok(Self(Arc::clone(count)))
     }
 }
 
 impl Drop for Receiving {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.0.freed.notify_one();
         metrics::gauge!("registry_inflight_uploads").decrement(1.0);
     }
 }
@@ -184,4 +207,71 @@ fn write_all(claim: &mut Claim, chunks: &mut mpsc::Receiver<Bytes>) -> Result<()
         metrics::counter!("registry_upload_bytes_total").increment(bytes.len() as u64);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+    use tokio::time::Interval;
+
+    use super::*;
+    use crate::digest::Algorithm;
+    use crate::layout::Layout;
+    use crate::upload::{Desk, UploadId};
+
+    /// A byte now and then, for ever.
+    struct Trickle(Interval, &'static [u8]);
+
+    impl Body for Trickle {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            let bytes = self.1;
+            self.0.poll_tick(cx).map(|_| Some(Ok(Frame::data(Bytes::from_static(bytes)))))
+        }
+    }
+
+    /// How a body that sends `bytes` each second ends, and after how many bytes.
+    async fn pump_seconds(bytes: &'static [u8]) -> (Result<(), Error>, u64) {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::open(root.path()).unwrap();
+        let id = UploadId::random().unwrap();
+        let desk = Desk::new(&layout, id, Algorithm::Sha256, 0, None);
+        let session = Session::new(id, "a".parse().unwrap(), desk, Duration::ZERO);
+        let space = Space::new(root.path().to_owned(), 0);
+        let idle = Duration::from_mins(1);
+        let bounds = Bounds { idle, content_max: 1_000_000, space: &space };
+        let (sender, mut chunks) = mpsc::channel::<Bytes>(1);
+        let counting = tokio::spawn(async move {
+            let mut count = 0;
+            while let Some(chunk) = chunks.recv().await {
+                count += chunk.len() as u64;
+            }
+            count
+        });
+        let body = Trickle(tokio::time::interval(Duration::from_secs(1)), bytes);
+        let ended = pump(pin!(body), &session, (Chunk::default(), 0), &bounds, &sender).await;
+        drop(sender);
+        (ended, counting.await.unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_is_silence() {
+        let (ended, count) = pump_seconds(b"x").await;
+        assert!(matches!(ended, Err(Error::BodyStopped { .. })), "{ended:?}");
+        assert!((59..=61).contains(&count), "{count}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_sender_has_all_the_time_in_the_world() {
+        let (ended, count) = pump_seconds(&[0; 100]).await;
+        assert!(matches!(ended, Err(Error::TooLarge { .. })), "{ended:?}");
+        assert_eq!(count, 1_000_000);
+    }
 }

@@ -1,0 +1,143 @@
+//! The body of an answer: nothing, a text, or a part of a file read as the client takes it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use rustix::io::{Errno, ReadWriteFlags};
+use tokio::task::JoinHandle;
+
+/// Read at once, and so the most one answer holds in memory.
+const CHUNK: u64 = 256 * 1024;
+
+/// Bytes for a client. An error ends the connection, so that nobody takes a short body for a whole.
+pub struct Body(Source);
+
+enum Source {
+    Text(Option<Bytes>),
+    File(Part),
+}
+
+/// A part of a file.
+struct Part {
+    file: Arc<File>,
+    at: u64,
+    left: u64,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Body {
+    pub(super) fn empty() -> Self {
+        Self(Source::Text(None))
+    }
+
+    pub(super) fn text(text: impl Into<Bytes>) -> Self {
+        Self(Source::Text(Some(text.into()).filter(|text| !text.is_empty())))
+    }
+
+    /// `length` bytes of a file from `at` on.
+    pub(super) fn file(file: Arc<File>, at: u64, length: u64) -> Self {
+        Self(Source::File(Part { file, at, left: length, reading: None }))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Text(text) => write!(f, "{} bytes", text.as_ref().map_or(0, Bytes::len)),
+            Source::File(part) => write!(f, "{} bytes of a file", part.left),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match &mut self.0 {
+            Source::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::File(part) => {
+                let chunk = ready!(part.poll_chunk(cx));
+                Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Source::Text(text) => text.is_none(),
+            Source::File(part) => part.left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match &self.0 {
+            Source::Text(text) => text.as_ref().map_or(0, |text| text.len() as u64),
+            Source::File(part) => part.left,
+        })
+    }
+}
+
+impl Part {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let length = usize::try_from(self.left.min(CHUNK)).unwrap_or(0);
+        let read = match &mut self.reading {
+            Some(reading) => {
+                let read = ready!(Pin::new(reading).poll(cx));
+                self.reading = None;
+                read.unwrap_or_else(|gone| Err(io::Error::other(gone)))
+            }
+            // What is in the page cache is taken here: handing it to another thread would cost more.
+            // What is not must not hold up the other answers of this thread.
+            None => match read_cached(&self.file, self.at, length) {
+                Some(read) => read,
+                None => {
+                    let (file, at) = (Arc::clone(&self.file), self.at);
+                    let read = move || read_blocking(&file, at, length);
+                    self.reading = Some(tokio::task::spawn_blocking(read));
+                    return self.poll_chunk(cx);
+                }
+            },
+        };
+        Poll::Ready(Some(read.inspect(|bytes| {
+            let count = bytes.len() as u64;
+            self.at += count;
+            self.left = self.left.saturating_sub(count);
+            metrics::counter!("registry_download_bytes_total").increment(count);
+        })))
+    }
+}
+
+/// What can be had without waiting for a disk, maybe less than asked; none if that is nothing.
+fn read_cached(file: &File, at: u64, length: usize) -> Option<io::Result<Bytes>> {
+    let mut buffer = vec![0; length];
+    let slices = &mut [IoSliceMut::new(&mut buffer)];
+    match rustix::io::preadv2(file, slices, at, ReadWriteFlags::NOWAIT) {
+        Ok(0) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
+        Ok(read) => {
+            buffer.truncate(read);
+            Some(Ok(buffer.into()))
+        }
+        Err(Errno::AGAIN | Errno::INTR | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => None,
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+fn read_blocking(file: &File, at: u64, length: usize) -> io::Result<Bytes> {
+    let mut buffer = vec![0; length];
+    file.read_exact_at(&mut buffer, at)?;
+    Ok(buffer.into())
+}

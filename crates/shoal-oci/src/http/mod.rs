@@ -1,0 +1,216 @@
+//! The surface of `/v2/`: who asks, what for, may they, one use case, one answer. Whoever owns a
+//! listener hands requests to [`Service::respond`]; bodies stream both ways.
+
+mod answer;
+mod blob;
+mod body;
+mod drain;
+mod list;
+mod manifest;
+mod query;
+mod range;
+mod refusal;
+mod route;
+mod upload;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
+use ::http::{HeaderMap, Method, Request, Response};
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use tracing::Instrument as _;
+
+use crate::audit::{Audit, Entry};
+use crate::auth::{Access, Action, Principal};
+use crate::error::Error;
+use crate::name::Repository;
+use crate::registry::{Incoming, Registry};
+
+pub use body::Body;
+use query::Query;
+use refusal::Refusal;
+use route::Route;
+
+/// A registry with who may use it and who is told.
+#[derive(Clone, Debug)]
+pub struct Service {
+    registry: Registry,
+    access: Arc<dyn Access>,
+    audit: Arc<dyn Audit>,
+}
+
+/// One request, taken apart, without its body.
+#[derive(Debug)]
+struct Asked {
+    method: Method,
+    headers: HeaderMap,
+    query: Query,
+    principal: Principal,
+}
+
+impl Asked {
+    /// A header as text.
+    fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The length of the body, if the request says so.
+    fn length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// The body, with what the request says about it.
+    fn incoming<B>(&self, body: B) -> Result<Incoming<B>, Refusal> {
+        let range = match self.header(http::header::CONTENT_RANGE) {
+            Some(text) => Some(range::content_range(text).ok_or(Refusal::BAD_CONTENT_RANGE)?),
+            None => None,
+        };
+        Ok(Incoming { body, length: self.length(), range })
+    }
+
+    fn may(&self, action: Action, repository: &Repository) -> Result<(), Refusal> {
+        if self.principal.may(action, repository) { Ok(()) } else { Err(Refusal::DENIED) }
+    }
+}
+
+type Answer = Result<Response<Body>, Refusal>;
+
+impl Service {
+    /// A surface on a registry.
+    pub fn new(registry: Registry, access: Arc<dyn Access>, audit: Arc<dyn Audit>) -> Self {
+        Self { registry, access, audit }
+    }
+
+    /// The registry behind it.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Answers one request whose path begins with `/v2`.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: fmt::Display,
+    {
+        let started = Instant::now();
+        let (head, body) = request.into_parts();
+        let mut body = Box::pin(body);
+        let route = Route::parse(head.uri.path());
+        let template = route.as_ref().map_or("other", Route::template);
+        let span = tracing::info_span!("registry.request", method = %head.method, route = template);
+        let expects = head.headers.contains_key(EXPECT);
+        let answered = self.answer(head, route, &mut body).instrument(span.clone()).await;
+        let response = match answered {
+            Ok(response) => response,
+            Err(refusal) => {
+                span.in_scope(|| refusal.log());
+                if !expects && !refusal.is_silence() {
+                    drain::rest(&mut body).await;
+                }
+                refusal.into_response()
+            }
+        };
+        let code = response.status().as_str().to_owned();
+        metrics::histogram!("registry_request_duration_seconds", "route" => template, "code" => code)
+            .record(started.elapsed());
+        response
+    }
+
+    async fn answer<B>(
+        &self,
+        head: http::request::Parts,
+        route: Result<Route, Refusal>,
+        body: &mut std::pin::Pin<Box<B>>,
+    ) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: fmt::Display,
+    {
+        let credentials = head.headers.get(AUTHORIZATION);
+        // Before anything is said about the path, or strangers could ask which names exist.
+        let principal = match self.access.authenticate(credentials).await {
+            Ok(principal) => principal,
+            Err(error) => {
+                if credentials.is_some() {
+                    metrics::counter!("login_auth_failures_total", "surface" => "registry")
+                        .increment(1);
+                }
+                return Err(error.into());
+            }
+        };
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        let asked = Asked { method: head.method, headers: head.headers, query, principal };
+        let route = route?;
+        let answered = self.dispatch(&asked, &route, body).await;
+        if let Some((verb, repository, what)) = route.change(&asked.method, &asked.query) {
+            let status = match &answered {
+                Ok(response) => response.status(),
+                Err(refusal) => refusal.status(),
+            };
+            let principal = asked.principal.name();
+            self.audit.record(&Entry { principal, verb, repository, what: &what, status });
+        }
+        answered
+    }
+
+    async fn dispatch<B>(
+        &self,
+        asked: &Asked,
+        route: &Route,
+        body: &mut std::pin::Pin<Box<B>>,
+    ) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send,
+        B::Error: fmt::Display,
+    {
+        let registry = &self.registry;
+        match (route, asked.method.as_str()) {
+            (Route::Ping, "GET" | "HEAD") => Ok(answer::ping()),
+            (Route::Catalog, "GET") => list::repositories(registry, asked).await,
+            (Route::Tags(repository), "GET") => list::tags(registry, asked, repository).await,
+            (Route::Referrers(repository, subject), "GET") => {
+                list::referrers(registry, asked, (repository, *subject)).await
+            }
+            (Route::Blob(repository, digest), "GET" | "HEAD") => {
+                blob::pull(registry, asked, (repository, *digest)).await
+            }
+            (Route::Blob(repository, digest), "DELETE") => {
+                blob::delete(registry, asked, (repository, *digest)).await
+            }
+            (Route::Manifest(repository, reference), "GET" | "HEAD") => {
+                manifest::pull(registry, asked, (repository, reference)).await
+            }
+            (Route::Manifest(repository, reference), "PUT") => {
+                manifest::push(registry, asked, (repository, reference), body).await
+            }
+            (Route::Manifest(repository, reference), "DELETE") => {
+                manifest::delete(registry, asked, (repository, reference)).await
+            }
+            (Route::Uploads(repository), "POST") => {
+                upload::start(registry, asked, repository, body).await
+            }
+            (Route::Upload(repository, id), "GET" | "HEAD") => {
+                upload::show(registry, asked, (repository, *id))
+            }
+            (Route::Upload(repository, id), "PATCH") => {
+                upload::append(registry, asked, (repository, *id), body).await
+            }
+            (Route::Upload(repository, id), "PUT") => {
+                upload::finish(registry, asked, (repository, *id), body).await
+            }
+            (Route::Upload(repository, id), "DELETE") => {
+                upload::cancel(registry, asked, (repository, *id)).await
+            }
+            _ => Err(Refusal::METHOD),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::of(error)
+    }
+}
