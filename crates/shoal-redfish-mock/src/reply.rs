@@ -34,7 +34,7 @@ impl Reply {
         self
     }
 
-    /// An error with one message.
+    /// An error with one message, whose id and text are those of the whole.
     pub(crate) fn error(status: u16, id: &str, text: &str, properties: &[String]) -> Self {
         let mut message = json!({
             "@odata.type": "#Message.v1_1_0.Message",
@@ -51,8 +51,8 @@ impl Reply {
             fields.insert("RelatedProperties".to_owned(), json!(pointers));
         }
         let body = json!({"error": {
-            "code": "Base.1.12.GeneralError",
-            "message": "A general error has occurred. See ExtendedInfo for more information.",
+            "code": id,
+            "message": text,
             "@Message.ExtendedInfo": [message],
         }});
         Self { status, headers: Vec::new(), body: Some((JSON, body.to_string())) }
@@ -136,7 +136,7 @@ impl Reply {
         Self::error(
             400,
             "Base.1.12.ActionParameterMissing",
-            "A required parameter is missing.",
+            &format!("The parameter {parameter} is required and missing."),
             &[parameter.to_owned()],
         )
     }

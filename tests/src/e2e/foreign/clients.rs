@@ -13,7 +13,7 @@ use super::{
     tool,
 };
 use crate::{
-    Group,
+    Group, PERSONAS,
     outside::Outside,
     suite::{Place, Scenario},
 };
@@ -23,22 +23,26 @@ pub(super) const PROGRAMS: [&str; 4] =
 /// So many times as fast as ours, the time of the machines runs.
 const SPEED: u32 = 20;
 const PROVISION: &str = include_str!("provision.py");
-/// Kinds of BMC that sushy can drive.
-const SUSHY: [&str; 4] = ["idrac9-6x", "ilo5", "xcc", "x13"];
-/// Kinds of BMC that the tools of the DMTF can drive. They take a slot whose image is an empty text
-/// for one that is in use, and know no target by which the kinds that want `UsbCd` boot.
-const TACKLEBOX: [&str; 2] = ["idrac9-6x", "xcc"];
+/// Kinds of BMC that sushy cannot drive as it is told to here: it takes the first slot for discs,
+/// which is not always one that boots, and has an image over plain HTTP, which not all take.
+const BEYOND_SUSHY: [&str; 4] = ["megarac", "ami-megarac", "idrac10", "openbmc"];
+/// Kinds of BMC that the tools of the DMTF cannot drive: an empty text as image is a slot in use to
+/// them, and to have accepted a reset without a task to ask is to have failed it.
+const BEYOND_TACKLEBOX: [&str; 9] =
+    ["ilo5", "ilo6", "openbmc", "megarac", "ami-megarac", "x13", "smc-x12", "smc-x13", "idrac10"];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let name = "sushy boots the machine from virtual media and cleans up";
-    let sushy = SUSHY.map(|persona| {
+    let by_sushy = PERSONAS.into_iter().filter(|persona| !BEYOND_SUSHY.contains(persona));
+    let by_sushy = by_sushy.map(|persona| {
+        let name = "sushy boots the machine from virtual media and cleans up";
         Scenario::new(Group::Foreign, Some(persona), name, move |place| sushy(place, persona))
     });
-    let name = "the tools of the DMTF boot the machine from virtual media and clean up";
-    let tacklebox = TACKLEBOX.map(|persona| {
+    let by_tacklebox = PERSONAS.into_iter().filter(|persona| !BEYOND_TACKLEBOX.contains(persona));
+    let by_tacklebox = by_tacklebox.map(|persona| {
+        let name = "the tools of the DMTF boot the machine from virtual media and clean up";
         Scenario::new(Group::Foreign, Some(persona), name, move |place| tacklebox(place, persona))
     });
-    sushy.into_iter().chain(tacklebox).collect()
+    by_sushy.chain(by_tacklebox).collect()
 }
 
 async fn sushy(place: Place, persona: &'static str) -> Result<()> {
