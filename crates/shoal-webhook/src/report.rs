@@ -1,7 +1,7 @@
 //! The report itself: what the maintenance OS says and how the controller reads it. There is one
 //! reader and one writer, side by side, so that the two cannot drift apart.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::field::{Id, Message, Name, Percent};
 use crate::invalid::{Code, Invalid};
@@ -229,7 +229,7 @@ impl Fields {
         match self.value(path) {
             None => Ok(None),
             Some(Value::Number(number)) => {
-                number.as_u64().map(Some).ok_or_else(|| Invalid::new(path, Code::Range))
+                whole(number).map(Some).ok_or_else(|| Invalid::new(path, Code::Range))
             }
             Some(_) => Err(Invalid::new(path, Code::Type)),
         }
@@ -238,6 +238,20 @@ impl Fields {
     fn value(&self, path: &'static str) -> Option<&Value> {
         self.0.get(path.trim_start_matches('/')).filter(|value| !value.is_null())
     }
+}
+
+/// A number that is whole, however it is written: `40.0` is 40, as JSON Schema has it.
+fn whole(number: &Number) -> Option<u64> {
+    /// Beyond this, not every whole number has a form of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let fits = |it: &f64| it.fract() == 0.0 && (0.0..=EXACT).contains(it);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is whole, not negative and small enough"
+    )]
+    let cast = |it: f64| it as u64;
+    number.as_u64().or_else(|| number.as_f64().filter(fits).map(cast))
 }
 
 #[cfg(test)]

@@ -71,6 +71,23 @@ fn refusals_name_the_field_and_the_reason() {
 }
 
 #[test]
+fn a_whole_number_counts_however_it_is_written() {
+    for percent in ["40", "40.0", "4e1", "400e-1"] {
+        let body = format!(r#"{{"status":"progress","percent":{percent},"bytes":1e9}}"#);
+        let report = Report::parse(body.as_bytes()).unwrap();
+        let Status::Progress { percent: Some(read), bytes, .. } = report.status else {
+            panic!("{percent} was left out");
+        };
+        assert_eq!((read.value(), bytes), (40, Some(1_000_000_000)), "{percent}");
+    }
+    for percent in ["40.5", "100.5", "101.0", "-1.0", "1e300", "-1e300"] {
+        let body = format!(r#"{{"status":"progress","percent":{percent}}}"#);
+        let invalid = Report::parse(body.as_bytes()).unwrap_err();
+        assert_eq!((invalid.path, invalid.code), ("/percent", Code::Range), "{percent}");
+    }
+}
+
+#[test]
 fn refusals_do_not_quote_what_was_sent() {
     for body in
         [r#"{"status":"s3cret"}"#, r#"{"status":"failed","failed_step":"s3cret\u0007"}"#, "s3cret"]
