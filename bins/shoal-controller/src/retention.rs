@@ -72,3 +72,6 @@ fn earlier(now: Time, span: Duration) -> Time {
     let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     Time::from_millis(now.as_millis().saturating_sub(span))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,8 @@ use crate::exit::Exit;
 use crate::tls::Pin;
 
 pub(crate) use installation::{
-    Changes, ConfigVerb, DrainVerb, NewToken, Patience, Purpose, Reload, RevokeSecret, RevokeToken,
-    SecretsVerb, SetSecret, TokensVerb,
+    Audit, Changes, ConfigVerb, DrainVerb, NewToken, Patience, Purpose, Reload, RevokeSecret,
+    RevokeToken, SecretsVerb, SetSecret, TokensVerb,
 };
 pub(crate) use jobs::{Create, JobsVerb, List, Priority, Probed, Requeue, Show, Stop};
 pub(crate) use servers::{Add, Import, ListServers, MediaScheme, Quarantine, ServersVerb, Set};
@@ -94,6 +94,8 @@ pub(crate) enum Noun {
     /// Say who may call the API
     #[command(subcommand)]
     Tokens(TokensVerb),
+    /// List who did what, newest first: every call that changed something, or was refused
+    Audit(Audit),
     /// List what happened to the installation: starts, reloads, keys, restores
     Changes(Changes),
     /// Print the version of this program; asks nobody

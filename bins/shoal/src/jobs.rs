@@ -35,7 +35,7 @@ pub(crate) async fn run(
             let body = json!({ "decision": decide.answer.as_str() });
             let id = &decide.job.id;
             let answer = tell("decide", id, &body, &context.client()?).await?;
-            acknowledge(&answer, &format!("job {id} goes on as decided"), screen)
+            tell_bmc(&answer, &format!("job {id} goes on as decided"), screen)
         }
         JobsVerb::Requeue(what) => requeue(&what, context, screen).await,
         JobsVerb::Priority(what) => priority(&what, &context.client()?, screen).await,
@@ -67,7 +67,7 @@ async fn end(
     let body = if stop.force { json!({ "force": true }) } else { json!({}) };
     let answer = tell(how, id, &body, &client).await?;
     let line = format!("job {id} is being ended; shoal jobs watch {id} shows its cleanup");
-    acknowledge(&answer, &line, screen)
+    tell_bmc(&answer, &line, screen)
 }
 
 async fn requeue(
@@ -88,7 +88,7 @@ async fn requeue(
     let body = if requeue.replace { json!({ "replace": true }) } else { json!({}) };
     let answer = tell("requeue", id, &body, &client).await?;
     let new: Accepted = view("POST requeue", &answer.body)?;
-    acknowledge(&answer, &format!("job {} repeats job {id}", new.job_id), screen)
+    tell_bmc(&answer, &format!("job {} repeats job {id}", new.job_id), screen)
 }
 
 /// Where a job that was moved stands.
@@ -111,7 +111,7 @@ async fn priority(
         Some(position) => format!("number {position} in the queue"),
         None => "not in the queue any more".to_owned(),
     };
-    acknowledge(&answer, &format!("job {id} has priority {}; {place}", moved.priority), screen)
+    tell_bmc(&answer, &format!("job {id} has priority {}; {place}", moved.priority), screen)
 }
 
 async fn tell(what: &str, id: &str, body: &Value, client: &Client) -> Result<Answer, Error> {
@@ -124,11 +124,34 @@ async fn tell(what: &str, id: &str, body: &Value, client: &Client) -> Result<Ans
     client.send(write, &format!("look with shoal jobs show {id} --events")).await
 }
 
-fn acknowledge(answer: &Answer, line: &str, screen: &mut Screen<'_>) -> Result<Exit, Error> {
+/// What a job will do at its BMC, as far as the controller says so.
+#[derive(Debug, serde::Deserialize)]
+struct Doings {
+    #[serde(default)]
+    job_id: Option<String>,
+    #[serde(default)]
+    bmc: Option<AtBmc>,
+    /// The job that is ended first.
+    #[serde(default)]
+    replaces: Option<Box<Self>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct AtBmc {
+    text: String,
+}
+
+/// Says what was done, and as a remark what that means at the BMC.
+fn tell_bmc(answer: &Answer, line: &str, screen: &mut Screen<'_>) -> Result<Exit, Error> {
     if screen.is_json() {
         screen.json(&answer.body)?;
-    } else {
-        screen.line(&visible(line))?;
+        return Ok(Exit::Done);
+    }
+    screen.line(&visible(line))?;
+    let doings: Doings = view("POST", &answer.body)?;
+    let all = doings.replaces.as_deref().into_iter().chain([&doings]);
+    for (job, bmc) in all.filter_map(|it| it.job_id.as_ref().zip(it.bmc.as_ref())) {
+        screen.note(&format!("at its BMC job {job} will do this: {}", bmc.text))?;
     }
     Ok(Exit::Done)
 }

@@ -57,6 +57,7 @@
 #![deny(missing_docs)]
 
 mod args;
+mod audit;
 mod changes;
 mod client;
 mod config;

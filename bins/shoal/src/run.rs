@@ -18,7 +18,7 @@ use crate::profile;
 use crate::screen::Screen;
 use crate::secret::Secret;
 use crate::table::visible;
-use crate::{changes, config, drain, jobs, secrets, servers, tokens};
+use crate::{audit, changes, config, drain, jobs, secrets, servers, tokens};
 
 /// What a run can see of the world.
 pub struct Surroundings<'a> {
@@ -112,6 +112,7 @@ pub async fn run(
         Noun::Config(verb) => Box::pin(config::run(verb, &context, &mut screen)).await,
         Noun::Secrets(verb) => Box::pin(secrets::run(verb, &context, &mut screen)).await,
         Noun::Tokens(verb) => Box::pin(tokens::run(verb, &context, &mut screen)).await,
+        Noun::Audit(what) => Box::pin(audit::run(&what, &context, &mut screen)).await,
         Noun::Changes(what) => Box::pin(changes::run(&what, &context, &mut screen)).await,
         Noun::Version => version(&mut screen),
     };

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::span::span;
 
-pub(crate) use installation::{Change, DrainState, Key, Reloaded, SetKey, Setting, Token};
+pub(crate) use installation::{Audited, Change, DrainState, Key, Reloaded, SetKey, Setting, Token};
 pub(crate) use refusal::{Detail, Refusal};
 pub(crate) use server::{
     Certificate, Finding, Login, Machine, MediaPlan, Probe, Server, Slot, Tls,

@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use shoal_store::{AuditEntry, Caller};
+use shoal_store::{Actor, AuditEntry};
 
 use crate::{
     api::Shared,
@@ -35,7 +35,7 @@ pub(crate) async fn keep(
     }
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
     let action = format!("{} {route}", request.method());
-    let actor = request.extensions().get::<Caller>().map(|caller| caller.name.clone());
+    let actor = request.extensions().get::<Actor>().cloned();
     // The path is a stranger's text until a handler has parsed it.
     let target =
         params.as_ref().map_or(Some("?"), |params| params.iter().next().map(|(_, text)| text));
@@ -49,7 +49,7 @@ pub(crate) async fn keep(
     let note = response.extensions().get::<Note>().map(|note| note.0.as_str());
     let words = [Some(status.as_str()), refused, note];
     let entry = AuditEntry {
-        actor: actor.unwrap_or_default(),
+        actor: actor.unwrap_or_else(|| Actor::from("")),
         action,
         target,
         detail: words.into_iter().flatten().collect::<Vec<_>>().join(" "),

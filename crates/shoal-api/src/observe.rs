@@ -11,6 +11,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use shoal_store::Actor;
 use uuid::Uuid;
 
 use crate::error::{Code, Error};
@@ -23,10 +24,6 @@ const URI_MAX: usize = 4096;
 const HEADERS_MAX: usize = 32 * 1024;
 /// A body that may be longer is not waited for when its request is refused.
 const UNREAD_MAX: u64 = 8 * 1024;
-
-/// Who made a request, in the response's extensions for the log line.
-#[derive(Clone)]
-pub(crate) struct Actor(pub(crate) String);
 
 pub(crate) async fn request(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -128,7 +125,7 @@ fn count(route: &str, response: &Response, started: Instant) {
 fn log(line: &Line<'_>, response: &Response) {
     let code = response.status().as_u16();
     let duration_ms = u64::try_from(line.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let actor = response.extensions().get::<Actor>().map(|actor| actor.0.as_str());
+    let actor = response.extensions().get::<Actor>().map(|actor| actor.name.as_str());
     let error = line.error.map(|error| error.code.as_str());
     let Line { id: request_id, method, route, .. } = *line;
     let read = *method == Method::GET || *method == Method::HEAD;

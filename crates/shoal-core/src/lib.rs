@@ -7,7 +7,7 @@
 //!
 //! # Scope
 //! Phases, commands, events, verdicts, outcomes, the step taxonomy, time budgets,
-//! the status projection, and the words for what a job waits for.
+//! the status projection, the words for what a job waits for, and what it will do at its BMC.
 //!
 //! # Non-goals
 //! No I/O, no clock, no randomness, no async, no SQL, no HTTP, no vendor knowledge.
@@ -40,6 +40,7 @@
 //! ```
 #![deny(missing_docs, clippy::wildcard_enum_match_arm)]
 
+mod ahead;
 mod apply;
 mod budget;
 mod command;
@@ -58,6 +59,7 @@ mod step;
 mod time;
 mod waiting;
 
+pub use ahead::Ahead;
 pub use apply::{Applied, Entry, Ignored};
 pub use budget::{Budgets, InconsistentBudgets};
 pub use command::{Cleaning, Command, Purpose};

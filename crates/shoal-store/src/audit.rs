@@ -1,17 +1,32 @@
 //! Who did what, and what happened to the installation itself. Both outlive the jobs they speak of.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use shoal_core::Time;
-use shoal_sqlite::rusqlite::Transaction;
+use shoal_core::{JobId, Time};
+use shoal_sqlite::rusqlite::{Row, Transaction};
 
 use crate::{Error, Store, row};
+
+/// Somebody who does something, and where from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Who.
+    pub name: String,
+    /// The address they call from; none where nobody knows.
+    pub address: Option<IpAddr>,
+}
+
+impl From<&str> for Actor {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), address: None }
+    }
+}
 
 /// One thing somebody did or tried to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Who.
-    pub actor: String,
+    /// Who, and where from.
+    pub actor: Actor,
     /// What, such as `job.create`.
     pub action: String,
     /// To what.
@@ -31,6 +46,24 @@ pub struct Audited {
     pub at: Time,
     /// What.
     pub entry: AuditEntry,
+}
+
+/// Entries for which everything that is given holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of this actor.
+    pub actor: Option<String>,
+    /// With this in their action.
+    pub action: Option<String>,
+    /// Of this target. A server's serial finds what was done to its jobs as well, and a job's id
+    /// how the job came about.
+    pub target: Option<String>,
+    /// Of then or later.
+    pub since: Option<Time>,
+    /// From before this entry.
+    pub before: Option<i64>,
+    /// At most so many; 0 means 100.
+    pub limit: u32,
 }
 
 /// Something that happened to the installation: a start, another configuration, a restore.
@@ -55,24 +88,32 @@ impl Store {
         self.write(move |tx, _| insert_audit(tx, &entry, now)).await
     }
 
-    /// The audit log, newest first, from before the entry `before`; at most `limit`.
+    /// The audit log, newest first.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub async fn audited(&self, before: Option<i64>, limit: u32) -> Result<Vec<Audited>, Error> {
+    pub async fn audited(&self, filter: AuditFilter) -> Result<Vec<Audited>, Error> {
+        let AuditFilter { actor, action, target, since, before, limit } = filter;
+        let job = target.as_deref().and_then(|text| text.parse::<JobId>().ok());
         self.read(move |tx, _| {
-            let sql = "SELECT id, at, actor, action, target, detail, ok FROM audit
-                       WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
-            row::all(tx, sql, (before.unwrap_or(i64::MAX), limit), |found| {
-                let entry = AuditEntry {
-                    actor: found.get(2)?,
-                    action: found.get(3)?,
-                    target: found.get(4)?,
-                    detail: found.get(5)?,
-                    ok: found.get(6)?,
-                };
-                Ok(Audited { id: found.get(0)?, at: row::time(found.get(1)?), entry })
-            })
+            let sql = "SELECT id, at, actor, action, target, detail, ok, address FROM audit
+                       WHERE id < ?1 AND at >= ?2
+                         AND (?3 IS NULL OR actor = ?3)
+                         AND (?4 IS NULL OR instr(action, ?4) > 0)
+                         AND (?5 IS NULL OR target = ?5
+                              OR target IN (SELECT id FROM jobs WHERE server_serial = ?5)
+                              OR (action = 'job.create' AND instr(detail, ?6) > 0))
+                       ORDER BY id DESC LIMIT ?7";
+            let params = (
+                before.unwrap_or(i64::MAX),
+                since.map_or(0, row::millis),
+                actor,
+                action,
+                target,
+                job.map(|job| job.to_string()),
+                if limit == 0 { 100 } else { limit },
+            );
+            row::all(tx, sql, params, audited)
         })
         .await
     }
@@ -121,21 +162,37 @@ impl Store {
     }
 }
 
+fn audited(found: &Row<'_>) -> Result<Audited, Error> {
+    let address: Option<String> = found.get(7)?;
+    let unreadable = |text| Error::StoredWord { what: "address", found: text };
+    let address = address.map(|text| text.parse().map_err(|_| unreadable(text))).transpose()?;
+    let entry = AuditEntry {
+        actor: Actor { name: found.get(2)?, address },
+        action: found.get(3)?,
+        target: found.get(4)?,
+        detail: found.get(5)?,
+        ok: found.get(6)?,
+    };
+    Ok(Audited { id: found.get(0)?, at: row::time(found.get(1)?), entry })
+}
+
 pub(crate) fn insert_audit(
     tx: &Transaction<'_>,
     entry: &AuditEntry,
     now: Time,
 ) -> Result<(), Error> {
     tx.prepare_cached(
-        "INSERT INTO audit (at, actor, action, target, detail, ok) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO audit (at, actor, action, target, detail, ok, address)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((
         row::millis(now),
-        &entry.actor,
+        &entry.actor.name,
         &entry.action,
         &entry.target,
         &entry.detail,
         entry.ok,
+        entry.actor.address.map(|address| address.to_string()),
     ))?;
     Ok(())
 }

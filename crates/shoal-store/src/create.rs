@@ -7,7 +7,7 @@ use shoal_core::{Entry, Job, JobId, NewJob, Time};
 use shoal_sqlite::rusqlite::{Transaction, params};
 
 use crate::{
-    AuditEntry, Created, Error, Idempotency, NewRecord, Record, Store,
+    Actor, AuditEntry, Created, Error, Idempotency, NewRecord, Record, Store,
     audit::insert_audit,
     commit::active_job,
     history::insert_events,
@@ -89,7 +89,7 @@ struct Granted {
 
 fn admission(tx: &Transaction<'_>, new: &NewRecord) -> Result<Admission, Error> {
     if let Some(idempotency) = &new.idempotency
-        && let Some(answer) = repeated(tx, &new.actor, idempotency)?
+        && let Some(answer) = repeated(tx, &new.actor.name, idempotency)?
     {
         return Ok(Admission::Refused(answer));
     }
@@ -169,13 +169,13 @@ fn insert(
             "INSERT INTO idempotency (actor, key, request_sha256, job_id) VALUES (?1, ?2, ?3, ?4)",
         )?
         .execute((
-            &new.actor,
+            &new.actor.name,
             idempotency.key,
             idempotency.request_sha256,
             id.to_string(),
         ))?;
     }
-    let mut entry = Entry::new("created").with("actor", &new.actor);
+    let mut entry = Entry::new("created").with("actor", &new.actor.name);
     if let Some(after_job) = after_job {
         entry = entry.with("after_job", after_job);
     }
@@ -234,7 +234,7 @@ fn insert_row(tx: &Transaction<'_>, record: &Record, recipe: &[u8]) -> Result<()
 }
 
 /// What the audit log says of a new job.
-fn created(record: &Record, actor: String) -> AuditEntry {
+fn created(record: &Record, actor: Actor) -> AuditEntry {
     let again = record.retry_of.map(|old| format!(", again after {old}")).unwrap_or_default();
     AuditEntry {
         actor,

@@ -4,7 +4,7 @@ use shoal_core::Time;
 use shoal_sqlite::rusqlite::Transaction;
 
 use crate::{
-    Credentials, Error, Server, ServerChange, Store,
+    Actor, Credentials, Error, Server, ServerChange, Store,
     inventory::{self, Put, credentials, is_known, server_of},
     sealing::Sealing,
 };
@@ -31,18 +31,17 @@ pub struct ImportCounts {
 }
 
 impl Store {
-    /// Puts many servers, all or none. Without credentials a known server keeps those it has. The
-    /// unfinished jobs of those that changed hear of it, and the audit log says who did it.
+    /// Puts many servers, all or none, each as [`Store::put_server`] does. The unfinished jobs of those that changed hear of it, and the audit log says who did it.
     ///
     /// # Errors
     /// [`Error::Unseal`], [`Error::Database`].
     pub async fn import(
         &self,
         servers: Vec<(Server, Option<Credentials>)>,
-        actor: &str,
+        actor: impl Into<Actor>,
         now: Time,
     ) -> Result<ServerImport, Error> {
-        let actor = actor.to_owned();
+        let actor = actor.into();
         self.change(move |tx, sealing| {
             let mut bare = Vec::new();
             for (at, (server, credentials)) in servers.iter().enumerate() {
@@ -81,7 +80,8 @@ fn is_as_given(
     given: Option<&Credentials>,
 ) -> Result<bool, Error> {
     let stored = server_of(tx, &server.serial)?;
-    if stored.is_none_or(|stored| stored.server != *server) {
+    let given_now = server.clone().still_quarantined(stored.as_ref());
+    if stored.is_none_or(|stored| stored.server != given_now) {
         return Ok(false);
     }
     let Some(given) = given else { return Ok(true) };

@@ -5,8 +5,8 @@ use shoal_sqlite::rusqlite::{Row, Transaction};
 use zeroize::Zeroizing;
 
 use crate::{
-    AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, Secret, Server, ServerChange,
-    ServerRecord, Store, TlsPolicy,
+    Actor, AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, Secret, Server,
+    ServerChange, ServerRecord, Store, TlsPolicy,
     audit::insert_audit,
     commit::{active_job, tell_active},
     login, row,
@@ -15,7 +15,8 @@ use crate::{
 };
 
 impl Store {
-    /// Puts a server. Without credentials the stored ones stay. Its unfinished job hears of it, and
+    /// Puts a server. Without credentials the stored ones stay, and without a quarantine the stored
+    /// one does: it is lifted by [`Store::quarantine`] alone. Its unfinished job hears of it, and
     /// the audit log says who did it, in the same transaction.
     ///
     /// # Errors
@@ -24,10 +25,10 @@ impl Store {
         &self,
         server: Server,
         credentials: Option<Credentials>,
-        actor: &str,
+        actor: impl Into<Actor>,
         now: Time,
     ) -> Result<ServerChange, Error> {
-        let actor = actor.to_owned();
+        let actor = actor.into();
         self.change(move |tx, sealing| put(tx, sealing, &Put { server, credentials, actor, now }))
             .await
     }
@@ -66,10 +67,10 @@ impl Store {
     pub async fn delete_server(
         &self,
         serial: &ServerSerial,
-        actor: &str,
+        actor: impl Into<Actor>,
         now: Time,
     ) -> Result<Deleted, Error> {
-        let (serial, actor) = (serial.clone(), actor.to_owned());
+        let (serial, actor) = (serial.clone(), actor.into());
         self.write(move |tx, _| {
             if let Some(job) = active_job(tx, &serial)? {
                 return Ok(Deleted::Busy(job));
@@ -164,7 +165,7 @@ impl Store {
 pub(crate) struct Put {
     pub(crate) server: Server,
     pub(crate) credentials: Option<Credentials>,
-    pub(crate) actor: String,
+    pub(crate) actor: Actor,
     pub(crate) now: Time,
 }
 
@@ -176,7 +177,9 @@ pub(crate) fn put(
 ) -> Result<(ServerChange, Vec<Transition>), Error> {
     let Put { server, credentials, actor, now } = put;
     let serial = server.serial.as_str();
-    let known = is_known(tx, serial)?;
+    let known = server_of(tx, &server.serial)?;
+    let change = if known.is_some() { ServerChange::Updated } else { ServerChange::Created };
+    let server = &server.clone().still_quarantined(known.as_ref());
     tx.prepare_cached(
         "INSERT INTO servers (serial, body, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
          ON CONFLICT DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at",
@@ -202,7 +205,6 @@ pub(crate) fn put(
     };
     insert_audit(tx, &entry, *now)?;
     let transitions = tell_active(tx, &server.serial, &[], *now)?;
-    let change = if known { ServerChange::Updated } else { ServerChange::Created };
     Ok((change, transitions))
 }
 

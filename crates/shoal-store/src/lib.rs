@@ -87,7 +87,7 @@ mod underway;
 mod upkeep;
 
 pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck};
-pub use audit::{AuditEntry, Audited, InstallationEvent};
+pub use audit::{Actor, AuditEntry, AuditFilter, Audited, InstallationEvent};
 pub use caller::{ApiToken, Caller, Role, TokenRecord};
 pub use error::Error;
 pub use import::{ImportCounts, ServerImport};

@@ -5,7 +5,8 @@ use shoal_core::{ServerSerial, Time};
 use shoal_sqlite::rusqlite::Transaction;
 
 use crate::{
-    AuditEntry, Error, Store, audit::insert_audit, commit::tell_active, inventory::is_known, row,
+    Actor, AuditEntry, Error, Store, audit::insert_audit, commit::tell_active, inventory::is_known,
+    row,
 };
 
 /// What is known of logins at a server's BMC.
@@ -65,10 +66,10 @@ impl Store {
     pub async fn retry_login(
         &self,
         serial: &ServerSerial,
-        actor: &str,
+        actor: impl Into<Actor>,
         now: Time,
     ) -> Result<bool, Error> {
-        let (serial, actor) = (serial.clone(), actor.to_owned());
+        let (serial, actor) = (serial.clone(), actor.into());
         self.change(move |tx, _| {
             if !is_known(tx, serial.as_str())? {
                 return Err(Error::UnknownServer(serial));

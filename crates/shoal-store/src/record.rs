@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shoal_core::{Ignored, Job, JobId, NewJob, Time};
 use shoal_sqlite::rusqlite::{Row, Transaction};
 
-use crate::{Error, Lease, row};
+use crate::{Actor, Error, Lease, row};
 
 /// One stored job.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +61,7 @@ pub struct NewRecord {
     /// How the same request is recognised when it comes again.
     pub idempotency: Option<Idempotency>,
     /// Who asks. Idempotency keys of different actors are different.
-    pub actor: String,
+    pub actor: Actor,
 }
 
 /// How a repeated request is recognised.
@@ -121,7 +121,7 @@ impl fmt::Debug for NewRecord {
 
 impl NewRecord {
     /// A job of which nothing is said that need not be.
-    pub fn new(job: NewJob, recipe: Vec<u8>, actor: impl Into<String>) -> Self {
+    pub fn new(job: NewJob, recipe: Vec<u8>, actor: impl Into<Actor>) -> Self {
         Self {
             job,
             recipe,

@@ -169,6 +169,12 @@ impl Server {
             quarantine: None,
         }
     }
+
+    /// As it was said, and out of use for as long as it was: saying nothing lifts no quarantine.
+    pub(crate) fn still_quarantined(self, known: Option<&ServerRecord>) -> Self {
+        let stored = || known.and_then(|known| known.server.quarantine.clone());
+        Self { quarantine: self.quarantine.or_else(stored), ..self }
+    }
 }
 
 impl Hardware {

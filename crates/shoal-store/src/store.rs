@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_probes_and_logins.sql"),
     },
     Migration { name: "fewer indexes", sql: include_str!("../migrations/0006_fewer_indexes.sql") },
+    Migration { name: "audit address", sql: include_str!("../migrations/0007_audit_address.sql") },
 ];
 
 /// The store. Clones share it.

@@ -85,7 +85,7 @@ async fn key_of_another_request_is_refused_and_that_of_another_actor_is_another_
     create(&store, keyed(1, "k", 1)).await;
 
     assert!(matches!(store.create(keyed(2, "k", 2)).await.unwrap(), Created::KeyReused));
-    let of_bob = NewRecord { actor: "bob".to_owned(), ..keyed(2, "k", 2) };
+    let of_bob = NewRecord { actor: "bob".into(), ..keyed(2, "k", 2) };
     assert_eq!(create(&store, of_bob).await.job.id(), id(2));
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use drive::{NOW, at, claimed, create, frozen, id, new_job, put, serial, server, until};
 use shoal_core::{Event, Fault, Report, Verdict, Workflow};
 use shoal_store::{
-    AuditEntry, Credentials, Deleted, Error, Hardware, HardwareCheck, MediaKind, MediumCheck,
-    Secret, ServerChange, Store, TlsPolicy,
+    Actor, AuditEntry, AuditFilter, Credentials, Deleted, Error, Hardware, HardwareCheck,
+    MediaKind, MediumCheck, Secret, ServerChange, Store, TlsPolicy,
 };
 
 fn hardware(serial: &str, firmware: &str) -> Hardware {
@@ -170,7 +170,7 @@ async fn audit_log_tells_who_accepted_an_unverified_bmc() {
     insecure.tls = TlsPolicy::Insecure { reason: "lab".to_owned() };
     store.put_server(insecure, None, "ada", NOW).await.unwrap();
     let entry = AuditEntry {
-        actor: "bob".to_owned(),
+        actor: Actor { name: "bob".to_owned(), address: "192.0.2.7".parse().ok() },
         action: "job.cancel".to_owned(),
         target: "x".to_owned(),
         detail: String::new(),
@@ -178,13 +178,19 @@ async fn audit_log_tells_who_accepted_an_unverified_bmc() {
     };
     store.audit(entry.clone(), at(1)).await.unwrap();
 
-    let log = store.audited(None, 10).await.unwrap();
+    let log = store.audited(AuditFilter::default()).await.unwrap();
     assert_eq!((&log[0].entry, log[0].at), (&entry, at(1)));
     assert_eq!(
-        (log[1].entry.actor.as_str(), log[1].entry.detail.as_str()),
+        (log[1].entry.actor.name.as_str(), log[1].entry.detail.as_str()),
         ("ada", "insecure: lab")
     );
-    assert_eq!(store.audited(Some(log[0].id), 10).await.unwrap(), log[1..]);
+    assert_eq!(
+        store
+            .audited(AuditFilter { before: Some(log[0].id), ..AuditFilter::default() })
+            .await
+            .unwrap(),
+        log[1..]
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a finding")]
 
 use shoal_core::{ServerSerial, Time};
-use shoal_store::{Credentials, Logins, Secret, Server, Store, StoredProbe, TlsPolicy};
+use shoal_store::{
+    AuditFilter, Credentials, Logins, Secret, Server, Store, StoredProbe, TlsPolicy,
+};
 
 const NOW: Time = Time::from_millis(1_700_000_000_000);
 
@@ -37,7 +39,7 @@ async fn refused_logins_are_forgotten_by_new_credentials_or_an_operator_and_noth
     assert!(store.retry_login(&serial, "olga", NOW).await.unwrap());
     assert!(!store.retry_login(&serial, "olga", NOW).await.unwrap());
     assert_eq!(store.logins(&serial).await.unwrap(), Logins::default());
-    let audited = store.audited(None, 10).await.unwrap();
+    let audited = store.audited(AuditFilter::default()).await.unwrap();
     assert_eq!(audited.iter().filter(|a| a.entry.action == "server.retry_login").count(), 2);
     let unknown = "SRV-2".parse().unwrap();
     store.retry_login(&unknown, "olga", NOW).await.unwrap_err();

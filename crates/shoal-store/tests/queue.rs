@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, time::Duration};
 use drive::{NOW, at, create, id, lease, new_job, put, serial, server, until};
 use shoal_core::{Event, JobId, OutcomeKind, Report, Status, StopAs, Workflow};
 use shoal_store::{
-    Created, Credentials, Error, HeldBack, ImportCounts, Lease, Limits, NewRecord, Prioritised,
-    Secret, ServerImport, Store,
+    AuditFilter, Created, Credentials, Error, HeldBack, ImportCounts, Lease, Limits, NewRecord,
+    Prioritised, Secret, ServerImport, Store,
 };
 
 const CANCEL: Event = Event::StopRequested { stop: StopAs::Cancelled, force: false };
@@ -303,7 +303,7 @@ async fn the_audit_log_ends_where_history_does() {
     let pruned = store.prune_audit(NOW + Duration::from_hours(24)).await.unwrap();
 
     assert_eq!(pruned, 1);
-    let left = store.audited(None, 10).await.unwrap();
+    let left = store.audited(AuditFilter::default()).await.unwrap();
     assert_eq!(
         left.iter().map(|entry| entry.entry.target.as_str()).collect::<Vec<_>>(),
         ["SRV-002"]

@@ -6,6 +6,7 @@ mod names;
 mod recipes;
 mod reports;
 mod requests;
+mod routes;
 mod state;
 
 use std::{collections::BTreeMap, fs};
@@ -28,6 +29,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     };
     vec![
         new("bad requests are refused and change nothing", |place| Box::pin(requests::run(place))),
+        new("every call refuses what it does not take", |place| Box::pin(routes::run(place))),
         new("a recipe is refused for every rule it breaks", |place| Box::pin(recipes::run(place))),
         new("every row of the webhook's table", |place| Box::pin(reports::run(place))),
         new("no media address opens but the one that was given", |place| {
@@ -79,6 +81,13 @@ impl Case {
         (status, code): (u16, &'static str),
     ) -> Self {
         Self { what: what.into(), request, status, code, place: None }
+    }
+
+    /// Whether it would reach a call that changes something, had it been right.
+    fn is_write(&self) -> bool {
+        let request = self.request.try_clone().and_then(|request| request.build().ok());
+        let known = !matches!(self.code, "not_found" | "method_not_allowed");
+        known && request.is_some_and(|request| *request.method() != Method::GET)
     }
 
     fn at(mut self, place: impl Into<String>) -> Self {

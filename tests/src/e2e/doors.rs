@@ -1,5 +1,9 @@
-//! What an administrator changes while jobs are under way: the configuration, the certificate, the
+//! The doors of a running controller: who did what through them, which media addresses open, and
+//! what an administrator changes while jobs are under way: the configuration, the certificate, the
 //! keys. Nothing of it may cost a machine its report or its media.
+
+mod audit;
+mod media;
 
 use std::{fs, path::Path};
 
@@ -33,6 +37,18 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             Some(second),
             "a revoked secret in the environment is refused at start",
             move |place| revoked(place, second),
+        ),
+        Scenario::new(
+            Group::Doors,
+            None,
+            "every call that changes something leaves its entry in the audit log",
+            audit::run,
+        ),
+        Scenario::new(
+            Group::Doors,
+            Some(first),
+            "a media address opens its own medium, in its own time",
+            move |place| media::run(place, first),
         ),
     ]
 }

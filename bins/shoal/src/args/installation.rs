@@ -197,6 +197,29 @@ pub(crate) struct RevokeToken {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  shoal audit --since 7d --target SRV-1
+  shoal audit --actor ci --action cancel")]
+pub(crate) struct Audit {
+    /// How far back: a span such as 90m, 24h, 7d, or a time in RFC 3339
+    #[arg(long, value_name = "WHEN", default_value = "24h")]
+    pub(crate) since: String,
+    /// Only what this caller did
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// Only actions with this in their name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) action: Option<String>,
+    /// Only what was done to this; a server's serial finds what was done to its jobs as well
+    #[arg(long, value_name = "ID")]
+    pub(crate) target: Option<String>,
+    /// At most so many entries
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   shoal changes --since 7d")]
 pub(crate) struct Changes {
     /// How far back: a span such as 90m, 24h, 7d, or a time in RFC 3339

@@ -73,6 +73,21 @@ pub(crate) struct Token {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
+/// Something that somebody did or tried to do.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Audited {
+    pub(crate) at: Timestamp,
+    pub(crate) actor: String,
+    #[serde(default)]
+    pub(crate) address: Option<String>,
+    pub(crate) action: String,
+    #[serde(default)]
+    pub(crate) target: String,
+    #[serde(default)]
+    pub(crate) detail: String,
+    pub(crate) ok: bool,
+}
+
 /// Something that happened to the installation.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Change {

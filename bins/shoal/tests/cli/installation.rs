@@ -221,3 +221,32 @@ fn changes_are_listed_since_when_was_asked() {
     assert_eq!(stand_in.lines()[1], "GET /api/v1/admin/changes?since=2025-10-29T12%3A00%3A00Z");
     assert_eq!(shell.run("changes --since yesterday").exit, Exit::Usage);
 }
+
+#[test]
+fn the_audit_log_is_read_page_by_page_and_filtered_by_the_controller() {
+    let entry = |id: u32, ok: bool, address: Value| {
+        json!({"id": id, "at": "2025-11-05T11:00:00.000Z", "actor": "ci", "address": address,
+            "action": "POST /api/v1/jobs/{id}/cancel", "target": crate::shell::JOB,
+            "detail": "202\u{1b}[2J", "ok": ok})
+    };
+    let first = json!({"entries": [entry(9, true, json!("192.0.2.7"))], "next": 9});
+    let last = json!({"entries": [entry(8, false, Value::Null)], "next": null});
+    let none = json!({"entries": [], "next": null});
+    let replies = [&first, &last, &first, &last, &none, &first].map(|page| Reply::json(200, page));
+    let stand_in = StandIn::new([("GET /api/v1/admin/audit", replies.to_vec())]);
+    let shell = Shell::at(&stand_in);
+
+    let table = shell.run("audit --since 7d --actor ci --action cancel --target SRV-1").shown();
+    let all = shell.run("audit --output json");
+    let nothing = shell.run("audit").shown();
+    let cut = shell.run("audit --limit 1").shown();
+
+    insta::assert_snapshot!(table + &nothing + &cut);
+    let filtered = "GET /api/v1/admin/audit?since=2025-10-29T12%3A00%3A00Z&actor=ci\
+                    &action=cancel&target=SRV-1&limit=500";
+    assert_eq!(stand_in.lines()[0], filtered);
+    assert!(stand_in.lines()[1].ends_with("&cursor=9"), "{}", stand_in.lines()[1]);
+    let all: Value = serde_json::from_str(&all.out).unwrap();
+    assert_eq!(all["entries"].as_array().unwrap().len(), 2);
+    assert_eq!(shell.run("audit --since yesterday").exit, Exit::Usage);
+}

@@ -20,7 +20,13 @@ fn job(id: &str, more: &Value) -> Value {
 }
 
 fn accepted(id: &str) -> Reply {
-    Reply::json(202, &json!({"job_id": id, "status": "queued", "server_serial": "SRV-1"}))
+    let bmc = json!({"will": ["read_bmc"], "power": null, "then": "boot", "text": "read\u{7}"});
+    let old = json!({"job_id": JOB, "bmc": {"text": "switch the machine off"}});
+    Reply::json(
+        202,
+        &json!({"job_id": id, "status": "queued", "server_serial": "SRV-1", "bmc": bmc,
+            "replaces": if id == OTHER_JOB { old } else { Value::Null }}),
+    )
 }
 
 fn writes(stand_in: &StandIn) -> usize {
@@ -40,6 +46,7 @@ fn force_is_asked_about_and_a_script_says_yes() {
     let script = Shell::at(&stand_in).run(&format!("{line} --yes"));
 
     insta::assert_snapshot!(nobody.shown() + &declined.shown());
+    assert!(confirmed.err.contains(&format!("job {JOB} will do this: read")), "{}", confirmed.err);
     assert_eq!([unsure.exit, confirmed.exit, script.exit], [Exit::Usage, Exit::Done, Exit::Done]);
     assert_eq!(writes(&stand_in), 2);
 }
@@ -59,6 +66,11 @@ fn replacing_is_asked_about_only_while_there_is_something_to_end() {
 
     assert_eq!(done.exit, Exit::Done, "{}", done.err);
     assert_eq!(done.out, format!("job {OTHER_JOB} repeats job {JOB}\n"));
+    let told = format!(
+        "at its BMC job {JOB} will do this: switch the machine off\n\
+         at its BMC job {OTHER_JOB} will do this: read\\u{{7}}\n"
+    );
+    assert_eq!(done.err, told);
     assert_eq!(stand_in.requests()[2].json(), json!({"replace": true}));
 }
 

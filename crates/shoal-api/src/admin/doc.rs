@@ -1,8 +1,9 @@
 //! The calls of the installation, as the document describes them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
+    audit::{self, AuditPage},
     change::Changes,
     drain::DrainView,
     reload::ReloadView,
@@ -16,6 +17,7 @@ use crate::{
         Operation,
         shape::{self, component, of, or_null, text},
     },
+    query,
 };
 
 component!(
@@ -107,17 +109,41 @@ pub(super) fn revoke_secret() -> Operation {
         .refuses([Code::NoKey, Code::KeyCurrent, Code::KeyInUse])
 }
 
-pub(super) fn changes() -> Operation {
-    let since = json!({
+/// A time, or how long ago.
+fn since() -> Value {
+    json!({
         "anyOf": [
             {"type": "string", "format": "date-time"},
             {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"},
         ],
         "examples": ["24h", "2026-01-31T08:00:00Z"],
-    });
+    })
+}
+
+pub(super) fn audit() -> Operation {
+    let path = "/api/v1/admin/audit";
+    let text = || json!({"type": "string"});
+    let cursor = json!({"type": "integer", "minimum": 1, "maximum": i64::MAX});
+    admin(Operation::get(path, "audit", "Who did what, the newest first, a page at a time"))
+        .about("Every call that changes something is here, the refused ones too.")
+        .query("limit", "Entries of a page.", query::limit_schema(audit::PAGE))
+        .query("cursor", "`next` of the page before.", cursor)
+        .query("actor", "Only what this caller did.", text())
+        .query("action", "Only actions with this in their name, such as `cancel`.", text())
+        .query(
+            "target",
+            "Only what was done to this. A server's serial finds what was done to its jobs as \
+             well, and a job's id how the job came about.",
+            text(),
+        )
+        .query("since", "Since when, or for how long; everything if left out.", since())
+        .answers::<AuditPage>(200, "A page")
+}
+
+pub(super) fn changes() -> Operation {
     let path = "/api/v1/admin/changes";
     admin(Operation::get(path, "changes", "What happened to the installation"))
-        .query("since", "Since when, or for how long; a day if left out.", since)
+        .query("since", "Since when, or for how long; a day if left out.", since())
         .answers::<Changes>(200, "What happened, oldest first")
 }
 

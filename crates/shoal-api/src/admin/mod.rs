@@ -2,6 +2,7 @@
 //! over another configuration. All of it needs the role admin, which the layer around every route
 //! with a login sees to.
 
+mod audit;
 mod change;
 mod doc;
 mod drain;
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Routes<Arc<Shared>> {
         .add(doc::list_secrets(), secret::list)
         .add(doc::set_secret(), secret::set)
         .add(doc::revoke_secret(), secret::revoke)
+        .add(doc::audit(), audit::list)
         .add(doc::changes(), change::list)
         .add(doc::drain(), drain::show)
         .add(doc::put_drain(), drain::put)

@@ -22,7 +22,7 @@ use data_encoding::BASE64;
 use http::{Extensions, HeaderMap, Method, header};
 use ring::digest;
 use shoal_core::Time;
-use shoal_store::{Caller, Role, Store};
+use shoal_store::{Actor, Caller, Role, Store};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -35,7 +35,6 @@ use crate::{
     admin,
     api::{ClientAddr, Shared},
     error::{Code, Error, chain},
-    observe::Actor,
     throttle::{Rate, Throttle},
 };
 
@@ -165,7 +164,8 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// Layer: puts the [`Caller`] into the request's extensions, or refuses.
+/// Layer: puts the [`Caller`] and the [`Actor`] they are into the request's extensions, or refuses.
+/// The answer carries the actor for the log line.
 pub(crate) async fn identify(
     State(shared): State<Arc<Shared>>,
     mut request: Request,
@@ -174,8 +174,10 @@ pub(crate) async fn identify(
     let from = client(request.extensions());
     match shared.api.auth.caller(request.headers(), from, shared.now()).await {
         Ok(caller) => {
-            let actor = Actor(caller.name.clone());
+            let address = request.extensions().get::<ClientAddr>().map(|it| it.0.to_canonical());
+            let actor = Actor { name: caller.name.clone(), address };
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(actor.clone());
             let mut response = next.run(request).await;
             response.extensions_mut().insert(actor);
             response

@@ -10,9 +10,10 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode, Uri, header};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::Serialize;
 use shoal_core::{JobId, NewJob, ServerSerial};
 use shoal_recipe::Problem;
-use shoal_store::{Caller, Created, Idempotency, NewRecord, ServerRecord};
+use shoal_store::{Actor, Created, Idempotency, NewRecord, Record, ServerRecord};
 use shoal_webhook::{TRACEPARENT_HEADER, TraceParent};
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub(super) const KEY_MAX: usize = 255;
 
 pub(crate) async fn create(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -60,7 +61,7 @@ pub(crate) async fn create(
         Ok(planned) => planned,
         Err(refused) if dry_run => return Err(refused),
         Err(refused) => {
-            return replayed(&shared, &request, key, &caller.name).await?.ok_or(refused);
+            return replayed(&shared, &request, key, &actor.name).await?.ok_or(refused);
         }
     };
     if dry_run {
@@ -82,9 +83,10 @@ pub(crate) async fn create(
     let new = NewRecord {
         idempotency,
         traceparent: traceparent(&headers),
-        ..new_record(&shared, request, planned, caller.name)
+        ..new_record(&shared, request, planned, actor)
     };
-    accept(&shared, new).await
+    let serial = new.job.serial.clone();
+    answer(shared.store().create(new).await.map_err(Error::store)?, &serial)
 }
 
 /// The answer to a request that was admitted before, even if the same one would be refused now.
@@ -132,7 +134,7 @@ pub(super) fn new_record(
     shared: &Shared,
     request: JobRequest,
     planned: Planned,
-    actor: String,
+    actor: Actor,
 ) -> NewRecord {
     NewRecord {
         job: NewJob {
@@ -155,23 +157,28 @@ pub(super) fn new_record(
     }
 }
 
-/// Stores the job and answers for it.
-pub(super) async fn accept(shared: &Shared, new: NewRecord) -> Result<Response, Error> {
+/// Stores a job that no earlier request can have made.
+pub(super) async fn stored(shared: &Shared, new: NewRecord) -> Result<Record, Error> {
     let serial = new.job.serial.clone();
-    answer(shared.store().create(new).await.map_err(Error::store)?, &serial)
+    let created = shared.store().create(new).await.map_err(Error::store)?;
+    Ok(known(created, &serial)?.0)
 }
 
 fn answer(created: Created, serial: &ServerSerial) -> Result<Response, Error> {
+    let (record, is_new) = known(created, serial)?;
+    let (job, view) = (record.job.id(), Accepted::of(&record.job));
+    if is_new {
+        return Ok(accepted(job, &view));
+    }
+    let note = Note(format!("job {job}"));
+    Ok((Extension(note), located(StatusCode::OK, job, &view)).into_response())
+}
+
+/// The job a request has now, and whether it was made just now.
+fn known(created: Created, serial: &ServerSerial) -> Result<(Record, bool), Error> {
     match created {
-        Created::New(record) => {
-            let answer = accepted(StatusCode::ACCEPTED, &Accepted::of(&record.job));
-            Ok((Extension(audit::Kept), answer).into_response())
-        }
-        Created::Existing(record) => {
-            let answer = accepted(StatusCode::OK, &Accepted::of(&record.job));
-            let note = Note(format!("job {}", record.job.id()));
-            Ok((Extension(note), answer).into_response())
-        }
+        Created::New(record) => Ok((*record, true)),
+        Created::Existing(record) => Ok((*record, false)),
         Created::KeyReused => Err(Error::new(
             Code::KeyReused,
             "this Idempotency-Key was used for another request; use a new one",
@@ -206,8 +213,13 @@ fn unknown_server(serial: &str) -> Error {
     Error::new(Code::NoServer, message)
 }
 
-fn accepted(status: StatusCode, view: &Accepted<'_>) -> Response {
-    let location = format!("/api/v1/jobs/{}", view.job_id);
+/// The answer for a new job, whose audit entry the store wrote with it.
+pub(super) fn accepted(job: JobId, view: &impl Serialize) -> Response {
+    (Extension(audit::Kept), located(StatusCode::ACCEPTED, job, view)).into_response()
+}
+
+fn located(status: StatusCode, job: JobId, view: &impl Serialize) -> Response {
+    let location = format!("/api/v1/jobs/{job}");
     (status, [(header::LOCATION, location)], Json(view)).into_response()
 }
 

@@ -10,7 +10,8 @@ use super::{
     preview::Preview,
     request,
     show::Shown,
-    view::{Accepted, Moved},
+    told::{Moved, Requeued, Told},
+    view::Accepted,
 };
 use crate::{
     body::SMALL,
@@ -171,7 +172,7 @@ fn stop(operation: Operation) -> Operation {
         .takes::<Stop>(SMALL)
         .optionally()
         .example("gently", json!({}))
-        .answers::<Accepted<'_>>(202, "The job is told")
+        .answers::<Told<'_>>(202, "The job is told")
         .refuses([Code::JobState])
 }
 
@@ -180,7 +181,7 @@ pub(super) fn decide() -> Operation {
     of_job(Operation::post(path, "decide_job", "Say what becomes of a held job"))
         .takes::<Decision>(SMALL)
         .example("failed", json!({"decision": "failed"}))
-        .answers::<Accepted<'_>>(202, "The job is told")
+        .answers::<Told<'_>>(202, "The job is told")
         .refuses([Code::JobState])
 }
 
@@ -190,7 +191,7 @@ pub(super) fn requeue() -> Operation {
         .takes::<Requeue>(SMALL)
         .optionally()
         .example("replace", json!({"replace": true}))
-        .answers::<Accepted<'_>>(202, "The new job is in the queue")
+        .answers::<Requeued<'_>>(202, "The new job is in the queue")
         .located()
         .refuses([Code::NoServer, Code::ActiveJob, Code::Quarantined])
 }

@@ -9,6 +9,7 @@ mod operate;
 mod preview;
 mod request;
 mod show;
+mod told;
 mod view;
 mod waiting;
 

@@ -11,11 +11,11 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use shoal_core::{Decision, Event, Ignored, StopAs};
 use shoal_recipe::{HttpUrl, Parsed, lints};
-use shoal_store::{Caller, NewRecord, Prioritised};
+use shoal_store::{Actor, Caller, NewRecord, Prioritised};
 
 use super::{
     create, find, request, show,
-    view::{Accepted, Moved},
+    told::{Moved, Requeued, Told},
 };
 use crate::{
     api::Shared,
@@ -60,7 +60,7 @@ pub(crate) async fn decide(
 
 pub(crate) async fn requeue(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     Named(id): Named,
     headers: HeaderMap,
     body: Body,
@@ -91,9 +91,16 @@ pub(crate) async fn requeue(
         replaces: replace.then_some(old),
         // The chain of retries is one story, told in one trace.
         traceparent: record.traceparent,
-        ..create::new_record(&shared, request, planned, caller.name)
+        ..create::new_record(&shared, request, planned, actor)
     };
-    create::accept(&shared, new).await
+    let new = create::stored(&shared, new).await?;
+    let replaced = match new.after_job {
+        Some(old) => Some(find(&shared, &old.to_string()).await?),
+        None => None,
+    };
+    let replaced = replaced.as_ref().map(|record| &record.job);
+    let view = Requeued::of(&new.job, replaced, shared.now());
+    Ok(create::accepted(new.job.id(), &view))
 }
 
 pub(crate) async fn priority(
@@ -120,7 +127,8 @@ pub(crate) async fn priority(
     match moved.map_err(Error::store)? {
         Prioritised::Done(record) => {
             let place = show::place(&shared, &record).await?;
-            let view = Moved { job_id: job, priority, position: place.map(|it| it.position) };
+            let stands = (priority, place.map(|it| it.position));
+            let view = Moved::of(&record.job, stands, shared.now());
             let note = Note(format!("priority {priority}"));
             Ok((Extension(note), Json(view)).into_response())
         }
@@ -151,7 +159,7 @@ async fn tell(shared: &Shared, id: &str, event: Event) -> Result<Response, Error
     let refuse = |message: &str| Err(Error::new(Code::JobState, message));
     match recorded.applied {
         Ok(()) | Err(Ignored::Duplicate) => {
-            let view = Accepted::of(&recorded.record.job);
+            let view = Told::of(&recorded.record.job, shared.now());
             Ok((StatusCode::ACCEPTED, Json(view)).into_response())
         }
         Err(Ignored::LateReport) => refuse("the job has its outcome already"),

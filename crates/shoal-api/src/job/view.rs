@@ -14,12 +14,12 @@ use shoal_store::Record;
 use super::{evidence::EvidenceView, waiting::Waiting};
 use crate::{openapi::shape, timestamp::At};
 
-/// The answer to every call that starts or changes a job.
+/// A job that was accepted, as every call that starts or changes one answers.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "JobAccepted")]
 pub(super) struct Accepted<'a> {
     #[schemars(with = "shape::JobId")]
-    pub(super) job_id: JobId,
+    job_id: JobId,
     #[schemars(with = "shape::Status")]
     status: Status,
     #[schemars(with = "shape::ServerSerial")]
@@ -36,17 +36,6 @@ impl<'a> Accepted<'a> {
             created_at: At(job.created_at()),
         }
     }
-}
-
-/// Where a job that was moved in the queue stands.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "JobMoved")]
-pub(super) struct Moved {
-    #[schemars(with = "shape::JobId")]
-    pub(super) job_id: JobId,
-    pub(super) priority: i32,
-    /// 1 is next; null if a worker took it meanwhile.
-    pub(super) position: Option<u64>,
 }
 
 /// How both media get into the BMC.

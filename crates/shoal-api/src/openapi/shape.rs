@@ -122,6 +122,19 @@ component!(
     })
 );
 component!(
+    /// The name of a `shoal_core::Command` that is done at a BMC.
+    BmcCommand,
+    |_| json!({
+        "description": "Something that is done at a BMC, as history names it.",
+        "type": "string", "examples": ["ensure_off", "ensure_ejected", "power_on"],
+    })
+);
+component!(
+    /// A `shoal_core::Power` that is known.
+    PowerLeft,
+    |_| json!({"description": "Whether a machine is left on or off.", "enum": ["on", "off"]})
+);
+component!(
     /// `shoal_recipe::Workflow`.
     Workflow,
     |_| json!({

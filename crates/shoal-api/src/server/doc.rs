@@ -21,7 +21,7 @@ component!(
     ServerRequest,
     |generator| json!({
         "description": "All that is to be known of a server; what is left out is as by default, \
-                        but known credentials stay.",
+                        but known credentials and a quarantine stay.",
         "type": "object", "additionalProperties": false, "required": ["bmc_address", "tls"],
         "properties": members(generator),
     })
@@ -99,7 +99,8 @@ fn members(generator: &mut schemars::SchemaGenerator) -> Map<String, Value> {
         })),
         "media_host": or_null(&text(0, TEXT_MAX)),
         "labels": or_null(&of::<Labels>(generator)),
-        "quarantine": or_null(&text(0, TEXT_MAX)),
+        "quarantine": or_null(&json!({"description": "Why it takes no jobs. Lifted by a call of its own.",
+            "allOf": [text(0, TEXT_MAX)]})),
     });
     members.as_object().cloned().unwrap_or_default()
 }

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shoal_core::ServerSerial;
-use shoal_store::{Caller, Credentials, ImportCounts, Server, ServerImport};
+use shoal_store::{Actor, Credentials, ImportCounts, Server, ServerImport};
 use zeroize::Zeroizing;
 
 use super::request;
@@ -54,7 +54,7 @@ enum Form {
 
 pub(crate) async fn import(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
@@ -62,7 +62,7 @@ pub(crate) async fn import(
     let bounds = Bounds { most: BODY_MAX, within: shared.api.limits.body };
     let body = body::whole(&headers, body, bounds).await?;
     let servers = parsed(form, body).await?;
-    let imported = shared.store().import(servers, &caller.name, shared.now());
+    let imported = shared.store().import(servers, actor, shared.now());
     let ImportCounts { created, updated, unchanged } = match imported.await.map_err(Error::store)? {
         ServerImport::Done(counts) => counts,
         ServerImport::WithoutCredentials(records) => return Err(bare(&records)),

@@ -20,7 +20,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::ServerSerial;
-use shoal_store::{Caller, Deleted, ServerChange};
+use shoal_store::{Actor, Deleted, ServerChange};
 use zeroize::Zeroizing;
 
 use self::view::{Listed, Looked, View};
@@ -79,7 +79,7 @@ async fn show(State(shared): State<Arc<Shared>>, Named(serial): Named) -> Result
 
 async fn put(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     Named(serial): Named,
     headers: HeaderMap,
     body: Body,
@@ -91,7 +91,7 @@ async fn put(
     let body = Zeroizing::new(body::json(&headers, body, bounds).await?.to_vec());
     let known = shared.store().server(&serial).await.map_err(Error::store)?.is_some();
     let (server, credentials) = request::parse(&body, &serial, known)?;
-    let put = shared.store().put_server(server, credentials, &caller.name, shared.now());
+    let put = shared.store().put_server(server, credentials, actor, shared.now());
     let status = match put.await.map_err(Error::store)? {
         ServerChange::Created => StatusCode::CREATED,
         ServerChange::Updated => StatusCode::OK,
@@ -104,11 +104,11 @@ async fn put(
 
 async fn remove(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     Named(serial): Named,
 ) -> Result<Response, Error> {
     let serial: ServerSerial = serial.parse().map_err(|_| unknown())?;
-    let deleted = shared.store().delete_server(&serial, &caller.name, shared.now());
+    let deleted = shared.store().delete_server(&serial, actor, shared.now());
     match deleted.await.map_err(Error::store)? {
         Deleted::Deleted => Ok((Extension(audit::Kept), StatusCode::NO_CONTENT).into_response()),
         Deleted::Unknown => Err(unknown()),

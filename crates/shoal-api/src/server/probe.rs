@@ -10,7 +10,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_core::{ServerSerial, Time};
-use shoal_store::{Caller, Error as StoreError};
+use shoal_store::{Actor, Error as StoreError};
 
 use super::unknown;
 use crate::{
@@ -47,11 +47,11 @@ pub(crate) async fn probe(
 /// `POST /servers/{serial}/retry-login`: the account was unlocked, or the password is right now.
 pub(crate) async fn retry_login(
     State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     Named(serial): Named,
 ) -> Result<Response, Error> {
     let serial: ServerSerial = serial.parse().map_err(|_| unknown())?;
-    let cleared = match shared.store().retry_login(&serial, &caller.name, shared.now()).await {
+    let cleared = match shared.store().retry_login(&serial, actor, shared.now()).await {
         Ok(cleared) => cleared,
         Err(StoreError::UnknownServer(_)) => return Err(unknown()),
         Err(error) => return Err(Error::store(error)),

@@ -1,5 +1,7 @@
 //! How a BMC proves who it is, as callers write it: one object whose `policy` says which of the three.
 
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_store::TlsPolicy;
@@ -21,9 +23,10 @@ impl Tls {
     /// What is wrong with it, if anything; completes "tls ...".
     pub(super) fn problem(&self) -> Option<&'static str> {
         let (fine, problem) = match self {
-            Self::Ca { pem } => {
-                (pem.contains("-----BEGIN CERTIFICATE-----"), "must hold certificates in PEM")
-            }
+            Self::Ca { pem } => (
+                are_authorities(pem),
+                "must have a pem of certificates of authorities, each of them whole",
+            ),
             Self::Pin { sha256 } => (
                 sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit()),
                 "must be the certificate's SHA-256 in 64 hex digits",
@@ -37,6 +40,13 @@ impl Tls {
         };
         (!fine).then_some(problem)
     }
+}
+
+/// Whether the text holds certificates, and a BMC can be told by every one of them.
+fn are_authorities(pem: &str) -> bool {
+    let mut roots = RootCertStore::empty();
+    let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
+    certificates.all(|found| found.is_ok_and(|it| roots.add(it).is_ok())) && !roots.is_empty()
 }
 
 impl From<TlsPolicy> for Tls {

@@ -136,7 +136,24 @@ async fn row(action: &(&str, Method, &str, Value), phase: &str, body: &Value) ->
         let waits = if new.after_job == Some(id) { "waits for it" } else { "waits for a worker" };
         let _ = write!(line, ", a new job {waits}");
     }
+    let told = if answer.body.is_empty() { Value::Null } else { answer.json() };
+    for (whose, bmc) in [("", &told["bmc"]), ("replaced: ", &told["replaces"]["bmc"])] {
+        if let Some(text) = bmc["text"].as_str() {
+            let _ = write!(line, " | {whose}{text}");
+        }
+    }
+    if (200..300).contains(&answer.status.as_u16()) && path.contains("/jobs/") {
+        let of_this = if told["job_id"] == json!(id) { &told } else { &told["replaces"] };
+        does_as_told(&app, id, of_this).await;
+    }
     line
+}
+
+/// What was told of the job's BMC is what it does there until it waits or is complete.
+async fn does_as_told(app: &App, id: JobId, told: &Value) {
+    let Some(will) = told["bmc"]["will"].as_array() else { return };
+    let done = app.does(id).await;
+    assert_eq!(json!(done), json!(will), "{told}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use shoal_store::{KeyPurpose, Role};
+use shoal_store::{AuditFilter, KeyPurpose, Role};
 
 use crate::{
     call::Call,
@@ -71,7 +71,7 @@ async fn a_token_is_shown_once_opens_the_door_of_its_role_and_is_revoked_at_once
     assert_eq!(with(Method::GET, "/api/v1/jobs").send().await.status, StatusCode::UNAUTHORIZED);
     let gone = admin(&app, Method::DELETE, &format!("tokens/{id}")).send().await;
     assert_eq!(gone.refusal(), (404, "not_found.token".to_owned()));
-    let audit = format!("{:?}", app.store.audited(None, 100).await.unwrap());
+    let audit = format!("{:?}", app.store.audited(AuditFilter::default()).await.unwrap());
     assert!(audit.contains(id) && !audit.contains(token), "{audit}");
 }
 
@@ -154,7 +154,7 @@ async fn a_rotation_accepts_both_secrets_and_a_revocation_ends_one() {
     let kinds: Vec<_> =
         changes["changes"].as_array().unwrap().iter().map(|change| &change["kind"]).collect();
     assert_eq!(kinds, ["secret_set", "secret_set", "secret_revoked"]);
-    let told = format!("{changes} {:?}", app.store.audited(None, 100).await.unwrap());
+    let told = format!("{changes} {:?}", app.store.audited(AuditFilter::default()).await.unwrap());
     assert!(!told.contains("sixteen") && !told.contains(&value), "{told}");
 }
 

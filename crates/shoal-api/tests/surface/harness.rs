@@ -228,6 +228,32 @@ impl App {
         panic!("never in {phase}, but in {seen:?}")
     }
 
+    /// What the job does at a BMC that always does it, until it waits for a machine or a person, or
+    /// is complete.
+    pub(crate) async fn does(&self, id: JobId) -> Vec<&'static str> {
+        let mut done = Vec::new();
+        for _ in 0..40 {
+            let record = self.job(id).await;
+            let waits = record.job.phase().name().starts_with("await");
+            match record.job.next(self.now()) {
+                Next::Do(Command::Look) | Next::Wait { .. } if waits => break,
+                Next::Do(command) => {
+                    self.perform(&record, command).await;
+                    done.extend((command != Command::BuildMedium).then(|| command.name()));
+                }
+                Next::Record(event) => drop(self.record(id, event).await),
+                Next::Wait { .. } if record.job.phase().name() == "queued" => {
+                    let claimed =
+                        self.store.claim(&self.lease, &QueueLimits::default(), self.now()).await;
+                    assert_eq!(claimed.unwrap().unwrap().job.id(), id);
+                }
+                Next::Wait { until: Some(until), .. } => self.set_now(until),
+                Next::Wait { until: None, .. } | Next::Done => break,
+            }
+        }
+        done
+    }
+
     async fn perform(&self, record: &Record, command: Command) {
         let id = record.job.id();
         let mut seq = record.job.seq();

@@ -46,9 +46,27 @@ async fn a_list_is_imported_as_an_array_and_as_lines() {
     assert_eq!(again.json(), json!({"created": 1, "updated": 1, "unchanged": 1}));
     let shown = app.get("/api/v1/servers/A-2").send().await.json();
     assert_eq!((&shown["labels"]["rack"], &shown["has_credentials"]), (&json!("b7"), &json!(true)));
-    let audited = app.store.audited(None, 20).await.unwrap();
-    let of_olga = audited.iter().filter(|one| one.entry.actor == "olga").count();
+    let audited = app.store.audited(shoal_store::AuditFilter::default()).await.unwrap();
+    let of_olga = audited.iter().filter(|one| one.entry.actor.name == "olga").count();
     assert_eq!(of_olga, 2 + 4, "two calls, and every server that was changed");
+}
+
+#[tokio::test]
+async fn a_list_that_says_nothing_of_a_quarantine_lifts_none() {
+    let app = App::new().await;
+    let mut broken = record("A-1");
+    broken["quarantine"] = json!("fan 3");
+    array(&app, &[broken, record("A-2")]).await;
+    let mut moved = record("A-1");
+    moved["labels"] = json!({"rack": "b7"});
+
+    let same = array(&app, &[record("A-1"), record("A-2")]).await;
+    let changed = array(&app, &[moved]).await;
+
+    assert_eq!(same.json(), json!({"created": 0, "updated": 0, "unchanged": 2}));
+    assert_eq!(changed.json(), json!({"created": 0, "updated": 1, "unchanged": 0}));
+    let shown = app.get("/api/v1/servers/A-1").send().await.json();
+    assert_eq!((&shown["quarantine"], &shown["labels"]["rack"]), (&json!("fan 3"), &json!("b7")));
 }
 
 #[tokio::test]

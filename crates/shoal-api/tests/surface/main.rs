@@ -8,6 +8,7 @@
 
 mod actions;
 mod admin;
+mod audit;
 mod auth;
 mod call;
 mod conformance;

@@ -122,17 +122,17 @@ async fn every_write_is_in_the_audit_log_the_refused_ones_too() {
     app.role(shoal_store::Role::Reader, http::Method::POST, &path).send().await;
     app.get("/api/v1/jobs").send().await;
 
-    let entries = app.store.audited(None, 10).await.unwrap();
+    let entries = app.store.audited(shoal_store::AuditFilter::default()).await.unwrap();
 
     let lines: Vec<_> = entries
         .into_iter()
         .rev()
-        .filter(|audited| audited.entry.actor != "test")
+        .filter(|audited| audited.entry.actor.name != "test")
         .map(|audited| {
             let entry = audited.entry;
             let line = format!(
                 "{} {} [{}] {} ok={}",
-                entry.actor, entry.action, entry.target, entry.detail, entry.ok
+                entry.actor.name, entry.action, entry.target, entry.detail, entry.ok
             );
             line.replace(&id.to_string(), "<job>")
         })

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use shoal_core::JobId;
-use shoal_store::Role;
+use shoal_store::{AuditFilter, Role};
 
 use crate::{
     harness::{App, SERIAL},
@@ -27,7 +27,9 @@ async fn a_queued_job_is_let_go_first() {
     let answer = app.post(&path, &json!({"priority": 7})).send().await;
 
     assert_eq!(answer.status, StatusCode::OK);
-    assert_eq!(answer.json(), json!({"job_id": id, "priority": 7, "position": 1}));
+    let told = answer.json();
+    let stands = [&told["job_id"], &told["priority"], &told["position"], &told["bmc"]["then"]];
+    assert_eq!(stands, [&json!(id), &json!(7), &json!(1), &json!("boot")]);
     for (body, place) in [
         (json!({}), "/priority missing_field"),
         (json!({"priority": 101}), "/priority out_of_range"),
@@ -85,7 +87,7 @@ async fn quarantine_is_put_and_lifted_by_itself() {
     assert_eq!(lifted.json()["bmc_address"], "https://srv-1.example");
     let nobody = app.request(Method::DELETE, "/api/v1/servers/SRV-9/quarantine").send().await;
     assert_eq!(nobody.refusal(), (404, "not_found.server".to_owned()));
-    let audited = app.store.audited(None, 10).await.unwrap();
+    let audited = app.store.audited(AuditFilter::default()).await.unwrap();
     let lines = audited.iter().map(|one| format!("{} {}", one.entry.action, one.entry.detail));
     let lines: Vec<_> = lines.filter(|line| line.contains("quarantine 200")).collect();
     let route = "/api/v1/servers/{serial}/quarantine 200";

@@ -89,6 +89,47 @@ async fn mistakes_are_told_with_their_place_and_without_what_was_sent() {
 }
 
 #[tokio::test]
+async fn authorities_are_whole_certificates_every_one_of_them() {
+    let app = App::new().await;
+    let whole = include_str!("authority.pem");
+    let cut = whole.replacen("\nMII", "\nMIJ", 1);
+    let not_closed = whole.replace("-----END CERTIFICATE-----", "");
+    let empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    let key = whole.replace("CERTIFICATE", "PRIVATE KEY");
+    let put_with = async |pem: &str| {
+        let mut body = server();
+        body["tls"] = json!({"policy": "ca", "pem": pem});
+        put(&app, "SRV-2", &body).await
+    };
+    for broken in [&cut, &format!("{whole}{cut}"), &not_closed, empty, &key, ""] {
+        let answer = put_with(broken).await;
+        assert_eq!(answer.details(), ["/tls bad_format"], "{broken}");
+    }
+    assert_eq!(put_with(&format!("a rack\n{whole}\n{whole}")).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_put_that_says_nothing_of_a_quarantine_lifts_none() {
+    let app = App::new().await;
+    let mut body = server();
+    body["quarantine"] = json!("fan 3");
+    put(&app, "SRV-2", &body).await;
+
+    for nothing in [None, Some(Value::Null), Some(json!(""))] {
+        match nothing {
+            Some(nothing) => body["quarantine"] = nothing,
+            None => drop(body.as_object_mut().unwrap().remove("quarantine")),
+        }
+        assert_eq!(put(&app, "SRV-2", &body).await.json()["quarantine"], "fan 3");
+    }
+    body["quarantine"] = json!("fan 4");
+    assert_eq!(put(&app, "SRV-2", &body).await.json()["quarantine"], "fan 4");
+    let path = "/api/v1/servers/SRV-2/quarantine";
+    let lifted = app.request(http::Method::DELETE, path).send().await.json();
+    assert_eq!(lifted["quarantine"], Value::Null);
+}
+
+#[tokio::test]
 async fn hostile_serials_make_no_server() {
     let app = App::new().await;
     for serial in ["a%20b", "%2e%2e", "a%2Fb", "%00", "%C3%A9", &"x".repeat(65), "%ff"] {
@@ -125,9 +166,9 @@ async fn an_insecure_bmc_is_in_the_audit_log_with_its_reason_once() {
     body["tls"] = json!({"policy": "insecure", "reason": "lab bench 4"});
     put(&app, "SRV-2", &body).await;
 
-    let entries = app.store.audited(None, 10).await.unwrap();
+    let entries = app.store.audited(shoal_store::AuditFilter::default()).await.unwrap();
 
-    let of_olga: Vec<_> = entries.iter().filter(|a| a.entry.actor == "olga").collect();
+    let of_olga: Vec<_> = entries.iter().filter(|a| a.entry.actor.name == "olga").collect();
     assert_eq!(of_olga.len(), 1);
     assert!(of_olga[0].entry.detail.contains("lab bench 4"));
 }

@@ -6,8 +6,10 @@
 use super::{Entry, draft::Draft};
 use crate::{
     Workflow,
+    command::{Cleaning, Command, Purpose},
     event::StopAs,
     fault::Fault,
+    job::Job,
     outcome::{Outcome, OutcomeKind, Warning},
     phase::{Hold, Phase},
     plan::OnFailure,
@@ -55,11 +57,8 @@ impl Draft {
                 self.finish(OutcomeKind::Cancelled, None, "cancelled by an operator");
             }
             StopAs::Failed => {
-                self.finish(
-                    OutcomeKind::Failed,
-                    Some(StepKey::WebhookWait),
-                    "ended as failed by an operator",
-                );
+                let step = self.job.at_step();
+                self.finish(OutcomeKind::Failed, Some(step), "ended as failed by an operator");
             }
         }
         self.begin_cleanup(false);
@@ -164,6 +163,41 @@ impl Draft {
         self.job.times.deadline = None;
         self.job.times.completed = Some(self.now);
         self.enter(Phase::Complete);
+    }
+}
+
+impl Job {
+    /// The step that a job is blamed on which a person ends: that of its last fault, else the one it
+    /// was at.
+    pub(super) fn at_step(&self) -> StepKey {
+        let fault = self.fault.as_ref().and_then(|fault| fault.step);
+        fault.unwrap_or_else(|| step_of(&self.position, self.plan.workflow))
+    }
+}
+
+fn step_of(phase: &Phase, workflow: Workflow) -> StepKey {
+    match phase {
+        // A queued job waits for exactly that.
+        Phase::Queued | Phase::Discover => Command::ReadBmc.step(),
+        Phase::Build => Command::BuildMedium.step(),
+        Phase::PowerOff => Command::EnsureOff { cleaning: Cleaning::Before }.step(),
+        Phase::ClearMedia => Command::EnsureEjected { cleaning: Cleaning::Before }.step(),
+        Phase::InsertTask => Command::EnsureTaskInserted.step(),
+        Phase::InsertBoot => Command::EnsureBootInserted.step(),
+        Phase::BootOnce | Phase::AwaitBoot { .. } => Command::EnsureBootOnce.step(),
+        Phase::PowerOn { intent: None } => Command::PowerOn { purpose: Purpose::Install }.step(),
+        Phase::PowerOn { intent: Some(_) } | Phase::AwaitInstaller { .. } => Command::Look.step(),
+        Phase::Held { back_to: Some(phase), .. } => step_of(phase, workflow),
+        Phase::Held { back_to: None, .. } if workflow == Workflow::Esxi => Command::Look.step(),
+        Phase::AwaitReport { .. }
+        | Phase::AwaitFlash { .. }
+        | Phase::Held { back_to: None, .. } => StepKey::WebhookWait,
+        Phase::CleanMedia => StepKey::CleanupUnmount,
+        Phase::Settle { .. }
+        | Phase::CleanPower
+        | Phase::CleanOverride
+        | Phase::Deliver { .. }
+        | Phase::Complete => StepKey::CleanupReset,
     }
 }
 

@@ -69,11 +69,12 @@ impl Draft {
         self.job.evidence.unasked = false;
         match (decision, back_to) {
             (Decision::Failed, _) => {
-                let fault = self.job.fault.clone();
-                let step = fault.as_ref().and_then(|fault| fault.step);
-                let summary =
-                    fault.map_or_else(|| "an operator decided so".to_owned(), |f| f.summary);
-                self.fail(step.unwrap_or(crate::StepKey::WebhookWait), &summary);
+                let summary = self
+                    .job
+                    .fault
+                    .as_ref()
+                    .map_or_else(|| "an operator decided so".to_owned(), |f| f.summary.clone());
+                self.fail(self.job.at_step(), &summary);
             }
             (Decision::Succeeded, _) => self.succeed("an operator decided so"),
             // Before a medium was built there is nothing that could have grown old while held.

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod ahead;
 mod cleanup;
 mod diagram;
 mod drive;

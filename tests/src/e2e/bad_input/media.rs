@@ -1,5 +1,5 @@
-//! Media addresses that were tampered with, and ranges that make no sense. An address that may no
-//! longer be opened for the first time needs a clock of its own, which the media server's tests have.
+//! Media addresses that were tampered with, and ranges that make no sense. When an address may be
+//! opened is the doors' affair.
 
 use anyhow::{Context, Result, ensure};
 use data_encoding::{Encoding, Specification};

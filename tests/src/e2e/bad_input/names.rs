@@ -16,7 +16,7 @@ use crate::suite::Place;
 const MARK: &str = "zq9";
 
 /// What stands before the mark.
-const HOSTILE: &[&str] = &[
+pub(super) const HOSTILE: &[&str] = &[
     "../../etc/passwd",
     "..\\..\\",
     "a/b",
