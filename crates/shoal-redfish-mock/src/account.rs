@@ -36,20 +36,26 @@ pub(crate) struct Account {
 pub(crate) struct Accounts {
     known: BTreeMap<u64, Account>,
     last: u64,
+    /// Wrong credentials since the last right ones.
+    refused: u32,
 }
 
 impl Accounts {
     /// One administrator.
     pub(crate) fn new(user: String, password: Secret) -> Self {
         let first = Account { user, password, role: 0, enabled: true };
-        Self { known: BTreeMap::from([(FIRST, first)]), last: FIRST }
+        Self { known: BTreeMap::from([(FIRST, first)]), last: FIRST, refused: 0 }
     }
 
-    /// The account these credentials belong to.
-    pub(crate) fn admit(&self, user: &str, password: &str) -> Option<u64> {
-        let mut usable = self.known.iter().filter(|(_, account)| account.enabled);
+    /// The account these credentials belong to. After so many wrong ones in a row none are taken any
+    /// more, unless the number is 0.
+    pub(crate) fn admit(&mut self, user: &str, password: &str, locks_after: u32) -> Option<u64> {
+        let locked = locks_after > 0 && self.refused >= locks_after;
+        let mut usable = self.known.iter().filter(|(_, account)| account.enabled && !locked);
         let found = usable.find(|(_, it)| it.user == user && it.password.is(password));
-        found.map(|(id, _)| *id)
+        let id = found.map(|(id, _)| *id);
+        self.refused = if id.is_some() { 0 } else { self.refused.saturating_add(1) };
+        id
     }
 
     /// Whether the account is there, can be used, and has a role with this privilege.
@@ -107,11 +113,11 @@ mod tests {
             enabled,
         };
         let id = accounts.add(guest(true)).unwrap();
-        assert_eq!(accounts.admit("guest", "b"), Some(id));
-        assert_eq!(accounts.admit("guest", "a"), None);
+        assert_eq!(accounts.admit("guest", "b", 0), Some(id));
+        assert_eq!(accounts.admit("guest", "a", 0), None);
         assert!(accounts.may(id, "Login") && !accounts.may(id, "ConfigureComponents"));
         accounts.replace(id, guest(false));
-        assert!(accounts.admit("guest", "b").is_none() && !accounts.may(id, "Login"));
+        assert!(accounts.admit("guest", "b", 0).is_none() && !accounts.may(id, "Login"));
     }
 
     #[test]

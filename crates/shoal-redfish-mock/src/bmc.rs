@@ -3,9 +3,12 @@
 
 mod absence;
 mod accounts;
+mod import;
 mod power;
 mod reads;
 mod slots;
+
+pub(crate) use import::imported;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -156,10 +159,11 @@ impl Bmc {
 
     /// Does what a request asks, unless it may not.
     pub(crate) async fn perform(self: &Arc<Self>, ask: &Ask, seq: u64) -> Reply {
-        self.try_perform(ask, seq).await.unwrap_or_else(|refusal| refusal)
+        let done = self.attempt(ask, seq).await.unwrap_or_else(|refusal| refusal);
+        done.told_as(&self.persona.errors)
     }
 
-    async fn try_perform(self: &Arc<Self>, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
+    async fn attempt(self: &Arc<Self>, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
         if ask.headers.get("odata-version").is_some_and(|version| version != "4.0") {
             return Err(Reply::precondition(StatusCode::PRECONDITION_FAILED));
         }
@@ -174,6 +178,7 @@ impl Bmc {
         if let Some(caller) = caller {
             self.check_privilege(caller, target, &ask.method)?;
         }
+        self.check_action(ask)?;
         match (target, ask.method.as_str()) {
             (_, "GET" | "HEAD") => self.read(target, ask),
             (Target::Sessions, _) => self.login(ask, seq),
@@ -183,6 +188,7 @@ impl Bmc {
             (Target::Account(id), _) => self.delete_account(id, seq),
             (Target::Reset, _) => self.reset(ask, seq),
             (Target::System | Target::Settings, _) => self.patch_boot(target, ask, seq),
+            (Target::Import, _) => self.import(ask, seq),
             (Target::Insert(_, slot), _) => self.insert_by_action(slot, ask, seq).await,
             (Target::Eject(_, slot), _) => self.eject_by_action(slot, ask, seq),
             (Target::Slot(_, slot), _) => self.patch_slot(target, slot, ask, seq).await,
@@ -190,11 +196,25 @@ impl Bmc {
         }
     }
 
+    /// Whether an action may be asked for with these headers.
+    fn check_action(&self, ask: &Ask) -> Result<(), Reply> {
+        let refused = self.persona.etags.refused_on_actions && ask.method == Method::POST;
+        if refused && ask.headers.contains_key(header::IF_MATCH) {
+            return Err(Reply::precondition(StatusCode::PRECONDITION_FAILED));
+        }
+        Ok(())
+    }
+
     fn login(&self, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
         let body = ask.object()?;
         let text =
             |name: &str| body.get(name).and_then(Value::as_str).ok_or_else(|| Reply::missing(name));
-        let account = self.accounts().admit(text("UserName")?, text("Password")?);
+        let document = ask.json().unwrap_or(&Value::Null);
+        let needs = self.persona.sessions.login_needs.iter();
+        if let Some(lacking) = needs.into_iter().find(|it| document.pointer(it).is_none()) {
+            return Err(Reply::missing(lacking.rsplit('/').next().unwrap_or_default()));
+        }
+        let account = self.account_of(text("UserName")?, text("Password")?);
         let account = account.ok_or_else(Reply::unauthorized)?;
         let opened = self.sessions().open(account, &self.persona.sessions, self.clock.now());
         let (id, token) =

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     medium::{ImageUrl, Medium},
-    persona::Refusal,
+    persona::{Refusal, WhileChanging},
     timeline::{Boot, BootFrom},
 };
 
@@ -34,12 +34,15 @@ pub enum HostPhase {
     Hung,
 }
 
+/// The target of an override that was imported with a piece of configuration: a virtual CD.
+pub(crate) const VIRTUAL_CD: &str = "VCD-DVD";
+
 /// The boot override as it reads back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootOverride {
     /// `Disabled`, `Once` or `Continuous`.
     pub enabled: String,
-    /// Such as `Cd`.
+    /// Such as `Cd`; `VCD-DVD` when it was imported.
     pub target: String,
     /// `UEFI` or `Legacy`; `None` where the persona knows no mode.
     pub mode: Option<String>,
@@ -91,8 +94,9 @@ impl Socket {
     }
 }
 
-/// An insertion that was answered before it was done.
+/// Something that was answered before it was done.
 pub(crate) struct Work {
+    pub(crate) name: &'static str,
     pub(crate) done_at: Duration,
     pub(crate) failure: Option<Refusal>,
 }
@@ -172,20 +176,21 @@ impl Board {
         self.shows.unwrap_or(self.phase)
     }
 
-    /// `PowerState` as it reads, which may lag behind.
+    /// `PowerState` as it reads, which may lag behind; `None` is no state at all.
     pub(crate) fn power_state(
         &self,
         now: Duration,
         lag: Duration,
-        transitional: bool,
-    ) -> &'static str {
+        meanwhile: WhileChanging,
+    ) -> Option<&'static str> {
         let lags = self.changed.is_some_and(|changed| now < changed + lag);
-        match (self.on, lags, transitional) {
-            (true, true, true) => "PoweringOn",
-            (false, true, true) => "PoweringOff",
-            (true, false, _) | (false, true, false) => "On",
-            (false, false, _) | (true, true, false) => "Off",
-        }
+        Some(match (self.on, lags, meanwhile) {
+            (_, true, WhileChanging::Null) => return None,
+            (true, true, WhileChanging::Transition) => "PoweringOn",
+            (false, true, WhileChanging::Transition) => "PoweringOff",
+            (true, false, _) | (false, true, WhileChanging::Former) => "On",
+            (false, false, _) | (true, true, WhileChanging::Former) => "Off",
+        })
     }
 
     /// The override's target that counts for this boot, and whether that used it up: a one-time
@@ -215,15 +220,20 @@ mod tests {
     fn power_state_lags_as_the_persona_says() {
         let mut board = Board::new(0, None, false);
         let lag = Duration::from_secs(2);
-        assert_eq!(board.power_state(Duration::ZERO, lag, false), "Off");
+        let (former, transition) = (WhileChanging::Former, WhileChanging::Transition);
+        let at = |board: &Board, second, meanwhile| {
+            board.power_state(Duration::from_secs(second), lag, meanwhile)
+        };
+        assert_eq!(at(&board, 0, former), Some("Off"));
         board.switch_on(Duration::from_secs(10), &CancellationToken::new());
-        assert_eq!(board.power_state(Duration::from_secs(11), lag, false), "Off");
-        assert_eq!(board.power_state(Duration::from_secs(11), lag, true), "PoweringOn");
-        assert_eq!(board.power_state(Duration::from_secs(12), lag, false), "On");
+        assert_eq!(at(&board, 11, former), Some("Off"));
+        assert_eq!(at(&board, 11, transition), Some("PoweringOn"));
+        assert_eq!(at(&board, 11, WhileChanging::Null), None);
+        assert_eq!(at(&board, 12, former), Some("On"));
         board.switch_off(Duration::from_secs(20));
-        assert_eq!(board.power_state(Duration::from_secs(21), lag, false), "On");
-        assert_eq!(board.power_state(Duration::from_secs(21), lag, true), "PoweringOff");
-        assert_eq!(board.power_state(Duration::from_secs(22), lag, false), "Off");
+        assert_eq!(at(&board, 21, former), Some("On"));
+        assert_eq!(at(&board, 21, transition), Some("PoweringOff"));
+        assert_eq!(at(&board, 22, WhileChanging::Null), Some("Off"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod account;
 mod media;
+mod oddities;
 mod system;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -73,12 +74,23 @@ impl View<'_> {
             }
             Target::Role(index) => account::role(index)?,
             Target::Systems => {
-                self.collection("ComputerSystemCollection", "Systems", [Target::System])
+                let other =
+                    self.persona.oddities.other_system.as_ref().map(|_| Target::OtherSystem);
+                let members = other.into_iter().chain([Target::System]);
+                self.collection("ComputerSystemCollection", "Systems", members)
             }
+            Target::OtherSystem => self.other_system()?,
             Target::System => self.system(),
             Target::Settings => self.settings()?,
             Target::ResetInfo => self.reset_info(),
-            Target::Managers => self.collection("ManagerCollection", "Managers", [Target::Manager]),
+            Target::Managers => {
+                let oddities = &self.persona.oddities;
+                let other = oddities.other_manager.as_ref().map(|_| Target::OtherManager);
+                let members = other.into_iter().chain([Target::Manager]);
+                self.collection("ManagerCollection", "Managers", members)
+            }
+            Target::OtherManager => self.other_manager()?,
+            Target::Attributes => self.attributes(),
             Target::Manager => self.manager(),
             Target::ChassisAll => {
                 self.collection("ChassisCollection", "Chassis", [Target::Chassis])
@@ -98,13 +110,16 @@ impl View<'_> {
                 "Tasks": self.link(Target::Tasks),
             }),
             Target::Tasks => {
-                let members = (1..=self.works.len()).map(Target::Task);
+                let there = (1..=self.works.len()).filter(|id| self.task(*id).is_some());
+                let members = there.map(Target::Task);
                 self.collection("TaskCollection", "Tasks", members)
             }
             Target::Task(id) => self.task(id)?,
-            Target::Metadata | Target::Reset | Target::Insert(..) | Target::Eject(..) => {
-                return None;
-            }
+            Target::Metadata
+            | Target::Reset
+            | Target::Insert(..)
+            | Target::Eject(..)
+            | Target::Import => return None,
         };
         Some(identified(self.persona, target, document))
     }
@@ -119,7 +134,9 @@ impl View<'_> {
         name: &str,
         members: impl IntoIterator<Item = Target>,
     ) -> Value {
-        let members: Vec<Value> = members.into_iter().map(|target| self.link(target)).collect();
+        let members = members.into_iter().map(|target| self.link(target));
+        let odd = self.persona.oddities.null_members.then_some(Value::Null);
+        let members: Vec<Value> = odd.into_iter().chain(members).collect();
         json!({
             "@odata.type": format!("#{schema}.{schema}"),
             "Name": format!("{name} Collection"),
@@ -179,6 +196,10 @@ impl View<'_> {
             put(&mut root, "SessionService", self.link(Target::SessionService));
             put(&mut root, "Links", json!({"Sessions": self.link(Target::Sessions)}));
         }
+        if let Some(fields) = root.as_object_mut().filter(|_| self.persona.oddities.no_root_links) {
+            fields.remove("Systems");
+            fields.remove("Managers");
+        }
         root
     }
 
@@ -213,8 +234,15 @@ impl View<'_> {
             },
         });
         if facts.date_time {
-            put(&mut manager, "DateTime", json!(format!("{:.0}", jiff::Timestamp::now())));
+            let ahead = jiff::SignedDuration::from_secs(facts.clock_ahead_seconds);
+            let now = jiff::Timestamp::now();
+            let time = now.checked_add(ahead).unwrap_or(now);
+            put(&mut manager, "DateTime", json!(format!("{time:.0}")));
             put(&mut manager, "DateTimeLocalOffset", json!("+00:00"));
+        }
+        if let Some(import) = &self.persona.boot.import {
+            let action = json!({"target": Target::Import.path(self.persona)});
+            put(&mut manager, "Actions", json!({"Oem": {import.name.as_str(): action}}));
         }
         if self.lists_media(Under::Manager) {
             put(&mut manager, "VirtualMedia", self.link(Target::Slots(Under::Manager)));
@@ -251,6 +279,9 @@ fn identified(persona: &Persona, target: Target, document: Value) -> Value {
     fields.insert("@odata.id".to_owned(), json!(target.path(persona)));
     if let Value::Object(own) = document {
         fields.extend(own);
+    }
+    if persona.oddities.mistyped {
+        fields.values_mut().for_each(oddities::mistype);
     }
     Value::Object(fields)
 }

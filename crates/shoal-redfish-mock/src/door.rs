@@ -210,6 +210,7 @@ async fn connection(bmc: Arc<Bmc>, stream: TcpStream) {
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(bmc.persona.connections.kept)
         .serve_connection(TokioIo::new(tls), service)
         .await;
     if let Err(error) = served {

@@ -4,7 +4,7 @@
 use http::{HeaderName, StatusCode, header};
 use serde_json::{Value, json};
 
-use crate::persona::{Refusal, Success};
+use crate::persona::{ErrorHabits, Refusal, Success};
 
 /// An answer before it becomes HTTP.
 #[derive(Clone, Debug)]
@@ -77,6 +77,20 @@ impl Reply {
             ),
             _ => Self::empty(status),
         }
+    }
+
+    /// The same answer as this BMC words its errors; one that is no error stays as it is.
+    pub(crate) fn told_as(mut self, habits: &ErrorHabits) -> Self {
+        let Some((kind, text)) = self.body.as_ref().filter(|_| self.status >= 400) else {
+            return self;
+        };
+        let kind = *kind;
+        let Ok(mut body) = serde_json::from_str::<Value>(text) else { return self };
+        if let Some(error) = body.get_mut("error") {
+            reword(error, habits);
+        }
+        self.body = Some((kind, body.to_string()));
+        self
     }
 
     pub(crate) fn unauthorized() -> Self {
@@ -159,6 +173,15 @@ impl Reply {
         )
     }
 
+    pub(crate) fn unchanged(property: &str) -> Self {
+        Self::error(
+            400,
+            "Base.1.12.PropertyValueConflict",
+            "A property has this value already.",
+            &[property.to_owned()],
+        )
+    }
+
     pub(crate) fn bad_value(property: &str) -> Self {
         Self::error(
             400,
@@ -170,5 +193,31 @@ impl Reply {
 
     fn base(status: StatusCode, id: &str, text: &str) -> Self {
         Self::error(status.as_u16(), &format!("Base.1.12.{id}"), text, &[])
+    }
+}
+
+const EXTENDED_INFO: &str = "@Message.ExtendedInfo";
+
+fn reword(error: &mut Value, habits: &ErrorHabits) {
+    let messages = error.get_mut(EXTENDED_INFO).and_then(Value::as_array_mut);
+    for message in messages.into_iter().flatten() {
+        let Some(id) = message.get_mut("MessageId") else { continue };
+        let text = id.as_str().unwrap_or_default();
+        let missing = text.ends_with(".ActionParameterMissing");
+        if let Some(other) = habits.missing_id.as_ref().filter(|_| missing) {
+            *id = json!(other);
+        } else if habits.bare_ids {
+            *id = json!(text.rsplit('.').next().unwrap_or_default());
+        }
+    }
+    let Some(fields) = error.as_object_mut() else { return };
+    if habits.no_code {
+        fields.remove("code");
+    }
+    if habits.info_is_object
+        && let Some(info) = fields.get_mut(EXTENDED_INFO)
+        && let Some(first) = info.get(0).cloned()
+    {
+        *info = first;
     }
 }

@@ -116,8 +116,14 @@ fn basic(value: &str) -> Option<Offer> {
 mod tests {
     use super::*;
 
-    const HABITS: SessionHabits =
-        SessionHabits { supported: true, max: 2, idle_seconds: 60, advertised_seconds: 60 };
+    const HABITS: SessionHabits = SessionHabits {
+        supported: true,
+        max: 2,
+        idle_seconds: 60,
+        advertised_seconds: 60,
+        locks_after: 0,
+        login_needs: Vec::new(),
+    };
 
     #[test]
     fn a_session_ends_when_it_is_not_used() {

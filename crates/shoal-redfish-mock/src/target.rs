@@ -24,10 +24,14 @@ pub(crate) enum Target {
     Role(usize),
     Systems,
     System,
+    OtherSystem,
     Settings,
     ResetInfo,
     Managers,
     Manager,
+    OtherManager,
+    Import,
+    Attributes,
     ChassisAll,
     Chassis,
     Slots(Under),
@@ -62,10 +66,25 @@ impl Target {
             ["redfish", "v1", "Systems", id, rest @ ..] if *id == persona.system.id => {
                 Self::system(persona, rest)
             }
+            ["redfish", "v1", "Systems", id]
+                if is_named(persona.oddities.other_system.as_ref(), id) =>
+            {
+                Some(Self::OtherSystem)
+            }
+            ["redfish", "v1", "Managers", id]
+                if is_named(persona.oddities.other_manager.as_ref(), id) =>
+            {
+                Some(Self::OtherManager)
+            }
             ["redfish", "v1", "Managers"] => Some(Self::Managers),
             ["redfish", "v1", "Managers", id, rest @ ..] if *id == persona.manager.id => match rest
             {
                 [] => Some(Self::Manager),
+                ["Actions", "Oem", name] => {
+                    let import = persona.boot.import.as_ref();
+                    import.filter(|import| import.action == *name).map(|_| Self::Import)
+                }
+                ["Attributes"] if persona.boot.import.is_some() => Some(Self::Attributes),
                 ["VirtualMedia", rest @ ..] => Self::media(persona, Under::Manager, rest),
                 _ => None,
             },
@@ -181,6 +200,14 @@ impl Target {
             }
             Self::Systems => "/redfish/v1/Systems".to_owned(),
             Self::System => system(),
+            Self::OtherSystem => other("Systems", persona.oddities.other_system.as_ref()),
+            Self::OtherManager => other("Managers", persona.oddities.other_manager.as_ref()),
+            Self::Attributes => format!("/redfish/v1/Managers/{}/Attributes", persona.manager.id),
+            Self::Import => {
+                let import = persona.boot.import.as_ref();
+                let action = import.map(|import| import.action.as_str()).unwrap_or_default();
+                format!("/redfish/v1/Managers/{}/Actions/Oem/{action}", persona.manager.id)
+            }
             Self::Settings => {
                 let settings = persona.boot.settings.as_ref();
                 let id = settings.map(|settings| settings.id.as_str()).unwrap_or_default();
@@ -217,7 +244,7 @@ impl Target {
             Self::System | Self::Settings | Self::Account(FIRST) => READ_PATCH,
             Self::Account(_) => "GET, HEAD, PATCH, DELETE",
             Self::Slot(..) if persona.media.patch => READ_PATCH,
-            Self::Reset | Self::Insert(..) | Self::Eject(..) => "POST",
+            Self::Reset | Self::Insert(..) | Self::Eject(..) | Self::Import => "POST",
             Self::Versions
             | Self::Root
             | Self::OData
@@ -227,9 +254,12 @@ impl Target {
             | Self::Roles
             | Self::Role(_)
             | Self::Systems
+            | Self::OtherSystem
             | Self::ResetInfo
             | Self::Managers
             | Self::Manager
+            | Self::OtherManager
+            | Self::Attributes
             | Self::ChassisAll
             | Self::Chassis
             | Self::Slots(_)
@@ -275,6 +305,12 @@ impl Target {
                 "ForceRestart" | "PowerCycle" => Some(EffectKind::Restart),
                 _ => Some(EffectKind::AskedGracefully),
             },
+            (Self::Import, "POST") => {
+                let buffer = field("ImportBuffer")?.as_str()?;
+                let boots =
+                    crate::bmc::imported(buffer, "ServerBoot.1#BootOnce") == Some("Enabled");
+                Some(if boots { EffectKind::BootOnce } else { EffectKind::BootCleared })
+            }
             (Self::System | Self::Settings, "PATCH") => {
                 let boot = field("Boot")?;
                 let says = |name: &str| boot.get(name).and_then(|value| value.as_str());
@@ -287,6 +323,14 @@ impl Target {
             _ => None,
         }
     }
+}
+
+fn is_named(name: Option<&String>, id: &str) -> bool {
+    name.is_some_and(|name| name == id)
+}
+
+fn other(collection: &str, id: Option<&String>) -> String {
+    format!("/redfish/v1/{collection}/{}", id.map(String::as_str).unwrap_or_default())
 }
 
 #[cfg(test)]

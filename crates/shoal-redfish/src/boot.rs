@@ -12,6 +12,7 @@ use crate::{
     call::Change,
     error::Error,
     kind::Kind,
+    learned::EtagForm,
     override_form::{Form, achieved, clearing_forms, redirection},
     patience::Patience,
     plan::Plan,
@@ -65,7 +66,7 @@ impl Bmc {
     async fn redirect_standard(&self, plan: &Plan) -> Result<BootOnce, Error> {
         let done = |views: &[BootView]| views.iter().find_map(|view| achieved(&plan.boot, view));
         let mut attempt = Attempt::new(self, plan);
-        let mut views = self.boots_seen(plan, &attempt.resource, Look::Recent).await?;
+        let mut views = self.boots_before(plan, &attempt.resource).await?;
         if done(&views).is_some() {
             views = self.boots_seen(plan, &attempt.resource, Look::Fresh).await?;
         }
@@ -173,7 +174,11 @@ impl Bmc {
         resource: &str,
         boot: Map<String, Value>,
     ) -> Result<(), Error> {
-        let etag = self.seen(Op::BootOverride, resource, Look::Recent).await?.etag;
+        let etag = if self.tags_boot(plan) {
+            self.seen(Op::BootOverride, resource, Look::Recent).await?.etag
+        } else {
+            None
+        };
         let body = json!({"Boot": boot});
         let change = Change {
             op: Op::BootOverride,
@@ -214,6 +219,25 @@ impl Bmc {
     async fn boot_seen(&self, resource: &str, look: Look) -> Result<BootView, Error> {
         let seen = self.seen(Op::BootOverride, resource, look).await?;
         Ok(SystemView::read(&seen.body, resource).boot.unwrap_or_default())
+    }
+
+    /// The override before a change. Where the system was looked at moments ago and nothing is needed of
+    /// the resource that takes the change, not even its tag, that look is enough.
+    async fn boots_before(&self, plan: &Plan, resource: &str) -> Result<Vec<BootView>, Error> {
+        if resource != plan.system && !self.tags_boot(plan) {
+            let system = self.known().recent.as_of(&plan.system, Look::Recent);
+            let view = system.and_then(|seen| SystemView::read(&seen.body, &plan.system).boot);
+            if let Some(view) = view {
+                return Ok(vec![view]);
+            }
+        }
+        self.boots_seen(plan, resource, Look::Recent).await
+    }
+
+    /// Whether a change of the override is first tried with the resource's own tag.
+    fn tags_boot(&self, plan: &Plan) -> bool {
+        let first = self.known().learned.etag.or(plan.profile.boot.etag.first().copied());
+        matches!(first, Some(EtagForm::Received | EtagForm::Strong))
     }
 
     /// The override as the resource that takes it shows it, and as the system does: which of the two

@@ -20,7 +20,7 @@ const KINDS: [Kind; 4] = [
     Kind { persona: "ilo5", prefix: "DL385", workflow: Workflow::Linux },
     Kind { persona: "xcc", prefix: "SR650", workflow: Workflow::Windows },
     Kind { persona: "idrac9-6x", prefix: "R750", workflow: Workflow::Esxi },
-    Kind { persona: "x13", prefix: "X13SEM", workflow: Workflow::Firmware },
+    Kind { persona: "smc-x13", prefix: "X13SEM", workflow: Workflow::Firmware },
 ];
 
 /// A machine, what it is to be installed with, and how that is to end.

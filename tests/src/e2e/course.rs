@@ -37,12 +37,13 @@ impl Course {
     }
 
     pub(crate) fn has_two_slots(self) -> bool {
-        self.persona != SINGLE_SLOT
+        !SINGLE_SLOT.contains(&self.persona)
     }
 
     /// Where an ESXi installer finds its kickstart file on this kind of BMC.
     pub(crate) fn kickstart(self) -> Option<Kickstart> {
-        let slot = if self.persona == CD_AND_USB { Kickstart::Usb } else { Kickstart::Cd };
+        let on_usb = CD_AND_USB.contains(&self.persona);
+        let slot = if on_usb { Kickstart::Usb } else { Kickstart::Cd };
         (self.workflow == Workflow::Esxi).then_some(slot)
     }
 

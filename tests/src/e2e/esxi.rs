@@ -11,7 +11,7 @@ use shoal_redfish_mock::{
 use shoal_tests::{Config, Follow, Kickstart, Machine, Moves, Shift, Workflow};
 
 use crate::{
-    Group, SINGLE_SLOT,
+    CD_AND_USB, Group, SINGLE_SLOT,
     course::Course,
     proof,
     stage::{Stage, host},
@@ -23,9 +23,19 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         let name = format!("a warm restart shows by {sign}");
         new(persona, &name, move |place| warm_restart(place, persona, kickstart))
     };
-    vec![
+    let single = SINGLE_SLOT.map(|persona| {
+        new(persona, "one slot is refused before power is touched", move |place| {
+            refused(place, persona, "ESXi needs a CD slot")
+        })
+    });
+    let with_usb = CD_AND_USB.map(|persona| {
+        new(persona, "a disc that looks for a second CD is refused on CD and USB", move |place| {
+            refused(place, persona, "ks=usb")
+        })
+    });
+    let mut scenarios = vec![
         by("idrac9-6x", Kickstart::Cd, "LastResetTime"),
-        by("x13", Kickstart::Cd, "BootProgress"),
+        by("smc-x13", Kickstart::Cd, "BootProgress"),
         by("ilo5", Kickstart::Usb, "PostState, and the kickstart file is on a stick"),
         new("xcc", "a restart no BMC tells of shows by its reads after a long quiet", unnoticed),
         new("idrac9-6x", "an installer that ends by switching off is switched on", ends_off),
@@ -33,17 +43,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         new("idrac9-6x", "without a restart the job is held, and succeeds by decision", |place| {
             never_restarts(place, "succeeded")
         }),
-        new("x13", "without a restart the job is held, and fails by decision", |place| {
+        new("smc-x13", "without a restart the job is held, and fails by decision", |place| {
             never_restarts(place, "failed")
         }),
         new("xcc", "an installer that finds no kickstart file fails at the deadline", no_kickstart),
-        new(SINGLE_SLOT, "one slot is refused before power is touched", |place| {
-            refused(place, SINGLE_SLOT, "ESXi needs a CD slot")
-        }),
-        new("ilo5", "a disc that looks for a second CD is refused on CD and USB", |place| {
-            refused(place, "ilo5", "ks=usb")
-        }),
-    ]
+    ];
+    scenarios.extend(single);
+    scenarios.extend(with_usb);
+    scenarios
 }
 
 fn new<F>(
@@ -167,7 +174,7 @@ async fn goes_off(place: Place) -> Result<()> {
 }
 
 async fn never_restarts(place: Place, decision: &'static str) -> Result<()> {
-    let persona = if decision == "failed" { "x13" } else { "idrac9-6x" };
+    let persona = if decision == "failed" { "smc-x13" } else { "idrac9-6x" };
     let stage = stage(&place, Kickstart::Cd, early_deadline).await?;
     let machine = stage.machine(persona, installer(Ending::NeverRestart)).await?;
     let (job, follow) = stage.job_of(Workflow::Esxi, &machine).await?;

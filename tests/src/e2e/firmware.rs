@@ -29,9 +29,9 @@ enum Then {
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
-        new("x13", "a power-on nobody knows of is held, and a report ends that", unsure),
-        new("x13", "a job cancelled while flashing is held until the report", |place| {
-            cancelled(place, "x13", Then::Report)
+        new("smc-x13", "a power-on nobody knows of is held, and a report ends that", unsure),
+        new("smc-x13", "a job cancelled while flashing is held until the report", |place| {
+            cancelled(place, "smc-x13", Then::Report)
         }),
         new("ilo5", "a job cancelled while flashing is held until a decision", |place| {
             cancelled(place, "ilo5", Then::Decide)
@@ -40,7 +40,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             cancelled(place, "idrac9-6x", Then::Force)
         }),
         new("ilo5", "a flash that fails is named", fails),
-        new("x13", "a BMC that restarts while flashing changes nothing", bmc_restarts),
+        new("smc-x13", "a BMC that restarts while flashing changes nothing", bmc_restarts),
         new("xcc", "a machine that never reports is held at the deadline", never_reports),
         new("idrac9-6x", "a machine that goes off while flashing is held", goes_off),
     ]
@@ -84,7 +84,7 @@ async fn unsure(place: Place) -> Result<()> {
     let stage =
         Stage::set_with(&place, |config| config.set("REDFISH_RETRIES", "1").budget("poll", 4))
             .await?;
-    let mut persona = Persona::built_in("x13")?;
+    let mut persona = Persona::built_in("smc-x13")?;
     persona.media.prefetch = true;
     let machine = stage.machine_like(persona, flash(Ending::NeverReport, 1)).await?;
     let rule = Rule::once(When::Intends(EffectKind::PowerOn), Action::HoldAfter);
@@ -171,13 +171,13 @@ async fn fails(place: Place) -> Result<()> {
 async fn bmc_restarts(place: Place) -> Result<()> {
     let stage = Stage::set(&place).await?;
     let restart = Ending::BmcRestartAt(Step::Firmware, Duration::from_mins(1));
-    let machine = stage.machine("x13", flash(restart, 6)).await?;
+    let machine = stage.machine("smc-x13", flash(restart, 6)).await?;
     let (job, follow) = stage.job_of(Workflow::Firmware, &machine).await?;
     machine.wait_for(|event| *event == Event::BmcBack).await?;
     let now = stage.api.job(&job).await?;
     ensure!(now.phase == "await_flash" && now.held.is_none(), "{}", now.story());
     follow.completed().await?;
-    course("x13").check_done(&stage, &job, &machine, &follow).await?;
+    course("smc-x13").check_done(&stage, &job, &machine, &follow).await?;
     check_left_alone(&machine)?;
     proof::power(&machine, 2, 1)?;
     stage.strike([machine]).await

@@ -39,13 +39,25 @@ use shoal_tests::{
 use crate::suite::{Scenario, Suite};
 
 /// The kinds of BMC. The first two are the ones most scenarios run on.
-const PERSONAS: [&str; 5] = ["idrac9-6x", CD_AND_USB, "xcc", "x13", SINGLE_SLOT];
+const PERSONAS: [&str; 11] = [
+    "idrac9-6x",
+    "ilo5",
+    "xcc",
+    "smc-x13",
+    "ami-megarac",
+    "idrac10",
+    "ilo6",
+    "openbmc",
+    "idrac9-old",
+    "smc-x12",
+    "generic",
+];
 
-/// The kind that has a CD and a USB slot.
-const CD_AND_USB: &str = "ilo5";
+/// The kinds that have a CD and a USB slot.
+const CD_AND_USB: [&str; 3] = ["ilo5", "ilo6", "generic"];
 
-/// The kind that has one slot for both media.
-const SINGLE_SLOT: &str = "megarac";
+/// The kinds that take one medium at a time, which then is both.
+const SINGLE_SLOT: [&str; 3] = ["ami-megarac", "idrac9-old", "smc-x12"];
 
 /// Runs the end-to-end suite.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

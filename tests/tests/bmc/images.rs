@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    io,
+    net::SocketAddr,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -13,9 +15,19 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
+    serve::Listener,
 };
-use shoal_redfish::MediaUrl;
-use tokio::task::AbortHandle;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::{
+    ServerConfig,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use shoal_redfish::{MediaUrl, Scheme};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::AbortHandle,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 type Shelf = Arc<Mutex<BTreeMap<String, Bytes>>>;
 
@@ -26,15 +38,19 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    pub(crate) async fn start() -> Self {
+    /// Serves over plain HTTP, or over TLS with a certificate that nobody knows.
+    pub(crate) async fn start(scheme: Scheme) -> Self {
         let shelf = Shelf::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}/media", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("{scheme}://{}/media", listener.local_addr().unwrap());
         // Axum answers HEAD from the same route, without the body.
         let router =
             Router::new().route("/media/{name}", get(image)).with_state(Arc::clone(&shelf));
         let serving = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
+            let _ = match scheme {
+                Scheme::Https => axum::serve(Secure::new(listener), router).await,
+                _ => axum::serve(listener, router).await,
+            };
         });
         Self { base, shelf, serving: serving.abort_handle() }
     }
@@ -52,6 +68,44 @@ impl Images {
 impl Drop for Images {
     fn drop(&mut self) {
         self.serving.abort();
+    }
+}
+
+/// Accepts connections and shakes hands on them.
+struct Secure {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Secure {
+    fn new(listener: TcpListener) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        Self { listener, acceptor: TlsAcceptor::from(Arc::new(config)) }
+    }
+}
+
+impl Listener for Secure {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.listener.local_addr()
     }
 }
 

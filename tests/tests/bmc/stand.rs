@@ -4,10 +4,12 @@ use std::{fs, sync::Arc, time::Duration};
 
 use shoal_iso::{FileName, Image, SourceDateEpoch, VolumeId};
 use shoal_redfish::{
-    Bmc, Checkpoint, Credentials, Endpoint, MediaClass, Options, PlanRequest, Scheme, Secret, Tls,
-    Urls, profile::Profiles,
+    Bmc, Checkpoint, Credentials, Endpoint, Learned, Learning, MediaClass, Options, Plan,
+    PlanRequest, Scheme, Secret, Tls, Urls, profile::Profiles,
 };
-use shoal_redfish_mock::{Clock, Config, Event, HostConfig, HostScript, Mock, Moment, Persona};
+use shoal_redfish_mock::{
+    BootFrom, Clock, Config, Event, HostConfig, HostScript, Mock, Moment, Persona,
+};
 use shoal_tests::{BootMedium, PATIENCE, install_crypto};
 
 use crate::images::Images;
@@ -17,6 +19,7 @@ const SERIAL: &str = "SN0001";
 pub(crate) struct Stand {
     pub(crate) mock: Mock,
     pub(crate) images: Images,
+    scheme: Scheme,
     _scratch: tempfile::TempDir,
 }
 
@@ -29,9 +32,16 @@ impl Stand {
     }
 
     pub(crate) async fn with(persona: &str, script: HostScript) -> Self {
+        Self::like(Persona::built_in(persona).unwrap(), script).await
+    }
+
+    /// A machine of any persona. Its images are served without TLS unless it wants no such thing.
+    pub(crate) async fn like(persona: Persona, script: HostScript) -> Self {
         install_crypto();
         let scratch = tempfile::tempdir().unwrap();
-        let images = Images::start().await;
+        let plain = persona.media.schemes.iter().any(|scheme| scheme == "http");
+        let scheme = if plain { Scheme::Http } else { Scheme::Https };
+        let images = Images::start(scheme).await;
         let boot = BootMedium::make(&scratch.path().join("static")).unwrap();
         let (boot, task) = (fs::read(boot.path()).unwrap(), task_medium());
         let mut combined = boot.clone();
@@ -43,10 +53,10 @@ impl Stand {
         }
         let mut host = HostConfig::new(scratch.path().join("host"));
         host.script = script;
-        let mut config = Config::new(Persona::built_in(persona).unwrap(), SERIAL, host);
+        let mut config = Config::new(persona, SERIAL, host);
         config.clock = Clock::scaled(Self::SPEED);
         let mock = Mock::start(config).await.unwrap();
-        Self { mock, images, _scratch: scratch }
+        Self { mock, images, scheme, _scratch: scratch }
     }
 
     /// A client that trusts the certificate which the BMC shows now.
@@ -55,16 +65,31 @@ impl Stand {
     }
 
     pub(crate) async fn connect_with(&self, profiles: Arc<Profiles>) -> Bmc {
+        Bmc::connect(self.endpoint("password"), Options { profiles, ..options() }).await.unwrap()
+    }
+
+    /// Goes on with a plan that was made earlier, and with what was learned since.
+    pub(crate) fn resume(&self, plan: &Plan, learned: Learned) -> Bmc {
+        let options = Options { learning: Learning::of([learned]), ..options() };
+        Bmc::resume(&self.endpoint("password"), options, plan).unwrap()
+    }
+
+    pub(crate) fn endpoint(&self, password: &str) -> Endpoint {
         let pin = Tls::Pin(self.mock.cert_sha256().parse().unwrap());
-        let account = Credentials::new("admin", Secret::new("password"));
-        let endpoint = Endpoint::new(&self.mock.url(), pin, account).unwrap();
-        Bmc::connect(endpoint, Options { profiles, ..options() }).await.unwrap()
+        let account = Credentials::new("admin", Secret::new(password));
+        Endpoint::new(&self.mock.url(), pin, account).unwrap()
+    }
+
+    /// Switches the host on by its own button, and waits until it has found nothing to boot.
+    pub(crate) async fn switch_on(&self) {
+        self.mock.press_power_button();
+        self.wait(|event| *event == Event::Booted(BootFrom::Nothing)).await;
     }
 
     pub(crate) fn request(&self) -> PlanRequest {
         PlanRequest {
-            boot_schemes: vec![Scheme::Http],
-            task_schemes: vec![Scheme::Http],
+            boot_schemes: vec![self.scheme],
+            task_schemes: vec![self.scheme],
             expected_serial: Some(SERIAL.to_owned()),
             ours: vec![format!("{}/", self.images.url("x.iso").origin())],
             ..PlanRequest::default()
@@ -92,7 +117,7 @@ impl Stand {
 }
 
 /// Short pauses, since the machines' time runs fast.
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         backoff_first: Duration::from_millis(5),
         backoff_most: Duration::from_millis(100),

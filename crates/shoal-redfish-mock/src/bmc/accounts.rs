@@ -21,10 +21,15 @@ impl Bmc {
             Offer::Token(token) => {
                 self.sessions().admit(&token, &self.persona.sessions, self.clock.now())
             }
-            Offer::Basic { user, password } => self.accounts().admit(&user, password.expose()),
+            Offer::Basic { user, password } => self.account_of(&user, password.expose()),
             Offer::Nothing => None,
         };
         id.filter(|id| self.accounts().may(*id, "Login")).ok_or_else(Reply::unauthorized)
+    }
+
+    /// The account of these credentials.
+    pub(super) fn account_of(&self, user: &str, password: &str) -> Option<u64> {
+        self.accounts().admit(user, password, self.persona.sessions.locks_after)
     }
 
     /// Refuses what the caller's role does not allow.

@@ -153,7 +153,9 @@ impl Bmc {
         let elsewhere = settings.and_then(|settings| settings.elsewhere.as_ref());
         match (target, elsewhere) {
             (Target::System, Some(refusal)) => Err(Reply::refused(refusal)),
-            (Target::Settings, None) => Err(Reply::not_writable("Boot")),
+            (Target::Settings, None) if settings.is_some_and(|settings| !settings.lists_values) => {
+                Err(Reply::not_writable("Boot"))
+            }
             _ => Ok(()),
         }
     }
@@ -180,11 +182,15 @@ impl Bmc {
             if !allowed.iter().any(|known| known == value) {
                 return Err(Reply::bad_value(name));
             }
-            match name.as_str() {
-                "BootSourceOverrideEnabled" => value.clone_into(&mut boot.enabled),
-                "BootSourceOverrideTarget" => value.clone_into(&mut boot.target),
-                _ => boot.mode = Some(value.to_owned()),
+            let place = match name.as_str() {
+                "BootSourceOverrideEnabled" => &mut boot.enabled,
+                "BootSourceOverrideTarget" => &mut boot.target,
+                _ => boot.mode.get_or_insert_default(),
+            };
+            if habits.refuses_unchanged && *place == value {
+                return Err(Reply::unchanged(name));
             }
+            value.clone_into(place);
         }
         // Either half of "no override" implies the other.
         if boot.enabled == "Disabled" || boot.target == "None" {

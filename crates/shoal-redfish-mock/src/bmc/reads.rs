@@ -120,6 +120,7 @@ impl Bmc {
             EtagForm::None => None,
             EtagForm::Weak => Some(format!("W/\"{tag}\"")),
             EtagForm::Strong => Some(format!("\"{tag}\"")),
+            EtagForm::Quoted => Some(format!("W/'{tag}'")),
         }
     }
 
@@ -142,6 +143,8 @@ impl Bmc {
             if_match: IfMatch::Checked,
             wildcard: true,
             own: true,
+            strong_form: false,
+            refused_on_actions: false,
         };
         let account = matches!(target, Target::Account(_));
         let habits = if account { &guarded } else { &self.persona.etags };
@@ -154,12 +157,13 @@ impl Bmc {
                 Ok(())
             };
         };
-        let holds = if offered == "*" {
-            habits.wildcard
-        } else {
-            habits.own
-                && document().and_then(|document| self.etag(target, &document)).as_deref()
-                    == Some(offered)
+        let tag = document().and_then(|document| self.etag(target, &document));
+        let tag = tag.unwrap_or_default();
+        let holds = match offered {
+            _ if habits.if_match == IfMatch::Refused => false,
+            "*" => habits.wildcard,
+            own if own == tag => habits.own,
+            other => habits.strong_form && Some(other) == tag.strip_prefix("W/"),
         };
         if holds { Ok(()) } else { Err(Reply::precondition(StatusCode::PRECONDITION_FAILED)) }
     }

@@ -31,12 +31,15 @@ impl Bmc {
         ask: &Ask,
         seq: u64,
     ) -> Result<Reply, Reply> {
-        let insertion = self.insertion(ask)?;
+        let insertion = self.insertion(slot, ask)?;
         self.insert(slot, insertion, seq).await
     }
 
     pub(super) fn eject_by_action(&self, slot: usize, ask: &Ask, seq: u64) -> Result<Reply, Reply> {
         match &ask.body {
+            Body::Json(_) | Body::Other if self.persona.media.eject_refuses_body => {
+                return Err(Reply::malformed());
+            }
             Body::Json(Value::Object(_)) => {}
             Body::Empty if !self.persona.media.eject_needs_object => {}
             Body::Empty => {
@@ -69,7 +72,7 @@ impl Bmc {
         }
         match body.get("Image") {
             Some(Value::Null) => self.eject(slot, seq),
-            Some(_) => self.insert(slot, self.insertion(ask)?, seq).await,
+            Some(_) => self.insert(slot, self.insertion(slot, ask)?, seq).await,
             None => Err(Reply::missing("Image")),
         }
     }
@@ -82,7 +85,7 @@ impl Bmc {
         }
     }
 
-    fn insertion(&self, ask: &Ask) -> Result<Insertion, Reply> {
+    fn insertion(&self, slot: usize, ask: &Ask) -> Result<Insertion, Reply> {
         let body = ask.object()?;
         self.check_known(body)?;
         let habits = &self.persona.media;
@@ -91,26 +94,44 @@ impl Bmc {
         }
         let url = body.get("Image").ok_or_else(|| Reply::missing("Image"))?;
         let url = url.as_str().ok_or_else(|| Reply::bad_value("Image"))?;
-        let flag = |name: &str| match body.get(name) {
-            None => Ok(true),
+        let flag = |name: &str, unless_told: bool| match body.get(name) {
+            None => Ok(unless_told),
             Some(value) => value.as_bool().ok_or_else(|| Reply::bad_value(name)),
         };
-        if !flag("Inserted")? {
+        if !flag("Inserted", true)? {
             return Err(Reply::bad_value("Inserted"));
         }
-        let scheme = url.split("://").next().unwrap_or_default();
+        self.check_transfer(body, url)?;
+        let own = self.persona.slots.get(slot).map(|facts| facts.suffixes.as_slice());
+        let ends = |ends: &[String]| ends.is_empty() || ends.iter().any(|end| url.ends_with(end));
         let usable = url.len() <= habits.max_url_bytes
-            && habits.schemes.iter().any(|known| known == scheme)
+            && habits.schemes.iter().any(|known| known == scheme(url))
             && !url.contains(|c| habits.forbidden_in_url.contains(c))
-            && (habits.suffixes.is_empty() || habits.suffixes.iter().any(|end| url.ends_with(end)));
+            && ends(&habits.suffixes)
+            && ends(own.unwrap_or_default());
         if !usable {
             return Err(Reply::refused(&self.persona.refusals.url_refused));
         }
         Ok(Insertion {
             url: ImageUrl::new(url),
-            write_protected: flag("WriteProtected")?,
+            write_protected: flag("WriteProtected", !habits.writable_unless_told)?,
             pretended: ask.pretends,
         })
+    }
+
+    /// Whether an insertion names the protocol and the method that this BMC would use.
+    fn check_transfer(&self, body: &Map<String, Value>, url: &str) -> Result<(), Reply> {
+        let habits = &self.persona.media;
+        let named = |name: &str| body.get(name).and_then(Value::as_str);
+        let protocol = named("TransferProtocolType");
+        let agrees = protocol.is_none_or(|protocol| protocol.eq_ignore_ascii_case(scheme(url)));
+        if habits.protocol_must_agree && !agrees {
+            return Err(Reply::bad_value("TransferProtocolType"));
+        }
+        if habits.streams_only && named("TransferMethod").is_some_and(|method| method != "Stream") {
+            return Err(Reply::bad_value("TransferMethod"));
+        }
+        Ok(())
     }
 
     async fn insert(&self, slot: usize, insertion: Insertion, seq: u64) -> Result<Reply, Reply> {
@@ -130,17 +151,29 @@ impl Bmc {
             },
             InsertAnswer::Accepted => Ok(Reply::empty(StatusCode::ACCEPTED)),
             InsertAnswer::Task => {
-                let number = {
-                    let mut works = self.works();
-                    works.push(Work { done_at, failure: done.err().cloned() });
-                    works.len()
-                };
-                let task = Target::Task(number);
+                let task = self.begin_work("Insert Media", done_at, done.err().cloned());
                 let document = self.document(task).ok_or_else(Reply::not_found)?;
                 Ok(Reply::json(StatusCode::ACCEPTED, &document)
                     .with(header::LOCATION, task.path(&self.persona)))
             }
+            InsertAnswer::Location => {
+                let task = self.begin_work("Insert Media", done_at, done.err().cloned());
+                let location = task.path(&self.persona);
+                Ok(Reply::empty(StatusCode::ACCEPTED).with(header::LOCATION, location))
+            }
         }
+    }
+
+    /// Notes something that is answered now and done later.
+    pub(super) fn begin_work(
+        &self,
+        name: &'static str,
+        done_at: Duration,
+        failure: Option<Refusal>,
+    ) -> Target {
+        let mut works = self.works();
+        works.push(Work { name, done_at, failure });
+        Target::Task(works.len())
     }
 
     /// Lets a slot claim an image that nobody opened and that the host will not find.
@@ -225,4 +258,8 @@ impl Bmc {
     pub(crate) fn slot_id(&self, slot: usize) -> String {
         self.persona.slots.get(slot).map(|facts| facts.id.clone()).unwrap_or_default()
     }
+}
+
+fn scheme(url: &str) -> &str {
+    url.split("://").next().unwrap_or_default()
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{View, put};
 use crate::{
-    persona::{EmptyImage, Under},
+    medium::ImageUrl,
+    persona::{EmptyImage, InsertAnswer, ShownImage, Under},
     target::Target,
 };
 
@@ -24,7 +25,7 @@ impl View<'_> {
         let mut slot = json!({
             "@odata.type": format!("#VirtualMedia.{}.VirtualMedia", habits.schema),
             "Id": facts.id, "Name": format!("{} {}", habits.name, facts.id),
-            "Image": named.map_or(nothing.clone(), |url| json!(url.as_str())),
+            "Image": named.and_then(|url| self.shown_image(url)).map_or(nothing.clone(), Value::from),
             "ImageName": file.map_or(nothing, |name| json!(name)),
             "Inserted": claims.is_some(),
             "ConnectedVia": if claims.is_some() { "URI" } else { "NotConnected" },
@@ -33,10 +34,27 @@ impl View<'_> {
         if habits.tells_types {
             put(&mut slot, "MediaTypes", json!(facts.media_types));
         }
+        if habits.streams_only {
+            put(&mut slot, "TransferMethod", json!("Stream"));
+        }
         if self.persona.slot_has_actions(index) {
             put(&mut slot, "Actions", self.slot_actions(under, index, claims.is_some()));
         }
         Some(slot)
+    }
+
+    /// The address of an image as slots show it.
+    fn shown_image(&self, url: &ImageUrl) -> Option<String> {
+        match self.persona.media.shows_image {
+            ShownImage::Address => Some(url.as_str().to_owned()),
+            ShownImage::AddressWithPort => {
+                let parsed = url::Url::parse(url.as_str()).ok()?;
+                let port = parsed.port_or_known_default()?;
+                let host = parsed.host_str()?;
+                Some(format!("{}://{host}:{port}{}", parsed.scheme(), parsed.path()))
+            }
+            ShownImage::Name => None,
+        }
     }
 
     fn slot_actions(&self, under: Under, index: usize, inserted: bool) -> Value {
@@ -45,6 +63,10 @@ impl View<'_> {
         if habits.action_info {
             let info = Target::InsertInfo(under, index).path(self.persona);
             put(&mut insert, "@Redfish.ActionInfo", json!(info));
+        }
+        if !habits.lists_protocols.is_empty() {
+            let listed = json!(habits.lists_protocols);
+            put(&mut insert, "TransferProtocolType@Redfish.AllowableValues", listed);
         }
         let mut actions = json!({"#VirtualMedia.InsertMedia": insert});
         if inserted || !habits.eject_only_when_inserted {
@@ -75,6 +97,10 @@ impl View<'_> {
 
     pub(super) fn task(&self, id: usize) -> Option<Value> {
         let work = self.works.get(id.checked_sub(1)?)?;
+        let vanishes = self.persona.media.answer == InsertAnswer::Location;
+        if vanishes && self.now >= work.done_at {
+            return None;
+        }
         let (state, status, message) = match (&work.failure, self.now < work.done_at) {
             (_, true) => ("Running", "OK", None),
             (None, false) => ("Completed", "OK", None),
@@ -86,7 +112,7 @@ impl View<'_> {
             .collect();
         Some(json!({
             "@odata.type": "#Task.v1_4_3.Task",
-            "Id": id.to_string(), "Name": "Insert Media",
+            "Id": id.to_string(), "Name": work.name,
             "TaskState": state, "TaskStatus": status, "Messages": messages,
         }))
     }

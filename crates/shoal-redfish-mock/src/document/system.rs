@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{View, put};
 use crate::{
-    board::HostPhase,
+    board::{HostPhase, VIRTUAL_CD},
     persona::{ResetTypesIn, SerialIn, Under},
     target::Target,
 };
@@ -17,6 +17,7 @@ impl View<'_> {
         let (sku, serial) = match facts.serial_in {
             SerialIn::Sku => (self.serial, facts.other_serial.as_str()),
             SerialIn::SerialNumber => (facts.other_serial.as_str(), self.serial),
+            SerialIn::Chassis => ("", ""),
         };
         let power = &self.persona.power;
         let lag = Duration::from_millis(power.lag_ms);
@@ -26,15 +27,22 @@ impl View<'_> {
             "Manufacturer": facts.manufacturer, "Model": facts.model,
             "BiosVersion": facts.bios_version,
             "SKU": sku, "SerialNumber": serial, "UUID": self.uuid,
-            "PowerState": self.board.power_state(self.now, lag, power.transitional_states),
+            "PowerState": self.board.power_state(self.now, lag, power.while_changing),
             "Status": {"Health": "OK", "State": "Enabled"},
             "Boot": self.boot(),
             "Actions": {"#ComputerSystem.Reset": self.reset_action()},
-            "Links": {
-                "Chassis": [self.link(Target::Chassis)],
-                "ManagedBy": [self.link(Target::Manager)],
-            },
+            "Links": {"Chassis": [self.link(Target::Chassis)]},
         });
+        if !self.persona.oddities.no_manager_link
+            && let Some(links) = system.get_mut("Links")
+        {
+            put(links, "ManagedBy", json!([self.link(Target::Manager)]));
+        }
+        if facts.serial_in == SerialIn::Chassis {
+            for name in ["SKU", "SerialNumber", "UUID"] {
+                put(&mut system, name, Value::Null);
+            }
+        }
         if let Some(at) = self.board.last_reset.filter(|_| facts.last_reset_time) {
             put(&mut system, "LastResetTime", json!(format!("{at:.0}")));
         }
@@ -58,11 +66,23 @@ impl View<'_> {
         system
     }
 
+    /// The override as the system shows it.
     fn boot(&self) -> Value {
+        let elsewhere =
+            self.persona.boot.settings.as_ref().is_some_and(|settings| settings.lists_values);
+        let mut document = self.boot_with_values();
+        if let Some(fields) = document.as_object_mut().filter(|_| elsewhere) {
+            fields.retain(|name, _| !name.contains("@Redfish.AllowableValues"));
+        }
+        document
+    }
+
+    fn boot_with_values(&self) -> Value {
         let boot = &self.board.boot;
+        let target = if boot.target == VIRTUAL_CD { "Cd" } else { boot.target.as_str() };
         let mut document = json!({
             "BootSourceOverrideEnabled": boot.enabled,
-            "BootSourceOverrideTarget": boot.target,
+            "BootSourceOverrideTarget": target,
             "BootSourceOverrideTarget@Redfish.AllowableValues": self.persona.boot.targets,
         });
         if let Some(mode) = &boot.mode {
@@ -78,15 +98,34 @@ impl View<'_> {
     /// The settings show the override where they take it, and else the boot order alone.
     pub(super) fn settings(&self) -> Option<Value> {
         let settings = self.persona.boot.settings.as_ref()?;
-        let boot = match &settings.elsewhere {
-            Some(_) => self.boot(),
-            None => json!({"BootOrder": ["Boot0003", "Boot0002"]}),
+        let boot = if settings.elsewhere.is_some() || settings.lists_values {
+            self.boot_with_values()
+        } else {
+            json!({"BootOrder": ["Boot0003", "Boot0002"]})
         };
         Some(json!({
             "@odata.type": format!("#ComputerSystem.{}.ComputerSystem", self.persona.system.schema),
             "Id": settings.id, "Name": format!("{} {}", self.persona.system.name, settings.id),
             "Boot": boot,
         }))
+    }
+
+    /// What the manager shows of an override that was imported.
+    pub(super) fn attributes(&self) -> Value {
+        let boot = &self.board.boot;
+        let (device, once) = match (boot.target.as_str(), boot.enabled.as_str()) {
+            (VIRTUAL_CD, "Once") => (VIRTUAL_CD, "Enabled"),
+            (VIRTUAL_CD, _) => (VIRTUAL_CD, "Disabled"),
+            _ => ("Normal", "Disabled"),
+        };
+        json!({
+            "@odata.type": "#DellAttributes.v1_0_0.DellAttributes",
+            "Id": "iDRACAttributes", "Name": "Attributes",
+            "Attributes": {
+                "ServerBoot.1.BootOnce": once,
+                "ServerBoot.1.FirstBootDevice": device,
+            },
+        })
     }
 
     fn reset_action(&self) -> Value {

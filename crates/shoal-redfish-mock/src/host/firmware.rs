@@ -8,7 +8,7 @@ use super::{
     manifest::{Extent, Manifest},
 };
 use crate::{
-    board::HostPhase,
+    board::{HostPhase, VIRTUAL_CD},
     disc::{Disc, DiscError},
     medium::{Medium, Window},
     timeline::{BootFrom, Event, Part},
@@ -111,7 +111,10 @@ async fn find_bootable(run: &Run, target: Option<&str>) -> Option<Candidate> {
     let meant = |slot: usize| {
         let Some(facts) = persona.slots.get(slot) else { return false };
         match target {
-            Some(target) if persona.boot.cd_targets.iter().any(|known| known == target) => {
+            Some(target)
+                if target == VIRTUAL_CD
+                    || persona.boot.cd_targets.iter().any(|known| known == target) =>
+            {
                 let pinned = &persona.boot.slots;
                 facts.is_optical() && (pinned.is_empty() || pinned.contains(&facts.id))
             }

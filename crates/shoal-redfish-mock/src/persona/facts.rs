@@ -31,6 +31,8 @@ pub enum SerialIn {
     Sku,
     /// In `SerialNumber`.
     SerialNumber,
+    /// In the chassis alone; the system has neither serial, nor `SKU`, nor `UUID`.
+    Chassis,
 }
 
 /// What the `ComputerSystem` says.
@@ -79,6 +81,9 @@ pub struct ManagerFacts {
     pub firmware: String,
     /// Whether `DateTime` is present.
     pub date_time: bool,
+    /// How far the BMC's clock is ahead, in seconds.
+    #[serde(default)]
+    pub clock_ahead_seconds: i64,
 }
 
 /// What the `Chassis` says.
@@ -116,6 +121,10 @@ pub struct SlotFacts {
     /// Whether an image can be put in over Redfish; some slots are listed and filled by other means.
     #[serde(default = "yes")]
     pub insertable: bool,
+    /// Endings a URL must have one of to go into this slot; empty means that the rules for all slots
+    /// are enough.
+    #[serde(default)]
+    pub suffixes: Vec<String>,
 }
 
 fn yes() -> bool {

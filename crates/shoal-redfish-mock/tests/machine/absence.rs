@@ -91,7 +91,7 @@ async fn a_restarted_bmc_has_forgotten_sessions_and_media() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replaced_bmc_shows_another_identity_and_certificate() {
-    let mut rig = Rig::of("x13").await;
+    let mut rig = Rig::of("smc-x13").await;
     let (before, old) = (rig.get(&rig.system()).await.1, rig.mock.cert_sha256());
     assert!(rig.boot_once("UsbCd").await.0 < 300);
     rig.mock.replace_bmc("SN9999").unwrap();

@@ -74,7 +74,7 @@ async fn an_installer_reads_its_disc_and_the_kickstart_file_and_restarts_into_wh
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_restart_shows_as_the_persona_shows_it_and_never_in_the_power_state() {
     for (persona, reset_time, progress) in
-        [("idrac9-6x", true, false), ("xcc", false, false), ("x13", false, true)]
+        [("idrac9-6x", true, false), ("xcc", false, false), ("smc-x13", false, true)]
     {
         let (rig, hand) = rig(persona, HostScript::default()).await;
         install(&rig, "reboot").await;
@@ -113,7 +113,7 @@ async fn a_restart_can_go_unnoticed_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cold_restart_shows_the_host_off() {
     let restart = Restart::Cold(Duration::from_secs(10));
-    let (rig, hand) = rig("x13", HostScript { restart, ..HostScript::default() }).await;
+    let (rig, hand) = rig("smc-x13", HostScript { restart, ..HostScript::default() }).await;
     install(&rig, "reboot").await;
     hand.advance(Duration::from_secs(380));
     rig.wait(|event| *event == Event::Restarted).await;
@@ -144,7 +144,7 @@ async fn the_kickstart_file_or_the_script_can_end_with_power_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_installer_can_stay_at_its_last_screen() {
     for (last, ending) in [("", Ending::Succeed), ("reboot", Ending::NeverRestart)] {
-        let (rig, hand) = rig("x13", HostScript::ending(ending)).await;
+        let (rig, hand) = rig("smc-x13", HostScript::ending(ending)).await;
         install(&rig, last).await;
         hand.advance(Duration::from_hours(10));
         rig.wait(|event| *event == Event::InstallerDone).await;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 use shoal_redfish_mock::{
     Clock, Persona,
-    persona::{EtagForm, IfMatch, ResetTypesIn, SerialIn},
+    persona::{EtagForm, IfMatch, ResetTypesIn, SerialIn, WhileChanging},
 };
 
 use crate::support::{Rig, Wish, answer, linux_task};
@@ -44,7 +44,8 @@ async fn a_bmc_without_sessions_takes_basic_credentials_only() {
 
 #[tokio::test]
 async fn a_lagging_power_state_can_be_a_transition() {
-    let rig = rig_with("ilo5", |persona| persona.power.transitional_states = true).await;
+    let rig =
+        rig_with("ilo5", |persona| persona.power.while_changing = WhileChanging::Transition).await;
     assert!(rig.reset("On").await.0 < 300);
     assert_eq!(rig.get(&rig.system()).await.1["PowerState"], "PoweringOn");
     assert!(rig.reset("ForceOff").await.0 < 300);
@@ -86,7 +87,7 @@ async fn schemes_characters_and_parameters_can_be_refused() {
         (status, crate::support::message_id(&answer).to_owned())
     };
     let url_refused = (400, "iLO.2.14.InvalidVirtualMediaURL".to_owned());
-    assert_eq!(id(json!({"Image": rig.images.url("x.iso")})).await, url_refused);
+    assert_eq!(id(json!({"Image": "http://127.0.0.1:1/x.iso"})).await, url_refused);
     assert_eq!(id(json!({"Image": "https://127.0.0.1:1/x.iso?a=b"})).await, url_refused);
     let inserted = json!({"Image": "https://127.0.0.1:1/x.iso", "Inserted": true});
     assert_eq!(id(inserted).await.1, "Base.1.12.PropertyUnknown");
@@ -163,4 +164,71 @@ async fn a_graceful_restart_follows_after_the_habits_time() {
     assert_eq!(off.at, Duration::from_secs(3607));
     hand.advance(Duration::from_hours(1));
     rig.wait(|event| *event == shoal_redfish_mock::Event::InstalledOsUp).await;
+}
+
+#[tokio::test]
+async fn an_account_can_lock_after_wrong_passwords_in_a_row() {
+    let rig = rig_with("generic", |persona| persona.sessions.locks_after = 3).await;
+    let try_with = async |password: &str| {
+        let login = json!({"UserName": "admin", "Password": password});
+        rig.send("POST", "/redfish/v1/SessionService/Sessions", &login).await.0
+    };
+    let ask_with = async |password| {
+        let request = rig.http.get(format!("{}{}", rig.mock.url(), rig.system()));
+        answer(request.basic_auth("admin", Some(password))).await.0
+    };
+    assert_eq!([ask_with("wrong").await, ask_with("wrong").await], [401, 401]);
+    assert_eq!(ask_with("password").await, 200, "the right one ends the row");
+    for _ in 0..3 {
+        assert_eq!(ask_with("wrong").await, 401);
+    }
+    assert_eq!(ask_with("password").await, 401);
+    assert_eq!(try_with("password").await, 401);
+}
+
+#[tokio::test]
+async fn a_login_can_need_more_than_a_name_and_a_password() {
+    let rig = rig_with("generic", |persona| {
+        persona.sessions.login_needs = vec!["/Oem/Huawei/Domain".to_owned()];
+    })
+    .await;
+    let mut login = json!({"UserName": "admin", "Password": "password"});
+    let sessions = "/redfish/v1/SessionService/Sessions";
+    assert_eq!(rig.send("POST", sessions, &login).await.0, 400);
+    login["Oem"] = json!({"Huawei": {"Domain": "LocaliBMC"}});
+    assert_eq!(rig.send("POST", sessions, &login).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_protocol_must_be_the_urls_and_a_method_a_stream() {
+    let rig = rig_with("openbmc", |_| {}).await;
+    let path = format!("{}/Actions/VirtualMedia.InsertMedia", rig.slot("Slot_0"));
+    let url = rig.images.put("task.iso", linux_task());
+    for (name, wrong) in [("TransferProtocolType", "CIFS"), ("TransferMethod", "Upload")] {
+        let (status, body) = rig.send("POST", &path, &json!({"Image": url, name: wrong})).await;
+        let related = &body["error"]["@Message.ExtendedInfo"][0]["RelatedProperties"][0];
+        assert_eq!((status, related.as_str()), (400, Some(format!("#/{name}").as_str())));
+    }
+    let (status, body) = rig.send("POST", &path, &json!({"Image": url, "Inserted": false})).await;
+    assert_eq!(status, 400, "{body}");
+    let right = json!({"Image": url, "TransferProtocolType": "HTTPS", "TransferMethod": "Stream"});
+    assert_eq!(rig.send("POST", &path, &right).await.0, 204);
+    assert_eq!(rig.get(&rig.slot("Slot_0")).await.1["WriteProtected"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_idrac_boots_its_virtual_cd_by_import_alone() {
+    let rig = Rig::of("idrac9-scp").await;
+    let boot = rig.images.put("boot.iso", crate::support::combined_medium());
+    assert!(rig.insert("CD", &boot).await.0 < 300);
+    assert_eq!(rig.boot_once("Cd").await.0, 204);
+    assert!(rig.reset("On").await.0 < 300);
+    let booted = |from| shoal_redfish_mock::Event::Booted(from);
+    rig.wait(|event| *event == booted(shoal_redfish_mock::BootFrom::Nothing)).await;
+    assert!(rig.reset("ForceOff").await.0 < 300);
+    let import = rig.boot_cd_once().await;
+    assert_eq!(import.0, 202);
+    assert_eq!(rig.get(&rig.system()).await.1["Boot"]["BootSourceOverrideEnabled"], "Once");
+    rig.power_on_when_it_may().await;
+    rig.wait(|event| *event == booted(shoal_redfish_mock::BootFrom::BootMedium)).await;
 }

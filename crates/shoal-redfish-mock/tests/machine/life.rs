@@ -28,7 +28,7 @@ async fn whole_life(rig: &Rig) {
     for slot in &slots {
         assert!(rig.eject(slot).await.0 < 300);
     }
-    assert!(rig.reset("On").await.0 < 300);
+    rig.power_on_when_it_may().await;
     rig.wait(|event| *event == Event::InstalledOsUp).await;
 
     let mut expected: Vec<Effect> =

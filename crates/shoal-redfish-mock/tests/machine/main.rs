@@ -14,6 +14,7 @@ mod habits;
 mod host;
 mod life;
 mod media;
+mod naive;
 mod personas;
 mod refusals;
 mod restarts;

@@ -1,31 +1,11 @@
 //! How a BMC treats the servers that its media come from.
 
-use std::sync::Arc;
-
 use http::StatusCode;
-use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use shoal_redfish_mock::{BootFrom, Event};
-use tokio_rustls::TlsAcceptor;
 
-use crate::support::{ImageServer, Manner, Rig, Wish, boot_medium, linux_task, message_id};
-
-/// A certificate for the loopback address, and the acceptor that shows it.
-fn certificate() -> (String, TlsAcceptor) {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], private)
-        .unwrap();
-    (certificate.pem(), TlsAcceptor::from(Arc::new(config)))
-}
+use crate::support::{
+    ImageServer, Manner, Rig, Wish, boot_medium, certificate, linux_task, message_id,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_servers_are_checked_only_against_a_configured_authority() {

@@ -80,7 +80,7 @@ async fn an_xcc_keeps_its_boot_order_in_settings_and_its_override_in_the_system(
 
 #[tokio::test]
 async fn an_x13_accepts_insertions_shows_them_later_and_ejects_only_what_is_in() {
-    let (rig, hand) = still("x13").await;
+    let (rig, hand) = still("smc-x13").await;
     let system = rig.get(&rig.system()).await.1;
     let collection = system["VirtualMedia"]["@odata.id"].as_str().unwrap().to_owned();
     assert_eq!(collection, "/redfish/v1/Managers/1/VirtualMedia");
@@ -120,7 +120,7 @@ async fn an_x13_accepts_insertions_shows_them_later_and_ejects_only_what_is_in()
 
 #[tokio::test]
 async fn an_x13_boots_usb_cds_and_wants_to_be_told_everything() {
-    let (rig, _hand) = still("x13").await;
+    let (rig, _hand) = still("smc-x13").await;
     let patch =
         async |boot: Value| rig.send("PATCH", &rig.system(), &json!({"Boot": boot})).await.0;
     assert_eq!(patch(json!({"BootSourceOverrideTarget": "UsbCd"})).await, 400);
@@ -135,7 +135,7 @@ async fn an_x13_boots_usb_cds_and_wants_to_be_told_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_x13_looks_for_a_plain_cd_in_a_drive_that_is_not_there() {
-    let rig = Rig::of("x13").await;
+    let rig = Rig::of("smc-x13").await;
     let boot = rig.images.put("boot.iso", boot_medium());
     assert!(rig.insert("VirtualMedia1", &boot).await.0 < 300);
     assert!(rig.boot_once("Cd").await.0 < 300);
@@ -148,7 +148,7 @@ async fn an_x13_looks_for_a_plain_cd_in_a_drive_that_is_not_there() {
 
 #[tokio::test]
 async fn a_megarac_finishes_insertions_as_tasks_and_wants_a_protocol() {
-    let (rig, hand) = still("megarac").await;
+    let (rig, hand) = still("ami-megarac").await;
     let path = rig.slot("CD1");
     assert!(rig.get(&path).await.1.get("MediaTypes").is_none());
     let boot = rig.images.put("boot.iso", boot_medium());
@@ -180,7 +180,7 @@ async fn a_megarac_finishes_insertions_as_tasks_and_wants_a_protocol() {
 
 #[tokio::test]
 async fn a_megarac_takes_the_override_in_its_future_state_and_refuses_its_own_tags() {
-    let (rig, _hand) = still("megarac").await;
+    let (rig, _hand) = still("ami-megarac").await;
     let boot = json!({"Boot": {"BootSourceOverrideEnabled": "Once",
         "BootSourceOverrideTarget": "Cd", "BootSourceOverrideMode": "UEFI"}});
     let (status, body) = rig.patch_anyway(&rig.system(), &boot).await;
@@ -210,7 +210,7 @@ async fn a_megarac_takes_the_override_in_its_future_state_and_refuses_its_own_ta
 
 #[tokio::test]
 async fn a_megarac_leaves_out_what_matters_when_it_expands() {
-    let (rig, _hand) = still("megarac").await;
+    let (rig, _hand) = still("ami-megarac").await;
     let (status, systems) = rig.get("/redfish/v1/Systems?$expand=*").await;
     assert_eq!(status, 200);
     assert_eq!(systems["Members"][0]["PowerState"], "Off");

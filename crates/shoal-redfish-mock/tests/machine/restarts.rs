@@ -20,7 +20,7 @@ fn percents(step: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_goes_through_its_own_steps() {
-    let rig = Rig::of("x13").await;
+    let rig = Rig::of("smc-x13").await;
     started(&rig, "install-windows.target").await;
     rig.wait_reported("success").await;
     let steps = ["workflow.partition", "workflow.image-windows", "workflow.bootloader-windows"];
@@ -32,7 +32,7 @@ async fn windows_goes_through_its_own_steps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flash_leaves_the_disk_alone() {
-    let mut wish = Wish::of("x13");
+    let mut wish = Wish::of("smc-x13");
     wish.installed = true;
     let rig = wish.rig().await;
     started(&rig, "supermicro-update.target").await;
@@ -46,7 +46,7 @@ async fn a_flash_leaves_the_disk_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flash_can_fail_half_way() {
     let script = HostScript::ending(Ending::FailAt(Step::Firmware));
-    let rig = Wish { script, ..Wish::of("x13") }.rig().await;
+    let rig = Wish { script, ..Wish::of("smc-x13") }.rig().await;
     started(&rig, "supermicro-update.target").await;
     rig.wait_reported("failed").await;
     assert_eq!(rig.reports(), ["--status failed --failed-step workflow.firmware"]);
@@ -57,7 +57,7 @@ async fn a_flash_can_restart_the_bmc_and_go_on() {
     let (clock, hand) = Clock::manual();
     let away = Duration::from_mins(2);
     let script = HostScript::ending(Ending::BmcRestartAt(Step::Firmware, away));
-    let rig = Wish { clock, script, ..Wish::of("x13") }.rig().await;
+    let rig = Wish { clock, script, ..Wish::of("smc-x13") }.rig().await;
     started(&rig, "supermicro-update.target").await;
     hand.advance(Duration::from_secs(95));
     rig.wait(|event| *event == Event::BmcAway).await;
@@ -74,7 +74,7 @@ async fn a_flash_can_restart_the_bmc_and_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flash_can_restart_the_host_which_then_reports_nothing() {
     let script = HostScript::ending(Ending::RestartAt(Step::Firmware));
-    let mut wish = Wish { script, ..Wish::of("x13") };
+    let mut wish = Wish { script, ..Wish::of("smc-x13") };
     wish.installed = true;
     let rig = wish.rig().await;
     started(&rig, "supermicro-update.target").await;

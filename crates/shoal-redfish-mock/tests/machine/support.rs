@@ -14,14 +14,14 @@ use std::{
 use serde_json::{Value, json};
 use shoal_redfish_mock::{
     Clock, Config, Event, HostConfig, HostScript, Mock, Moment, Persona,
-    persona::{IfMatch, Under},
+    persona::{IfMatch, SlotFacts, Under},
 };
 
 pub(crate) use discs::{
     BOOT_IMAGE_BYTES, KERNEL_BYTES, MODULES_BYTES, RESERVED_BYTES, boot_medium, combined_medium,
     esxi_installer, esxi_stick, esxi_task, find, foreign_boot_medium, linux_task, task_medium,
 };
-pub(crate) use images::{ImageServer, Manner};
+pub(crate) use images::{ImageServer, Manner, certificate};
 
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) const SERIAL: &str = "SN0001";
@@ -72,12 +72,12 @@ pub(crate) struct Rig {
     pub(crate) images: ImageServer,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) http: reqwest::Client,
-    persona: Persona,
+    persona: Box<Persona>,
 }
 
 /// What a test wants to be special about a rig.
 pub(crate) struct Wish {
-    pub(crate) persona: Persona,
+    pub(crate) persona: Box<Persona>,
     pub(crate) clock: Clock,
     pub(crate) script: HostScript,
     pub(crate) dispatcher: &'static str,
@@ -88,7 +88,7 @@ pub(crate) struct Wish {
 impl Wish {
     pub(crate) fn of(persona: &str) -> Self {
         Self {
-            persona: Persona::built_in(persona).unwrap(),
+            persona: Box::new(Persona::built_in(persona).unwrap()),
             clock: Clock::scaled(1000),
             script: HostScript::default(),
             dispatcher: DISPATCHER,
@@ -98,7 +98,8 @@ impl Wish {
     }
 
     pub(crate) async fn rig(self) -> Rig {
-        let images = ImageServer::start(None).await;
+        let plain = self.persona.media.schemes.iter().any(|scheme| scheme == "http");
+        let images = ImageServer::start((!plain).then(|| certificate().1)).await;
         self.rig_with(images).await
     }
 
@@ -111,7 +112,7 @@ impl Wish {
         host.reporter = Some(program(&dir.path().join("reporter"), REPORTER));
         host.script = self.script;
         host.installed = self.installed;
-        let mut config = Config::new(self.persona.clone(), SERIAL, host);
+        let mut config = Config::new(*self.persona.clone(), SERIAL, host);
         config.clock = self.clock;
         config.media_ca = self.media_ca;
         let http = client();
@@ -146,16 +147,18 @@ impl Rig {
         format!("{owner}/VirtualMedia/{id}")
     }
 
-    /// The slots for boot and task medium; one and the same where the persona has only one.
-    pub(crate) fn slots(&self) -> (&'static str, &'static str) {
-        match self.persona.name.as_str() {
-            "idrac9-6x" => ("1", "2"),
-            "ilo5" => ("2", "1"),
-            "xcc" => ("EXT1", "EXT2"),
-            "x13" => ("VirtualMedia1", "VirtualMedia2"),
-            "megarac" => ("CD1", "CD1"),
-            other => unreachable!("no slots are known for {other}"),
-        }
+    /// The slots for boot and task medium; one and the same where only one medium fits.
+    pub(crate) fn slots(&self) -> (&str, &str) {
+        let pinned = &self.persona.boot.slots;
+        let boots = |slot: &&SlotFacts| {
+            slot.is_optical() && (pinned.is_empty() || pinned.contains(&slot.id))
+        };
+        let usable = || self.persona.slots.iter().filter(|slot| slot.insertable);
+        let boot = usable().find(boots).unwrap();
+        let device = |slot: &SlotFacts| slot.same_device_as.clone().unwrap_or(slot.id.clone());
+        let other = usable().find(|slot| device(slot) != device(boot));
+        let other = other.filter(|_| self.persona.media.max_at_once > 1);
+        (&boot.id, &other.unwrap_or(boot).id)
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -175,6 +178,15 @@ impl Rig {
 
     pub(crate) async fn reset(&self, kind: &str) -> Answer {
         self.send("POST", &self.reset_path(), &json!({"ResetType": kind})).await
+    }
+
+    /// Powers on a host that may have been switched off too short a time ago.
+    pub(crate) async fn power_on_when_it_may(&self) {
+        let mut tries = 0;
+        while self.reset("On").await.0 >= 300 {
+            tries += 1;
+            assert!(tries < 10_000, "the machine cannot be switched on");
+        }
     }
 
     /// Inserts in the way the persona takes it.
@@ -243,7 +255,24 @@ impl Rig {
 
     /// The target by which the persona boots a virtual CD.
     pub(crate) fn cd(&self) -> String {
-        self.persona.boot.cd_targets[0].clone()
+        self.persona.boot.cd_targets.first().map_or("VCD-DVD".to_owned(), String::clone)
+    }
+
+    /// Boots the virtual CD once, in the way the persona takes it.
+    pub(crate) async fn boot_cd_once(&self) -> Answer {
+        let Some(import) = &self.persona.boot.import else {
+            return self.boot_once(&self.cd()).await;
+        };
+        let action = &import.action;
+        let path = format!("/redfish/v1/Managers/{}/Actions/Oem/{action}", self.persona.manager.id);
+        let attribute = |name, value| format!("<Attribute Name=\"{name}\">{value}</Attribute>");
+        let buffer = format!(
+            "<SystemConfiguration><Component FQDD=\"iDRAC.Embedded.1\">{}{}</Component></SystemConfiguration>",
+            attribute("ServerBoot.1#BootOnce", "Enabled"),
+            attribute("ServerBoot.1#FirstBootDevice", "VCD-DVD"),
+        );
+        let body = json!({"ShareParameters": {"Target": "ALL"}, "ImportBuffer": buffer});
+        self.send("POST", &path, &body).await
     }
 
     /// Puts the media in, sets the override and powers on. Where there is one slot, the task medium
@@ -252,7 +281,7 @@ impl Rig {
         if self.slots().0 == self.slots().1 {
             let boot = self.images.put("boot.iso", combined_medium());
             assert!(self.insert(self.slots().0, &boot).await.0 < 300);
-            assert!(self.boot_once(&self.cd()).await.0 < 300);
+            assert!(self.boot_cd_once().await.0 < 300);
             assert!(self.reset("On").await.0 < 300);
             return;
         }
@@ -267,7 +296,7 @@ impl Rig {
             let (status, body) = self.insert(slot, url).await;
             assert!(status < 300, "{status} {body}");
         }
-        let (status, body) = self.boot_once(&self.cd()).await;
+        let (status, body) = self.boot_cd_once().await;
         assert!(status < 300, "{status} {body}");
         assert!(self.reset("On").await.0 < 300);
     }

@@ -11,6 +11,9 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
@@ -123,4 +126,20 @@ fn respond(shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>
         .header(header::CONTENT_RANGE, format!("bytes {from}-{to}/{}", image.len()))
         .body(Full::new(image.slice(from..=to)))
         .unwrap()
+}
+
+/// A certificate for the loopback address, and the acceptor that shows it.
+pub(crate) fn certificate() -> (String, TlsAcceptor) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .unwrap();
+    (certificate.pem(), TlsAcceptor::from(Arc::new(config)))
 }

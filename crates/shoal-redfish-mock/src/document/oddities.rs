@@ -1,0 +1,41 @@
+//! Documents that are there to be stumbled over: members beside the machine and its BMC, and values of
+//! the wrong type.
+
+use serde_json::{Value, json};
+
+use super::View;
+
+impl View<'_> {
+    /// A board of accelerators that is listed as a system.
+    pub(super) fn other_system(&self) -> Option<Value> {
+        let id = self.persona.oddities.other_system.as_ref()?;
+        Some(json!({
+            "@odata.type": format!("#ComputerSystem.{}.ComputerSystem", self.persona.system.schema),
+            "Id": id, "Name": id, "SystemType": "Physical",
+            "Status": {"Health": "OK", "State": "Enabled"},
+        }))
+    }
+
+    /// The controller of such a board.
+    pub(super) fn other_manager(&self) -> Option<Value> {
+        let id = self.persona.oddities.other_manager.as_ref()?;
+        Some(json!({
+            "@odata.type": format!("#Manager.{}.Manager", self.persona.manager.schema),
+            "Id": id, "Name": id, "ManagerType": "BMC",
+            "Status": {"Health": "OK", "State": "Enabled"},
+        }))
+    }
+}
+
+/// Turns numbers into text, and lists into their first word.
+pub(super) fn mistype(value: &mut Value) {
+    match value {
+        Value::Number(number) => *value = Value::from(number.to_string()),
+        Value::Array(items) => {
+            if let Some(first @ Value::String(_)) = items.first_mut() {
+                *value = first.take();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Object(_) => {}
+    }
+}
