@@ -1,16 +1,20 @@
 //! Puts one machine through its whole life on virtual media: discover, plan, apply, verify, revert.
 //! Prints one JSON object with what was done and what it cost. A refusal prints
 //! `{"error": {"kind", "message", "seen"}}` and exits with status 1 before anything was changed; any
-//! other failure prints the same and exits with status 2.
+//! other failure prints the same and exits with status 2, after what was begun was taken back as far
+//! as the BMC allows (`taken_back`).
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use shoal_redfish::{
     Bmc, Checkpoint, Counts, Credentials, Endpoint, Error, ForeignMedia, MediaUrl, Options, Plan,
-    PlanRequest, Refusal, Secret, Tls, Urls,
+    PlanRequest, Refusal, Secret, Stage, Tls, Urls,
 };
+
+/// How long taking back may take after a failure.
+const TAKING_BACK: Duration = Duration::from_mins(1);
 
 #[derive(Parser)]
 #[command(about = "Provisions one machine over Redfish virtual media and takes it off again")]
@@ -61,6 +65,8 @@ enum Failure {
     Input(String),
     Refused(Refusal),
     Bmc(Error),
+    /// While media were put in: what went wrong, and whether the media are out again.
+    Halfway(Error, bool),
 }
 
 impl From<Error> for Failure {
@@ -89,13 +95,17 @@ fn report(failure: &Failure) -> (Value, ExitCode) {
         Failure::Refused(refusal) => {
             (refusal.reason.code(), refusal.to_string(), refusal.seen.clone(), 1)
         }
-        Failure::Bmc(error) => {
+        Failure::Bmc(error) | Failure::Halfway(error, _) => {
             (error.kind().code(), error.to_string(), error.message_ids().to_vec(), 2)
         }
     };
     let outcome = if code == 1 { "refused" } else { "failed" };
     let error = json!({"kind": kind, "message": message, "seen": seen});
-    (json!({"error": error, "outcome": outcome}), ExitCode::from(code))
+    let mut output = json!({"error": error, "outcome": outcome});
+    if let (Failure::Halfway(_, taken_back), Some(fields)) = (failure, output.as_object_mut()) {
+        fields.insert("taken_back".to_owned(), json!(taken_back));
+    }
+    (output, ExitCode::from(code))
 }
 
 async fn run(arguments: &Arguments) -> Result<Value, Failure> {
@@ -143,7 +153,15 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
         return Ok(summary(&plan, &[], &plan.warnings, "planned", [&discovered, &discovered]));
     }
     let mut checkpoint = Checkpoint::default();
-    let applied = bmc.apply(&plan, urls, &mut checkpoint, &mut |_| Ok(())).await?;
+    let applied = match bmc.apply(&plan, urls, &mut checkpoint, &mut |_| Ok(())).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            // A host that may be running is not touched: what runs on it is worth more than order.
+            let taken_back = checkpoint.stage() == Stage::Preparing
+                && take_back(bmc, &plan, &mut checkpoint).await;
+            return Err(Failure::Halfway(error, taken_back));
+        }
+    };
     let powered = bmc.requests();
     let reverted = bmc.revert(&plan, &mut checkpoint, &mut |_| Ok(())).await?;
     let mut steps = vec!["discover", "plan"];
@@ -152,6 +170,13 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
     let warnings = [applied.warnings, reverted.warnings].concat();
 
     Ok(summary(&plan, &steps, &warnings, "provisioned", [&discovered, &powered]))
+}
+
+/// Ejects what a failed run has put in, for as long as somebody may be expected to wait for it.
+async fn take_back(bmc: &Bmc, plan: &Plan, checkpoint: &mut Checkpoint) -> bool {
+    let mut forget = |_: &Checkpoint| Ok(());
+    let reverted = bmc.revert(plan, checkpoint, &mut forget);
+    matches!(tokio::time::timeout(TAKING_BACK, reverted).await, Ok(Ok(_)))
 }
 
 fn summary(

@@ -3,6 +3,7 @@
 
 use crate::{
     discover::Discovery,
+    identity::Identity,
     inventory::Slot,
     media_url::{Scheme, starts_as_ours},
     plan::{
@@ -74,10 +75,9 @@ impl Discovery {
             self.vendor,
             self.firmware.as_deref().unwrap_or("without a firmware version")
         )];
-        seen.push(format!(
-            "serial {:?}, SKU {:?}, UUID {:?}",
-            self.identity.serial, self.identity.sku, self.identity.uuid
-        ));
+        let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "not told".to_owned());
+        let Identity { serial, sku, uuid } = &self.identity;
+        seen.push(format!("serial {}, SKU {}, UUID {}", word(serial), word(sku), word(uuid)));
         seen.extend(slots);
         if self.slots.is_empty() {
             seen.push("no virtual media slots are listed".to_owned());
