@@ -30,6 +30,9 @@ async fn server_must_exist_and_be_free_and_take_jobs() {
 
     let change = store.put_server(server(1), None, "ada", NOW).await.unwrap();
     assert_eq!(change, ServerChange::Updated);
+    let answer = store.create(new()).await.unwrap();
+    assert!(matches!(answer, Created::Quarantined(why) if why == "smells"), "it is still there");
+    store.quarantine(&server(1).serial, None, "ada", NOW).await.unwrap();
     create(&store, new()).await;
     let mut second = new();
     second.job.id = id(2);

@@ -171,7 +171,7 @@ fn job_that_needs_no_cleanup_still_passes_through_its_outcome() {
     );
     assert_eq!(
         ledger.of("job_failures_total"),
-        series(&[("{failed_step=webhook.wait,task_target=other}", 1)])
+        series(&[("{failed_step=redfish.discover,task_target=other}", 1)])
     );
 }
 
