@@ -68,6 +68,7 @@ const CHECKS: &[Check] = &[
     Check { name: "open ends have an issue", run: source::open_ends },
     Check { name: "no test is skipped", run: source::skipped_tests },
     Check { name: "no test waits for time to pass", run: source::sleeping_tests },
+    Check { name: "decisions know no maker", run: source::makers },
     Check { name: "metrics are in the catalogue", run: measurements::declared },
     Check { name: "decisions are listed", run: documents::decisions },
     Check { name: "links lead somewhere", run: documents::links },

@@ -5,8 +5,10 @@
 
 mod bmc;
 mod fault;
+mod learned;
 mod medium;
 mod probe;
+mod transcript;
 mod turn;
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
 pub(crate) use bmc::{Bmcs, Offered};
+pub(crate) use learned::known as learned;
 pub(crate) use medium::{Built, Making, Mediums, boot_object};
 pub(crate) use probe::Looks;
 
@@ -67,6 +70,7 @@ impl Live {
             Command::EnsureOverrideOff { .. } => self.ensure_override_off(&turn, record).await,
             Command::PowerOn { .. } => self.power_on(&turn, record).await,
         };
+        self.keep_transcript(&turn, record, command, &performed).await;
         self.bmcs.settle(&turn).await;
         performed
     }

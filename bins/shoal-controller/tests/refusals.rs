@@ -142,6 +142,31 @@ fn a_bad_line_of_accounts_is_named_with_its_file() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+#[test]
+fn a_profile_that_cannot_be_followed_is_named_by_file_line_and_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = directory.path().join("profiles");
+    fs::create_dir(&profiles).unwrap();
+    fs::write(profiles.join("mine.toml"), "name = \"mine\"\n\n[media]\nmost = 1\n").unwrap();
+    let run = |command: &[&str]| {
+        controller(directory.path())
+            .args(command)
+            .env("REDFISH_PROFILE_DIR", &profiles)
+            .output()
+            .unwrap()
+    };
+    let right = run(&["config", "check"]);
+    assert_eq!(right.status.code(), Some(0), "{}", said(&right));
+
+    fs::write(profiles.join("other.toml"), "name = \"other\"\n\n[media]\nmots = 1\n").unwrap();
+    for command in [&["serve"][..], &["config", "check"]] {
+        let wrong = run(command);
+        assert_eq!(wrong.status.code(), Some(64), "{}", said(&wrong));
+        let expected = "other.toml, line 4, mots: unknown field `mots`";
+        assert!(said(&wrong).contains(expected), "{}", said(&wrong));
+    }
+}
+
 /// Opens the database as a start would, with these keys.
 fn open(path: &Path, sealing: Sealing) -> Result<Store, shoal_store::Error> {
     let instance = "test".to_owned();

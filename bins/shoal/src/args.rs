@@ -2,6 +2,7 @@
 //! is written for the operator.
 #![expect(clippy::doc_markdown, reason = "help is printed as it stands, backticks included")]
 
+mod bmc;
 mod installation;
 mod jobs;
 mod servers;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::Exit;
 use crate::tls::Pin;
 
+pub(crate) use bmc::{BmcVerb, Doctor};
 pub(crate) use installation::{
     Audit, Changes, ConfigVerb, DrainVerb, NewToken, Patience, Purpose, Reload, RevokeSecret,
     RevokeToken, SecretsVerb, SetSecret, TokensVerb,
@@ -82,6 +84,9 @@ pub(crate) enum Noun {
     /// Tell the controller about machines and their BMCs
     #[command(subcommand)]
     Servers(ServersVerb),
+    /// Look at BMCs no server is registered with, and at what is known of their kinds
+    #[command(subcommand)]
+    Bmc(BmcVerb),
     /// Let work run out: take no more jobs out of the queue
     #[command(subcommand)]
     Drain(DrainVerb),

@@ -5,6 +5,7 @@ mod list;
 mod plan;
 mod queue;
 mod show;
+mod transcript;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ pub(crate) async fn run(
         JobsVerb::Create(create) => create::create(create, context, screen).await,
         JobsVerb::List(list) => list::list(&list, &context.client()?, screen).await,
         JobsVerb::Show(show) => show::show(&show, &context.client()?, screen).await,
+        JobsVerb::Transcript(job) => {
+            transcript::transcript(&job.id, &context.client()?, screen).await
+        }
         JobsVerb::Watch(what) => watch(context.client()?, &what.ids, screen).await,
         JobsVerb::Cancel(stop) => end("cancel", &stop, context, screen).await,
         JobsVerb::Fail(stop) => end("fail", &stop, context, screen).await,

@@ -58,6 +58,7 @@
 
 mod args;
 mod audit;
+mod bmc;
 mod changes;
 mod client;
 mod config;

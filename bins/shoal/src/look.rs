@@ -51,6 +51,8 @@ fn facts(probe: &Probe) -> Vec<(&'static str, Cell)> {
     let profile = probe.profile.as_ref().map(|it| format!("{}, because {}", it.name, it.because));
     let optional = [
         ("certificate", Some(certificate(&probe.tls))),
+        ("names", probe.tls.subject.as_ref().map(|subject| named(subject, &probe.tls))),
+        ("its key", probe.tls.key_sha256.as_ref().map(|key| format!("SHA-256 {key}"))),
         ("login", Some(login(&probe.login))),
         ("clock", clock),
         ("machine", machine.map(name)),
@@ -61,12 +63,17 @@ fn facts(probe: &Probe) -> Vec<(&'static str, Cell)> {
         ("boot", boot),
         ("licence", probe.licence_hint.as_ref().map(|hint| format!("such BMCs need {hint}"))),
     ];
-    let mut facts = vec![
-        ("server", Cell::new(&probe.server_serial)),
+    let requests = probe.requests.map(|number| format!(" and {number} requests"));
+    let took = format!("{age}; it took {} ms{}", probe.took_ms, requests.unwrap_or_default());
+    // A BMC no server is registered with has no serial.
+    let server = Some(&probe.server_serial).filter(|serial| !serial.is_empty());
+    let mut facts: Vec<_> =
+        server.map(|serial| ("server", Cell::new(serial))).into_iter().collect();
+    facts.extend([
         ("BMC", Cell::new(&probe.bmc_address)),
-        ("looked at", Cell::new(format!("{age}; it took {} ms", probe.took_ms))),
+        ("looked at", Cell::new(took)),
         ("reachable", reachable),
-    ];
+    ]);
     let said = optional.into_iter().filter_map(|(name, text)| Some((name, text?)));
     facts.extend(
         said.filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name, Cell::new(text))),
@@ -89,14 +96,27 @@ fn certificate(tls: &Certificate) -> String {
     [Some(judged), end, sha256].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
+/// Whom a certificate names, and who says so.
+fn named(subject: &str, tls: &Certificate) -> String {
+    match tls.issuer.as_deref().filter(|issuer| *issuer != subject) {
+        Some(issuer) => format!("{subject}, issued by {issuer}"),
+        None => format!("{subject}, issued by itself"),
+    }
+}
+
 fn login(login: &Login) -> String {
     let state = match login.state.as_str() {
         "not_tried" => "not tried",
         "stopped" => "stopped, so that the account is not locked",
         other => other,
     };
+    let form = login.form.as_deref().filter(|form| *form == "basic");
+    let state = match form {
+        Some(_) => format!("{state}, with the password in each request"),
+        None => state.to_owned(),
+    };
     match login.refused {
-        0 => state.to_owned(),
+        0 => state,
         refused => format!("{state}; {refused} refused in a row"),
     }
 }
@@ -110,6 +130,7 @@ fn name(machine: &Machine) -> String {
 
 fn identity(machine: &Machine) -> String {
     let known = match machine.recorded.as_str() {
+        "unknown" => "no server is registered with it".to_owned(),
         "first_seen" => "recorded now, at the first look".to_owned(),
         "same" => "the recorded machine".to_owned(),
         "mismatch" => {

@@ -18,7 +18,7 @@ use crate::profile;
 use crate::screen::Screen;
 use crate::secret::Secret;
 use crate::table::visible;
-use crate::{audit, changes, config, drain, jobs, secrets, servers, tokens};
+use crate::{audit, bmc, changes, config, drain, jobs, secrets, servers, tokens};
 
 /// What a run can see of the world.
 pub struct Surroundings<'a> {
@@ -79,6 +79,19 @@ impl Context<'_> {
             None => Ok(Secret::new((self.prompt)(question).map_err(Error::Prompt)?)),
         }
     }
+
+    /// The same for a BMC's password, which may be in the environment as well.
+    pub(crate) fn bmc_password(
+        &self,
+        file: Option<&Path>,
+        question: &str,
+    ) -> Result<Secret, Error> {
+        let given = self.environment.get("BMC_PASSWORD").filter(|given| !given.is_empty());
+        match (file, given) {
+            (None, Some(password)) => Ok(Secret::new(password.clone())),
+            _ => self.password(file, question),
+        }
+    }
 }
 
 /// Runs the program with `arguments`, whose first one is its name. Never panics and never exits.
@@ -108,6 +121,7 @@ pub async fn run(
     let done = match cli.noun {
         Noun::Jobs(verb) => Box::pin(jobs::run(verb, &mut context, &mut screen)).await,
         Noun::Servers(verb) => Box::pin(servers::run(verb, &mut context, &mut screen)).await,
+        Noun::Bmc(verb) => Box::pin(bmc::run(verb, &context, &mut screen)).await,
         Noun::Drain(verb) => Box::pin(drain::run(verb, &context, &mut screen)).await,
         Noun::Config(verb) => Box::pin(config::run(verb, &context, &mut screen)).await,
         Noun::Secrets(verb) => Box::pin(secrets::run(verb, &context, &mut screen)).await,

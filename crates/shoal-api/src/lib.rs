@@ -75,6 +75,6 @@ pub use health::{Check, Health};
 pub use planner::{JobRequest, Planned, Planner, Warning};
 pub use prober::{
     Asked, BootSeen, Finding, Forecast, LoginSeen, LoginState, Looking, MachineSeen, MediaForecast,
-    NotProbed, Probe, Prober, ProfileSeen, SlotSeen, TlsSeen,
+    NotProbed, Probe, Prober, ProfileSeen, SlotSeen, Stranger, TlsSeen,
 };
 pub use throttle::Rate;

@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shoal_core::{MediaClass, Plan, ServerSerial, Time};
-use shoal_store::{Hardware, ServerRecord};
+use shoal_store::{Credentials, Hardware, ServerRecord, TlsPolicy};
 
 use crate::openapi::shape;
 
@@ -18,11 +18,25 @@ pub trait Prober: Send + Sync + 'static {
     /// Looks at a server's BMC now and keeps what was seen as the server's newest probe.
     fn probe(&self, server: ServerRecord) -> Looking<Probe>;
 
+    /// Looks at a BMC no server was registered with. Keeps nothing.
+    fn examine(&self, stranger: Stranger) -> Looking<Probe>;
+
     /// What a job's media plan would be.
     fn forecast(&self, asked: Asked) -> Looking<Forecast>;
 
     /// How long a probe waits at most for its turn at a BMC that somebody works on.
     fn patience(&self) -> Duration;
+}
+
+/// A BMC that is not known yet.
+#[derive(Clone, Debug)]
+pub struct Stranger {
+    /// Its `https://` URL.
+    pub bmc_address: String,
+    /// How it proves who it is. Without it nothing but its certificate is looked at.
+    pub tls: Option<TlsPolicy>,
+    /// How to log in. Without them nothing but its certificate is looked at.
+    pub credentials: Option<Credentials>,
 }
 
 /// A job that is not made yet.
@@ -65,6 +79,8 @@ pub struct Probe {
     pub bmc_address: String,
     /// How long it took, without waiting for a turn.
     pub took_ms: u64,
+    /// Requests that were sent for it.
+    pub requests: u64,
     /// It answered and speaks Redfish.
     pub reachable: bool,
     /// Its certificate.
@@ -103,6 +119,12 @@ pub struct TlsSeen {
     pub sha256: Option<String>,
     /// SHA-256 of its key, hex; a pin of this survives renewals that keep the key.
     pub key_sha256: Option<String>,
+    /// Whom it names.
+    pub subject: Option<String>,
+    /// Who issued it; the same as `subject` where nobody else did.
+    pub issuer: Option<String>,
+    /// Names and addresses it is for.
+    pub names: Vec<String>,
     /// Its end, seconds since 1970.
     pub not_after: Option<i64>,
     /// Whole days until then, negative afterwards.
@@ -115,6 +137,8 @@ pub struct TlsSeen {
 pub struct LoginSeen {
     /// What became of it.
     pub state: LoginState,
+    /// `session`, or `basic` where the BMC has no session for us.
+    pub form: Option<String>,
     /// Logins refused in a row, this one included.
     pub refused: u8,
 }
@@ -145,7 +169,8 @@ pub struct MachineSeen {
     pub bmc_model: Option<String>,
     /// Which identity the server's serial is: `serial_number`, `sku`, `uuid` or none of them.
     pub serial_is: Option<String>,
-    /// `first_seen`, `same` or `mismatch`, against what was recorded.
+    /// `first_seen`, `same` or `mismatch`, against what was recorded; `unknown` of a BMC that no
+    /// server is registered with.
     pub recorded: String,
     /// What was recorded, where it is another machine. It stays recorded.
     #[schemars(with = "Option<shape::Hardware>")]

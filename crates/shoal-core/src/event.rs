@@ -165,7 +165,7 @@ pub enum Seen {
 }
 
 /// What BMCs say while a machine boots, in the order in which it comes: Redfish's `BootProgress`
-/// (DSP2046, `ComputerSystem`), and HPE's `PostState` where there is no other.
+/// (DSP2046, `ComputerSystem`), and the `PostState` of BMCs that have no other.
 const BOOT_STAGES: &[&[&str]] = &[
     &["None", "Off", "PowerOff", "Reset"],
     &[

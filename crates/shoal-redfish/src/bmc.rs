@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     kind::Kind,
     learned::Learned,
+    places::Places,
     plan::Plan,
     profile::SessionRules,
     profiles::Traits,
@@ -64,6 +65,8 @@ pub(crate) struct Known {
     /// Actions are refused without `If-Match`.
     pub(crate) tagged_actions: bool,
     pub(crate) root: serde_json::Value,
+    /// Where things are looked for, while a discovery goes by what is known of the kind.
+    pub(crate) places: Option<Places>,
 }
 
 /// How this BMC is talked to, as its service root says; part of a plan so that a restarted program

@@ -125,6 +125,16 @@ impl Bmc {
     }
 
     async fn discover_wanted(&self, wanted: Wanted<'_>) -> Result<Discovery, Error> {
+        if matches!(wanted, Wanted::Likeliest) && self.goes_by_places() {
+            let found = self.discover_from_root(wanted).await;
+            if let Some(found) = self.found_by_places(found) {
+                return found;
+            }
+        }
+        self.discover_from_root(wanted).await
+    }
+
+    async fn discover_from_root(&self, wanted: Wanted<'_>) -> Result<Discovery, Error> {
         if self.known().root.is_null() {
             // A connection resumed from a plan has not needed the root so far.
             self.read_root().await?;
@@ -168,6 +178,8 @@ impl Bmc {
         let on_system = boot.as_ref().is_some_and(|(resource, _)| *resource == system);
         let boot_alternative = if on_system { view.settings.clone() } else { Some(system.clone()) };
         let reset = self.reset_types(&view).await;
+        let types = reset.as_ref().and_then(|(_, allowed)| allowed.as_deref());
+        self.learn_places(&system, &view, types);
         Ok(Discovery {
             vendor,
             manufacturer: view.manufacturer,
@@ -194,10 +206,8 @@ impl Bmc {
 
     fn settle_on(&self, vendor: Vendor, traits: &Traits, profile: &Profile, system: &str) {
         self.inner.wire.set_vendor(vendor);
-        let parts =
-            [Some(vendor.label()), traits.manager_model.as_deref(), traits.firmware.as_deref()];
-        let kind: Vec<&str> = parts.into_iter().map(Option::unwrap_or_default).collect();
-        let kind = kind.join("/");
+        let (model, firmware) = (traits.manager_model.as_deref(), traits.firmware.as_deref());
+        let kind = Learned::kind_of(vendor.label(), model, firmware);
         self.recall(&kind, profile);
         let mut known = self.known();
         known.session_rules = profile.session.clone();
@@ -206,6 +216,12 @@ impl Bmc {
     }
 
     async fn systems(&self, notes: &mut Vec<String>) -> Result<Vec<(String, SystemView)>, Error> {
+        let place = self.known().places.as_ref().map(|places| places.system.clone());
+        if let Some(path) = place {
+            let seen = self.observe(Op::Discover, &path).await?;
+            let view = SystemView::read(&seen.body, &path);
+            return Ok(vec![(path, view)]);
+        }
         let collection = self.rooted("Systems");
         let whole = |body: &Value| body.get("PowerState").is_some();
         let mut members = self.members(Op::Discover, &collection, whole).await?;
@@ -276,10 +292,16 @@ impl Bmc {
         let reset = view.reset.as_ref()?;
         let allowed = match (&reset.allowed, &reset.action_info) {
             (Some(allowed), _) => Some(allowed.clone()),
-            (None, Some(path)) => match self.get(Op::Discover, path).await {
-                Ok(info) => allowed_by_action_info(&info.body, "ResetType"),
-                Err(_) => None,
-            },
+            (None, Some(path)) => {
+                let known = self.known().places.as_ref().and_then(|it| it.reset_types_at(path));
+                match known {
+                    Some(known) => Some(known),
+                    None => match self.get(Op::Discover, path).await {
+                        Ok(info) => allowed_by_action_info(&info.body, "ResetType"),
+                        Err(_) => None,
+                    },
+                }
+            }
             (None, None) => None,
         };
         Some((reset.target.clone(), allowed))

@@ -126,6 +126,10 @@ pub struct Options {
     /// Logins of this account which earlier connections saw refused in a row (0). Together with those
     /// of this connection they count against the two that stop all requests.
     pub refused_logins: u8,
+    /// The kind this BMC was of when it was last read (unknown), see
+    /// [`Learned::kind_of`](crate::Learned::kind_of). With what is known of the kind a discovery
+    /// needs fewer reads; a BMC of another kind is read whole.
+    pub kind: Option<String>,
     /// What connections to BMCs of the same kind find out, for each other (nothing).
     pub learning: Learning,
 }
@@ -146,6 +150,7 @@ impl Default for Options {
             busy_timeout: Duration::from_mins(2),
             profiles: Profiles::builtin(),
             refused_logins: 0,
+            kind: None,
             learning: Learning::default(),
         }
     }

@@ -9,7 +9,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{bmc::Bmc, insertion::Payload, profile::Profile};
+use crate::{bmc::Bmc, insertion::Payload, places::Layout, profile::Profile};
+
+/// Characters of a kind.
+const KIND_MOST: usize = 200;
+/// Kinds that are known at one time; a data centre has dozens.
+const KINDS_MOST: usize = 1000;
 
 /// What is known of one kind of BMC: the forms that worked where the profile's own did not.
 ///
@@ -31,12 +36,21 @@ pub struct Learned {
     pub(crate) boot_elsewhere: bool,
     /// Expanded reads were refused or incomplete.
     pub(crate) no_expand: bool,
+    pub(crate) layout: Layout,
 }
 
 impl Learned {
     /// The kind of BMC this holds for: vendor label, manager model and firmware version.
     pub fn kind(&self) -> &str {
         &self.kind
+    }
+
+    /// The kind of a BMC that names itself so, see [`Options::kind`](crate::Options::kind): vendor
+    /// label, manager model, firmware version of the manager.
+    pub fn kind_of(vendor: &str, model: Option<&str>, firmware: Option<&str>) -> String {
+        let kind = [vendor, model.unwrap_or_default(), firmware.unwrap_or_default()].join("/");
+        // It becomes a key, and BMCs say what they like.
+        kind.chars().filter(|c| !c.is_control()).take(KIND_MOST).collect()
     }
 
     /// Nothing yet.
@@ -102,6 +116,9 @@ impl Learning {
 
     fn put(&self, learned: &Learned) {
         let mut book = self.book();
+        if book.kinds.len() >= KINDS_MOST && !book.kinds.contains_key(&learned.kind) {
+            return;
+        }
         book.changed.insert(learned.kind.clone());
         book.kinds.insert(learned.kind.clone(), learned.clone());
     }

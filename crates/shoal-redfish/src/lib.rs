@@ -78,6 +78,7 @@ mod node;
 mod override_form;
 mod page;
 mod patience;
+mod places;
 mod plan;
 mod planner;
 mod power;

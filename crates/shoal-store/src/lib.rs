@@ -64,6 +64,7 @@ mod history;
 mod import;
 mod inventory;
 mod key;
+mod learned;
 mod lease;
 mod limit;
 mod login;
@@ -81,6 +82,7 @@ mod secret;
 mod server;
 mod store;
 pub mod token;
+mod transcript;
 mod transition;
 mod unbroken;
 mod underway;
@@ -95,6 +97,7 @@ pub use key::{
     Imported, Key, KeyPurpose, KeyRecord, KeyRing, KeySet, KeySource, KeyState, Revocation, Revoke,
     key_from_text,
 };
+pub use learned::StoredLearned;
 pub use lease::{Adopted, Lease};
 pub use limit::{HeldBack, Limits};
 pub use login::Logins;
@@ -112,4 +115,5 @@ pub use server::{
     TlsPolicy,
 };
 pub use store::{Change, Options, Store};
+pub use transcript::StoredTranscript;
 pub use underway::UnderWay;

@@ -84,6 +84,9 @@ pub struct Hardware {
     pub model: Option<String>,
     /// Version of the BMC's firmware.
     pub firmware: Option<String>,
+    /// Model of the BMC.
+    #[serde(default)]
+    pub bmc_model: Option<String>,
 }
 
 /// A server with what the store knows about it.
@@ -195,6 +198,7 @@ impl Hardware {
             vendor: seen.vendor.or(self.vendor),
             model: seen.model.or(self.model),
             firmware: seen.firmware.or(self.firmware),
+            bmc_model: seen.bmc_model.or(self.bmc_model),
         }
     }
 }

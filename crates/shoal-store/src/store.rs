@@ -35,6 +35,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { name: "fewer indexes", sql: include_str!("../migrations/0006_fewer_indexes.sql") },
     Migration { name: "audit address", sql: include_str!("../migrations/0007_audit_address.sql") },
+    Migration {
+        name: "learned and transcripts",
+        sql: include_str!("../migrations/0008_learned_and_transcripts.sql"),
+    },
 ];
 
 /// The store. Clones share it.

@@ -5,7 +5,9 @@ mod drive;
 
 use drive::{NOW, at, claimed, id, until};
 use shoal_core::{Activity, Event, Ignored, Milestone, Report, Status, StepKey, StopAs, Workflow};
-use shoal_store::{Error, EventFilter, Filter, MediaKind, MediaReads, ReportOutcome, Store};
+use shoal_store::{
+    Error, EventFilter, Filter, MediaKind, MediaReads, ReportOutcome, Store, StoredTranscript,
+};
 use tokio::task::JoinSet;
 
 fn progressed(step: &str) -> Event {
@@ -211,4 +213,33 @@ async fn what_was_read_of_media_adds_up_over_writes_and_goes_with_its_job() {
     assert_eq!(task.ranges().collect::<Vec<_>>(), [(0, 20)]);
     assert_eq!((task.bytes(), task.last_at()), (20, at(2)));
     assert_eq!(store.reads(id(1), 2).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_newest_transcript_of_each_step_of_an_attempt_is_kept_and_no_more_than_some() {
+    let (store, _) = claimed(Workflow::Linux).await;
+    let said = |attempt, step, second, fault: &str| StoredTranscript {
+        attempt,
+        step,
+        at: at(second),
+        fault: fault.to_owned(),
+        exchanges: "[]".to_owned(),
+    };
+    store.set_transcript(id(1), said(1, StepKey::RedfishReset, 1, "first")).await.unwrap();
+    store.set_transcript(id(1), said(1, StepKey::RedfishMountTask, 2, "other")).await.unwrap();
+    store.set_transcript(id(1), said(1, StepKey::RedfishReset, 3, "second")).await.unwrap();
+    store.set_transcript(id(2), said(1, StepKey::RedfishReset, 4, "no such job")).await.unwrap();
+
+    let kept = store.transcripts(id(1)).await.unwrap();
+    let faults: Vec<&str> = kept.iter().map(|kept| kept.fault.as_str()).collect();
+    assert_eq!(faults, ["other", "second"]);
+    assert!(store.transcripts(id(2)).await.unwrap().is_empty());
+
+    for attempt in 2..40 {
+        let step = StepKey::RedfishReset;
+        store.set_transcript(id(1), said(attempt, step, 10, "again")).await.unwrap();
+    }
+    let kept = store.transcripts(id(1)).await.unwrap();
+    assert_eq!(kept.len(), 16);
+    assert_eq!(kept.last().unwrap().attempt, 39, "the newest went first");
 }

@@ -3,7 +3,7 @@
 
 use shoal_core::{ServerSerial, Time};
 use shoal_store::{
-    AuditFilter, Credentials, Logins, Secret, Server, Store, StoredProbe, TlsPolicy,
+    AuditFilter, Credentials, Logins, Secret, Server, Store, StoredLearned, StoredProbe, TlsPolicy,
 };
 
 const NOW: Time = Time::from_millis(1_700_000_000_000);
@@ -59,4 +59,19 @@ async fn only_the_newest_look_is_kept_and_it_goes_with_its_server() {
     store.delete_server(&serial, "test", NOW).await.unwrap();
     put(&store, &serial, Some("three")).await;
     assert_eq!(store.probe(&serial).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_kind_of_bmc_is_replaced_by_what_is_known_later() {
+    let (store, _) = store().await;
+    let learned = |kind: &str, forms: &str| StoredLearned {
+        kind: kind.to_owned(),
+        at: NOW,
+        forms: forms.to_owned(),
+    };
+    for (kind, forms) in [("b/2", "{}"), ("a/1", "{\"old\":1}"), ("a/1", "{\"new\":1}")] {
+        store.set_learned(learned(kind, forms)).await.unwrap();
+    }
+    let known = store.learned().await.unwrap();
+    assert_eq!(known, [learned("a/1", "{\"new\":1}"), learned("b/2", "{}")]);
 }

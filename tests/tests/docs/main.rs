@@ -2,6 +2,7 @@
 //! what it promises, or this fails.
 
 mod page;
+mod profiles;
 mod sandbox;
 
 use std::{

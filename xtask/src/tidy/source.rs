@@ -112,6 +112,42 @@ pub(super) fn sleeping_tests(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
+/// Makers of BMCs; what their machines need is in profiles.
+const MAKERS: &[&str] = &[
+    "dell",
+    "idrac",
+    "hpe",
+    "ilo",
+    "lenovo",
+    "xclarity",
+    "supermicro",
+    "megarac",
+    "nvidia",
+    "openbmc",
+    "cisco",
+    "fujitsu",
+    "huawei",
+];
+
+/// Where jobs are decided and carried out, no maker is known.
+const MAKERLESS: [&str; 2] = ["crates/shoal-core/src", "crates/shoal-engine/src"];
+
+pub(super) fn makers(tree: &Tree) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let decides = |file: &&File| MAKERLESS.iter().any(|place| file.path.starts_with(place));
+    for file in tree.with_extension("rs").filter(decides) {
+        for (number, line) in numbered(file) {
+            let lower = line.to_ascii_lowercase();
+            let mut words = lower.split(|c: char| !c.is_alphanumeric());
+            if let Some(maker) = words.find(|word| MAKERS.contains(word)) {
+                let fix = "name the behaviour, and put it into a profile of shoal-redfish";
+                problems.push(Problem::new(&file.path, number, format!("{maker} is named"), fix));
+            }
+        }
+    }
+    problems
+}
+
 /// The number of lines before test code, if the file has any.
 pub(super) fn test_code_starts(file: &File) -> Option<usize> {
     let mut parts = file.path.iter();
@@ -172,6 +208,13 @@ mod tests {
             ("tests/src/demo.rs", nap),
         ]);
         assert_eq!(found(&sleeping_tests(&tree)), ["crates/a/src/b.rs:4", "crates/a/tests/c.rs:1"]);
+    }
+
+    #[test]
+    fn a_maker_is_found_where_jobs_are_decided_and_nowhere_else() {
+        let text = "// As Dell does.\nlet pilot = 1;\n";
+        let tree = tree(&[("crates/shoal-core/src/a.rs", text), ("crates/a/src/b.rs", text)]);
+        assert_eq!(found(&makers(&tree)), ["crates/shoal-core/src/a.rs:1"]);
     }
 
     #[test]

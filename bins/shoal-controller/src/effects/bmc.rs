@@ -10,10 +10,10 @@ use arc_swap::ArcSwap;
 use shoal_core::{Fault, ServerSerial, Time, Workflow};
 use shoal_engine::Clock;
 use shoal_redfish::{
-    Bmc, Credentials, Discovery, Endpoint, Identity, Media, Options, Plan, PlanRequest,
-    Scheme as RedfishScheme, Secret, Tls,
+    Bmc, Credentials, Discovery, Endpoint, Identity, Learned, Learning, Media, Options, Plan,
+    PlanRequest, Scheme as RedfishScheme, Secret, Tls,
 };
-use shoal_store::{Hardware, Record, Scheme, ServerRecord, Store, TlsPolicy};
+use shoal_store::{Hardware, Record, Scheme, Server, ServerRecord, Store, TlsPolicy};
 use url::Url;
 
 use super::{
@@ -37,6 +37,8 @@ pub(crate) enum Reach {
 pub(crate) struct Bmcs {
     pub(super) store: Store,
     options: ArcSwap<Options>,
+    /// What all connections learn from each other.
+    pub(super) learning: Learning,
     insecure_allowed: bool,
     offered: Offered,
     clock: Clock,
@@ -77,21 +79,22 @@ impl Bmcs {
     pub(crate) fn new(
         store: Store,
         settings: &settings::Redfish,
+        learning: Learning,
         offered: Offered,
         clock: Clock,
     ) -> Self {
-        let options = ArcSwap::from_pointee(options(settings));
+        let options = ArcSwap::from_pointee(options(settings, &learning));
         let insecure_allowed = settings.insecure;
         let (open, places) = (Mutex::default(), Mutex::default());
-        Self { store, options, insecure_allowed, offered, clock, open, places }
+        Self { store, options, learning, insecure_allowed, offered, clock, open, places }
     }
 
     /// Takes another timing and other profiles for connections made from now on.
     pub(crate) fn configure(&self, settings: &settings::Redfish) {
-        self.options.store(Arc::new(options(settings)));
+        self.options.store(Arc::new(options(settings, &self.learning)));
     }
 
-    fn options(&self) -> Options {
+    pub(super) fn options(&self) -> Options {
         Options::clone(&self.options.load())
     }
 
@@ -113,7 +116,6 @@ impl Bmcs {
         };
         self.close(turn.serial()).await;
         let bmc = self.prepared(turn, refused).await.map_err(Reach::Fault)?;
-        bmc.reach().await.map_err(Reach::Bmc)?;
         bmc.discover().await.map_err(Reach::Bmc)
     }
 
@@ -131,7 +133,8 @@ impl Bmcs {
     async fn prepared(&self, turn: &Turn, refused: u8) -> Result<Bmc, Fault> {
         let endpoint = self.endpoint(&turn.server).await?;
         let refused_logins = turn.logins.refused.max(refused);
-        let options = Options { refused_logins, ..self.options() };
+        let kind = turn.server.hardware.as_ref().and_then(kind);
+        let options = Options { refused_logins, kind, ..self.options() };
         let bmc = Bmc::prepare(&endpoint, options).map_err(|error| of_redfish(&error))?;
         self.keep(&turn.server, &bmc);
         Ok(bmc)
@@ -180,8 +183,11 @@ impl Bmcs {
 
     /// What a server's media plan has to respect.
     pub(crate) fn plan_request(&self, server: &ServerRecord, wanted: Wanted<'_>) -> PlanRequest {
-        let left = server.residue.clone();
-        let server = &server.server;
+        PlanRequest { left: server.residue.clone(), ..self.request_for(&server.server, wanted) }
+    }
+
+    /// The same where no earlier job can have left anything.
+    pub(super) fn request_for(&self, server: &Server, wanted: Wanted<'_>) -> PlanRequest {
         let mut boot_schemes = vec![RedfishScheme::Https];
         if self.offered.http {
             boot_schemes.push(RedfishScheme::Http);
@@ -210,7 +216,6 @@ impl Bmcs {
             media: if overlay { Media::TwoOrCombined } else { Media::Two },
             ours: self.ours(wanted),
             task_kinds: self.offered.boot.task_kinds(workflow, outside),
-            left,
             ..PlanRequest::default()
         }
     }
@@ -251,7 +256,7 @@ impl Bmcs {
             .map_err(|error| Fault::operator(error.to_string()))
     }
 
-    fn tls(&self, policy: &TlsPolicy) -> Result<Tls, Fault> {
+    pub(super) fn tls(&self, policy: &TlsPolicy) -> Result<Tls, Fault> {
         match policy {
             TlsPolicy::Ca { pem } => Ok(Tls::Ca(pem.clone())),
             TlsPolicy::Pin { sha256 } => sha256
@@ -268,11 +273,12 @@ impl Bmcs {
     }
 }
 
-fn options(settings: &settings::Redfish) -> Options {
+fn options(settings: &settings::Redfish, learning: &Learning) -> Options {
     Options {
         request_timeout: settings.timeout,
         retries: settings.retries,
         profiles: Arc::clone(&settings.profiles),
+        learning: learning.clone(),
         ..Options::default()
     }
 }
@@ -285,6 +291,12 @@ fn contradicts(seen: &Identity, planned: &Identity) -> bool {
         || differ(&seen.uuid, &planned.uuid)
 }
 
+/// The kind of a BMC that was read before.
+fn kind(hardware: &Hardware) -> Option<String> {
+    let (model, firmware) = (hardware.bmc_model.as_deref(), hardware.firmware.as_deref());
+    hardware.vendor.as_deref().map(|vendor| Learned::kind_of(vendor, model, firmware))
+}
+
 /// What a BMC says about its machine.
 pub(super) fn hardware(discovery: &Discovery) -> Hardware {
     let identity = &discovery.identity;
@@ -295,5 +307,6 @@ pub(super) fn hardware(discovery: &Discovery) -> Hardware {
         vendor: Some(discovery.vendor.label().to_owned()),
         model: discovery.model.clone(),
         firmware: discovery.firmware.clone(),
+        bmc_model: discovery.manager_model.clone(),
     }
 }

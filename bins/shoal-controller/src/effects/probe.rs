@@ -13,14 +13,17 @@ use std::{
 };
 
 use shoal_api::{
-    Asked, BootSeen, Finding, Forecast, LoginState, Looking, MachineSeen, NotProbed, Probe, Prober,
+    Asked, Finding, Forecast, Looking, MachineSeen, NotProbed, Probe, Prober, Stranger,
 };
-use shoal_core::Workflow;
-use shoal_redfish::{Bmc, Discovery};
-use shoal_store::{HardwareCheck, ServerRecord, Store, StoredProbe};
+use shoal_core::{Fault, Workflow};
+use shoal_redfish::{
+    Bmc, Credentials, Discovery, Endpoint, Fingerprint, Secret as RedfishSecret, Tls,
+};
+use shoal_store::{HardwareCheck, Server, ServerRecord, Store, StoredProbe, TlsPolicy};
 
 use super::{
     bmc::{self, Bmcs, Wanted},
+    fault::of_redfish,
     turn::Turn,
 };
 
@@ -41,6 +44,11 @@ impl Prober for Looks {
     fn probe(&self, server: ServerRecord) -> Looking<Probe> {
         let looks = self.clone();
         detached(async move { Ok(looks.look(&server).await?.probe) })
+    }
+
+    fn examine(&self, stranger: Stranger) -> Looking<Probe> {
+        let looks = self.clone();
+        detached(async move { looks.examine_stranger(stranger).await })
     }
 
     fn forecast(&self, asked: Asked) -> Looking<Forecast> {
@@ -98,57 +106,45 @@ impl Looks {
     }
 
     async fn look_in_turn(&self, turn: &Turn) -> Result<Looked, NotProbed> {
-        let mut probe =
-            Probe { bmc_address: turn.server.server.bmc_address.clone(), ..Probe::default() };
-        probe.tls.policy = seen::policy(&turn.server.server.tls).to_owned();
-        probe.login.refused = turn.logins.refused;
+        let bmc_address = turn.server.server.bmc_address.clone();
         let bmc = match self.bmcs.line(turn).await {
             Ok(bmc) => bmc,
             Err(fault) => {
+                let mut probe = Probe { bmc_address, ..Probe::default() };
+                seen::policy(&turn.server.server.tls).clone_into(&mut probe.tls.policy);
+                probe.login.refused = turn.logins.refused;
                 probe.problems.push(findings::of_fault(&fault));
                 return Ok(Looked { probe, discovery: None });
             }
         };
-        let timeout = self.bmcs.timeout();
-        let reached = bmc.within(timeout).reach().await;
-        seen::certificate(&mut probe, bmc.certificate(), reached.as_ref().err(), self.bmcs.now());
-        if let Err(error) = reached {
-            seen::login_failed(&mut probe, &error);
-            // A refused login proves that somebody is there.
-            probe.reachable = probe.login.state != LoginState::NotTried;
-            probe.problems.push(findings::of_error(&error));
-            return Ok(self.refused(probe, &bmc).await);
+        let wanted = Wanted { workflow: Workflow::Linux, boot_url: None };
+        let request = self.bmcs.plan_request(&turn.server, wanted);
+        let examined = bmc.within(self.time()).examine(&request).await;
+        let mut probe = seen::probe(&examined.report);
+        probe.bmc_address = bmc_address;
+        probe.problems.iter_mut().for_each(findings::advise_on_server);
+        if let Some(discovery) = &examined.discovery {
+            self.identify(&mut probe, turn, discovery).await?;
         }
-        probe.reachable = true;
-        match bmc.within(timeout * 2).discover().await {
-            Ok(discovery) => {
-                let discovery = self.describe(&mut probe, turn, discovery).await?;
-                Ok(Looked { probe, discovery: Some(discovery) })
-            }
-            Err(error) => {
-                seen::login_failed(&mut probe, &error);
-                probe.problems.push(findings::of_error(&error));
-                Ok(self.refused(probe, &bmc).await)
-            }
-        }
+        seen::count(&probe);
+        let ours = self.bmcs.ours(wanted);
+        let discovery = examined.discovery.map(|found| found.without_addresses(&ours));
+        Ok(Looked { probe, discovery })
     }
 
-    async fn refused(&self, mut probe: Probe, bmc: &Bmc) -> Looked {
-        probe.login.refused = bmc.refused_logins().await;
-        Looked { probe, discovery: None }
+    /// Three times what one request may take: one to reach the BMC, two to read it.
+    fn time(&self) -> Duration {
+        self.bmcs.timeout() * 3
     }
 
-    /// Tells what was read, records or checks the machine's identity, and plans.
-    async fn describe(
+    /// Records the machine's identity, or checks it against the recorded one.
+    async fn identify(
         &self,
         probe: &mut Probe,
         turn: &Turn,
-        discovery: Discovery,
-    ) -> Result<Discovery, NotProbed> {
-        probe.login.state = LoginState::Accepted;
-        probe.login.refused = 0;
-        probe.clock_ahead_seconds = discovery.clock_ahead_seconds;
-        let hardware = bmc::hardware(&discovery);
+        discovery: &Discovery,
+    ) -> Result<(), NotProbed> {
+        let hardware = bmc::hardware(discovery);
         let serial = turn.serial();
         let check = self.store.set_hardware(serial, hardware.clone(), self.bmcs.now()).await?;
         let (recorded, expected) = match check {
@@ -159,41 +155,66 @@ impl Looks {
         if expected.is_some() {
             probe.problems.push(findings::other_machine());
         }
-        probe.machine = Some(MachineSeen {
-            bmc_model: discovery.manager_model.clone(),
-            serial_is: discovery.named_by(serial.as_str()).map(str::to_owned),
-            recorded: recorded.to_owned(),
-            expected,
-            power: seen::power(discovery.power).to_owned(),
-            other_systems: discovery.other_systems.iter().map(|(path, _)| path.clone()).collect(),
-            seen: hardware,
-        });
-        probe.profile = Some(seen::profile(&discovery));
-        probe.licence_hint.clone_from(&discovery.profile.media.licence);
-        let wanted = Wanted { workflow: Workflow::Linux, boot_url: None };
-        let request = self.bmcs.plan_request(&turn.server, wanted);
-        let planned = discovery.plan(&request);
-        probe.slots = seen::slots(&discovery, planned.as_ref().ok());
-        match &planned {
-            Ok(plan) => {
-                probe.media_plan = Some(seen::media(plan));
-                probe.boot = Some(BootSeen {
-                    strategy: plan.boot.strategy.clone(),
-                    target: plan.boot.target.clone(),
-                    mode: plan.boot.mode.clone(),
-                });
+        let serial_is = discovery.named_by(serial.as_str());
+        probe.machine =
+            Some(MachineSeen { expected, ..seen::machine(discovery, serial_is, recorded) });
+        Ok(())
+    }
+
+    /// Looks at a BMC no server was registered with, in turn with whoever else is at its address.
+    async fn examine_stranger(&self, stranger: Stranger) -> Result<Probe, NotProbed> {
+        let place = self.bmcs.place(&stranger.bmc_address).lock_owned();
+        let Ok(_turn) = tokio::time::timeout(self.patience(), place).await else {
+            return Err(NotProbed::Busy);
+        };
+        let whole = stranger.tls.is_some() && stranger.credentials.is_some();
+        let given = stranger.tls.as_ref().map_or("none", seen::policy);
+        let mut probe = match self.meet(&stranger).await {
+            Ok(probe) => probe,
+            Err(fault) => {
+                let problems = vec![findings::of_fault(&fault)];
+                Probe { bmc_address: stranger.bmc_address.clone(), problems, ..Probe::default() }
             }
-            Err(refusal) => probe.problems.push(findings::of_refusal(refusal, Workflow::Linux)),
+        };
+        given.clone_into(&mut probe.tls.policy);
+        if !whole && probe.tls.sha256.is_some() {
+            probe.reachable = true;
+            probe.tls.accepted = None;
+            probe.problems = vec![findings::not_trusted(&probe.tls, stranger.tls.is_none())];
         }
-        probe.warnings.extend(discovery.diagnostics.iter().cloned());
-        if let Some(ahead) = discovery.clock_ahead_seconds.filter(|ahead| ahead.abs() > 300) {
-            let side = if ahead > 0 { "ahead of" } else { "behind" };
-            let by = ahead.abs();
-            probe.warnings.push(format!(
-                "the BMC's clock is {by} s {side} ours; certificates may look invalid to it"
-            ));
+        seen::count(&probe);
+        Ok(probe)
+    }
+
+    /// Where nobody has said how the BMC proves who it is, or how to log in, no certificate is
+    /// accepted: it is seen, and nothing is sent.
+    async fn meet(&self, stranger: &Stranger) -> Result<Probe, Fault> {
+        let (tls, account) = match (&stranger.tls, &stranger.credentials) {
+            (Some(policy), Some(account)) => {
+                let password = RedfishSecret::new(account.password.expose().as_str());
+                (self.bmcs.tls(policy)?, Credentials::new(account.user.as_str(), password))
+            }
+            _ => (Tls::Pin(no_certificate()?), Credentials::new("", RedfishSecret::new(""))),
+        };
+        let endpoint = Endpoint::new(&stranger.bmc_address, tls, account)
+            .map_err(|error| Fault::operator(error.to_string()))?;
+        let bmc = Bmc::prepare(&endpoint, self.bmcs.options()).map_err(|e| of_redfish(&e))?;
+        let serial = "unknown".parse().map_err(|_| Fault::permanent("a serial is no serial"))?;
+        let policy = stranger.tls.clone();
+        let policy = policy.unwrap_or(TlsPolicy::Pin { sha256: String::new() });
+        let server = Server::new(serial, stranger.bmc_address.as_str(), policy);
+        let wanted = Wanted { workflow: Workflow::Linux, boot_url: None };
+        let request = self.bmcs.request_for(&server, wanted);
+        let examined = bmc.within(self.time()).examine(&request).await;
+        if let Err(error) = bmc.close().await {
+            tracing::debug!(%error, "the BMC session ends by itself");
         }
-        Ok(discovery.without_addresses(&self.bmcs.ours(wanted)))
+        self.bmcs.keep_learned().await;
+        let mut probe = seen::probe(&examined.report);
+        probe.bmc_address.clone_from(&stranger.bmc_address);
+        let found = examined.discovery.as_ref();
+        probe.machine = found.map(|discovery| seen::machine(discovery, None, "unknown"));
+        Ok(probe)
     }
 
     async fn forecast_now(&self, asked: &Asked) -> Result<Forecast, NotProbed> {
@@ -254,6 +275,11 @@ impl Looks {
 
 fn unknown(note: String) -> Forecast {
     Forecast { probed_at: None, media_plan: None, problems: Vec::new(), notes: vec![note] }
+}
+
+/// A pin that no certificate has.
+fn no_certificate() -> Result<Fingerprint, Fault> {
+    "0".repeat(64).parse().map_err(|_| Fault::permanent("a fingerprint is no fingerprint"))
 }
 
 fn text<T: serde::Serialize>(value: &T) -> String {

@@ -56,6 +56,7 @@ impl Bmcs {
     /// Before a turn ends: what became of logins is stored, and a connection whose login was refused
     /// is given up, because its next request would be the next refused login.
     pub(crate) async fn settle(&self, turn: &Turn) {
+        self.keep_learned().await;
         let Some(bmc) = self.kept(&turn.server) else { return };
         let refused = bmc.refused_logins().await;
         if refused != turn.logins.refused {
@@ -83,7 +84,7 @@ impl Bmcs {
     }
 
     /// The place that only one may hold, by the BMC's address.
-    fn place(&self, address: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn place(&self, address: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places.get(address) {
             return Arc::clone(place);

@@ -11,7 +11,7 @@ use super::foundation::Foundation;
 use crate::{
     addresses::Addresses,
     catalog::Shelf,
-    effects::{Bmcs, Live, Making, Mediums, Offered},
+    effects::{self, Bmcs, Live, Making, Mediums, Offered},
     keys::{self, Keys, MediaKeys},
     listen::Sockets,
     planner::Rules,
@@ -59,7 +59,8 @@ pub(super) async fn raise(
     let checking = keys::ring(&store, &clock).await?;
     let server = Arc::new(MediaServer::new(shelf.clone(), checking, SystemClock::default()));
     let keys = Keys::new(store.clone(), clock.clone(), signing, server.clone());
-    let bmcs = Bmcs::new(store.clone(), &settings.redfish, offered, clock.clone());
+    let learning = effects::learned(&store).await?;
+    let bmcs = Bmcs::new(store.clone(), &settings.redfish, learning, offered, clock.clone());
     let bmcs = Arc::new(bmcs);
     let live = Live { store: store.clone(), bmcs: bmcs.clone(), mediums: mediums.clone() };
     let pace = shoal_engine::Settings {

@@ -227,19 +227,6 @@ fn files_that_are_named_must_be_there() {
 }
 
 #[test]
-fn a_profile_that_cannot_be_followed_is_named_by_file_line_and_key() {
-    let directory = tempfile::tempdir().unwrap();
-    let setup = || nothing().env("REDFISH_PROFILE_DIR", directory.path());
-    fs::write(directory.path().join("mine.toml"), "name = \"mine\"\nmedia.most = 1\n").unwrap();
-    let profiles = setup().load().redfish.profiles;
-    assert!(profiles.iter().any(|profile| profile.name == "mine"));
-
-    fs::write(directory.path().join("other.toml"), "name = \"other\"\nmedia.mots = 1\n").unwrap();
-    let key = "REDFISH_PROFILE_DIR from environment variable REDFISH_PROFILE_DIR";
-    assert_refused(&setup(), key, "other.toml, line 2, media.mots: unknown field `mots`");
-}
-
-#[test]
 fn accounts_come_from_the_configuration_and_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("users");

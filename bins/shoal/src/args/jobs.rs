@@ -14,6 +14,8 @@ pub(crate) enum JobsVerb {
     List(List),
     /// Show one job: where it is, what it waits for, what was seen
     Show(Show),
+    /// Show what was said to the BMC before steps of a job failed
+    Transcript(Job),
     /// Follow jobs until nothing is left to do; the exit code tells how they ended
     Watch(Watch),
     /// End a job as cancelled and clean up

@@ -85,6 +85,7 @@ impl Hardware {
 pub(crate) struct Probe {
     pub(crate) server_serial: String,
     pub(crate) age_seconds: u64,
+    pub(crate) requests: Option<u64>,
     pub(crate) bmc_address: String,
     pub(crate) took_ms: u64,
     pub(crate) reachable: bool,
@@ -108,6 +109,9 @@ pub(crate) struct Certificate {
     pub(crate) policy: String,
     pub(crate) accepted: Option<bool>,
     pub(crate) sha256: Option<String>,
+    pub(crate) key_sha256: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) issuer: Option<String>,
     pub(crate) expires_in_days: Option<i64>,
 }
 
@@ -116,6 +120,7 @@ pub(crate) struct Certificate {
 #[serde(default)]
 pub(crate) struct Login {
     pub(crate) state: String,
+    pub(crate) form: Option<String>,
     pub(crate) refused: u32,
 }
 

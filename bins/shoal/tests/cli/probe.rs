@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use shoal::Exit;
 
-use crate::shell::Shell;
-use crate::stand_in::{Reply, StandIn};
+use crate::shell::{JOB, PASSWORD, Shell};
+use crate::stand_in::{Reply, Request, StandIn};
 
 const RECIPE: &str = r#"{"task_target": "report.target"}"#;
 
@@ -126,4 +126,60 @@ fn a_dry_run_can_look_at_the_bmc_and_fails_when_the_job_would() {
     assert_eq!(stand_in.lines(), ["POST /api/v1/jobs?dry_run=true&probe=live"]);
     let without = shell.run("jobs create -f - --server SRV-1 --probe live");
     assert_eq!((without.exit, stand_in.requests().len()), (Exit::Usage, 1));
+}
+
+#[test]
+fn a_bmc_is_looked_at_before_a_server_is_registered_with_it() {
+    let mut strange = healthy();
+    strange.as_object_mut().unwrap().remove("server_serial");
+    strange["machine"]["recorded"] = json!("unknown");
+    strange["tls"]["subject"] = json!("CN=ilo");
+    strange["tls"]["issuer"] = json!("CN=ilo");
+    let stand_in = StandIn::new([("POST /api/v1/bmc/examine", vec![Reply::json(200, &strange)])]);
+    let mut shell = Shell::at(&stand_in);
+    let pin = "ab".repeat(32);
+    let doctor = format!("bmc doctor --bmc https://10.0.0.7 --pin {pin} --user root");
+
+    let shown = shell.run("bmc doctor --bmc https://10.0.0.7").shown();
+    shell.set("BMC_PASSWORD", PASSWORD);
+    let known = shell.run(&doctor);
+
+    insta::assert_snapshot!(shown);
+    assert_eq!(known.exit, Exit::Done, "{}", known.err);
+    let sent: Vec<Value> = stand_in.requests().iter().map(Request::json).collect();
+    assert_eq!(sent[0], json!({"bmc_address": "https://10.0.0.7"}));
+    let expected = json!({"bmc_address": "https://10.0.0.7",
+        "tls": {"policy": "pin", "sha256": pin},
+        "credentials": {"user": "root", "password": PASSWORD}});
+    assert_eq!(sent[1], expected);
+    let alone = shell.run("bmc doctor --bmc https://10.0.0.7 --password-file x");
+    assert_eq!(alone.exit, Exit::Usage);
+}
+
+#[test]
+fn what_is_known_of_kinds_and_what_was_said_to_a_bmc_are_tables() {
+    let kinds = json!({"kinds": [{"kind": "ami/x/1.2", "learned_at": "2025-11-05T11:57:00.000Z",
+        "forms": {"kind": "ami/x/1.2", "profile": "aa", "etag": "any", "full_boot": true,
+            "eject": null, "no_expand": false,
+            "payload": {"inserted": false, "protocol": true, "write_protected": true}}}]});
+    let exchange = json!({"number": 7, "op": "mount.task", "method": "POST",
+        "path": "/redfish/v1/Managers/1/VirtualMedia/2/Actions/VirtualMedia.InsertMedia",
+        "sent": "{\"Image\":\"https://10.0.0.5/.../task.iso\"}", "status": 400,
+        "received": "bad\u{1b}[2J", "duration_ms": 31});
+    let told = json!({"job_id": JOB, "transcripts": [{"attempt": 1, "step": "redfish.mount.task",
+        "at": "2025-11-05T11:57:00.000Z", "fault": "the BMC rejected the image",
+        "exchanges": [exchange]}]});
+    let stand_in = StandIn::new([
+        ("GET /api/v1/bmc/learned", vec![Reply::json(200, &kinds)]),
+        (
+            "GET /api/v1/jobs/0190a5d2-7e1c-7cc3-8000-000000000001/transcripts",
+            vec![Reply::json(200, &told)],
+        ),
+    ]);
+    let shell = Shell::at(&stand_in);
+
+    let shown =
+        shell.run("bmc learned").shown() + &shell.run(&format!("jobs transcript {JOB}")).shown();
+
+    insta::assert_snapshot!(shown);
 }

@@ -11,6 +11,7 @@ use super::{
     request,
     show::Shown,
     told::{Moved, Requeued, Told},
+    transcript::Transcripts,
     view::Accepted,
 };
 use crate::{
@@ -156,6 +157,12 @@ fn asked(recipe: &str) -> Value {
 pub(super) fn show() -> Operation {
     of_job(Operation::get("/api/v1/jobs/{id}", "show_job", "One job, all about it"))
         .answers::<Shown<'_>>(200, "The job")
+}
+
+pub(super) fn transcripts() -> Operation {
+    let path = "/api/v1/jobs/{id}/transcripts";
+    of_job(Operation::get(path, "job_transcripts", "What was said to the BMC before steps failed"))
+        .answers::<Transcripts>(200, "The newest transcript of each failed step")
 }
 
 pub(super) fn cancel() -> Operation {

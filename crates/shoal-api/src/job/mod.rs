@@ -10,6 +10,7 @@ mod preview;
 mod request;
 mod show;
 mod told;
+mod transcript;
 mod view;
 mod waiting;
 
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Routes<Arc<Shared>> {
         .add(doc::list(), list::list)
         .add(doc::create(), create::create)
         .add(doc::show(), show::show)
+        .add(doc::transcripts(), transcript::list)
         .add(doc::cancel(), operate::cancel)
         .add(doc::fail(), operate::fail)
         .add(doc::decide(), operate::decide)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    PAGE, Page, import, probe::LoginsRetried, request::TEXT_MAX, tls::REASON_MAX, view::View,
+    PAGE, Page, bmc, import, probe::LoginsRetried, request::TEXT_MAX, tls::REASON_MAX, view::View,
 };
 use crate::{
     body::SMALL,
@@ -12,7 +12,7 @@ use crate::{
         Operation,
         shape::{self, Labels, SERIAL, component, of, or_null, text},
     },
-    prober::Shown,
+    prober::{Probe, Shown},
     query,
 };
 
@@ -38,6 +38,24 @@ component!(
             "items": {
                 "type": "object", "additionalProperties": false,
                 "required": ["serial", "bmc_address", "tls"], "properties": properties,
+            },
+        })
+    }
+);
+component!(
+    /// The body of a look at a BMC no server is registered with.
+    ExamineRequest,
+    |generator| {
+        let mut known = members(generator);
+        let mut taken = |name| known.remove(name).unwrap_or_default();
+        let (address, credentials) = (taken("bmc_address"), taken("credentials"));
+        json!({
+            "description": "Without `tls` or `credentials` nothing but the certificate is looked at.",
+            "type": "object", "additionalProperties": false, "required": ["bmc_address"],
+            "properties": {
+                "bmc_address": address,
+                "tls": or_null(&of::<BmcIdentity>(generator)),
+                "credentials": credentials,
             },
         })
     }
@@ -185,6 +203,29 @@ pub(super) fn retry_login() -> Operation {
     of_server(Operation::post(path, "retry_login", "Let logins through again"))
         .about("After refused ones stopped them, so that an account is not locked.")
         .answers::<LoginsRetried<'_>>(200, "Whether any had been refused")
+}
+
+pub(super) fn examine() -> Operation {
+    let path = "/api/v1/bmc/examine";
+    let mut one = example();
+    if let Some(members) = one.as_object_mut() {
+        members.remove("labels");
+    }
+    Operation::post(path, "examine_bmc", "Look at a BMC no server is registered with")
+        .about("Changes nothing there and keeps nothing here.")
+        .tag("servers")
+        .takes::<ExamineRequest>(SMALL)
+        .example("certificate", json!({"bmc_address": "https://192.0.2.10"}))
+        .example("whole", one)
+        .answers::<Probe>(200, "What was seen")
+}
+
+pub(super) fn learned() -> Operation {
+    let about = "What is known of kinds of BMCs";
+    Operation::get("/api/v1/bmc/learned", "list_learned", about)
+        .about("Which request forms they take, by vendor, model and firmware.")
+        .tag("servers")
+        .answers::<bmc::Kinds>(200, "All of it")
 }
 
 /// A call about one server.

@@ -1,5 +1,6 @@
 //! Servers over HTTP. Credentials go in and never come out.
 
+mod bmc;
 mod doc;
 mod import;
 pub(crate) mod probe;
@@ -48,6 +49,8 @@ pub(crate) fn routes() -> Routes<Arc<Shared>> {
         .add(doc::lift_quarantine(), quarantine::remove)
         .add(doc::probe(), probe::probe)
         .add(doc::retry_login(), probe::retry_login)
+        .add(doc::examine(), bmc::examine)
+        .add(doc::learned(), bmc::learned)
 }
 
 #[derive(Serialize, JsonSchema)]

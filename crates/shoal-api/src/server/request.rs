@@ -6,7 +6,7 @@ use shoal_store::{Credentials, Secret, Server, TlsPolicy};
 use zeroize::Zeroizing;
 
 use super::tls::Tls;
-use crate::{document::Document, error::Error, job};
+use crate::{document::Document, error::Error, job, prober::Stranger};
 
 /// Longest text of a server's own fields but its certificates.
 pub(super) const TEXT_MAX: usize = 1024;
@@ -27,6 +27,16 @@ pub(super) fn parse_record(body: &[u8]) -> Result<(Server, Option<Credentials>),
     let expected = "1 to 64 characters out of A-Z a-z 0-9 . _ -";
     let serial: Option<ServerSerial> = document.required("serial", expected);
     read(document, serial.as_ref(), true)
+}
+
+/// Reads the body of a look at a BMC no server is registered with.
+pub(super) fn parse_stranger(body: &[u8]) -> Result<Stranger, Error> {
+    let mut document = Document::read(body)?;
+    let address = address(&mut document);
+    let tls = optional_tls(&mut document);
+    let credentials = credentials(&mut document, true);
+    let bmc_address = document.finish_with(address)?;
+    Ok(Stranger { bmc_address, tls, credentials })
 }
 
 fn read(
@@ -65,14 +75,24 @@ fn address(document: &mut Document<'_>) -> Option<String> {
     url.map(|url| url.as_str().to_owned())
 }
 
+const TLS_EXPECTED: &str =
+    "an object with policy ca and pem, policy pin and sha256, or policy insecure and reason";
+
 fn tls(document: &mut Document<'_>) -> Option<TlsPolicy> {
-    let expected = "an object with policy ca and pem, policy pin and sha256, or policy insecure \
-                    and reason";
-    let tls: Tls = document.required("tls", expected)?;
+    let tls: Tls = document.required("tls", TLS_EXPECTED)?;
+    Some(checked(tls, document))
+}
+
+fn optional_tls(document: &mut Document<'_>) -> Option<TlsPolicy> {
+    let tls: Tls = document.optional("tls", TLS_EXPECTED)?;
+    Some(checked(tls, document))
+}
+
+fn checked(tls: Tls, document: &mut Document<'_>) -> TlsPolicy {
     if let Some(problem) = tls.problem() {
         document.problem("tls", "bad_format", problem);
     }
-    Some(tls.into())
+    tls.into()
 }
 
 fn credentials(document: &mut Document<'_>, known: bool) -> Option<Credentials> {

@@ -10,6 +10,7 @@ mod actions;
 mod admin;
 mod audit;
 mod auth;
+mod bmc;
 mod call;
 mod conformance;
 mod document;

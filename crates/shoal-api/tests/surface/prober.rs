@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shoal_api::{Asked, Finding, Forecast, Looking, NotProbed, Probe, Prober};
+use shoal_api::{Asked, Finding, Forecast, Looking, NotProbed, Probe, Prober, Stranger};
 use shoal_store::ServerRecord;
 
 /// Looks at BMCs that are never there; two vendor hints make it busy or find the server gone.
@@ -24,6 +24,16 @@ impl Prober for TestProber {
             }];
             Ok(Probe { bmc_address: server.server.bmc_address, problems, ..Probe::default() })
         })
+    }
+
+    fn examine(&self, stranger: Stranger) -> Looking<Probe> {
+        let state = match stranger.credentials {
+            Some(_) => shoal_api::LoginState::Accepted,
+            None => shoal_api::LoginState::NotTried,
+        };
+        let login = shoal_api::LoginSeen { state, ..shoal_api::LoginSeen::default() };
+        let bmc_address = stranger.bmc_address;
+        Box::pin(async { Ok(Probe { bmc_address, login, ..Probe::default() }) })
     }
 
     fn forecast(&self, asked: Asked) -> Looking<Forecast> {

@@ -4,7 +4,7 @@ use shoal_redfish::{Bmc, Learning, MediaUrl, Options, Role, profile::Profiles};
 
 use crate::{
     bmc::{Fault, TestBmc, What},
-    given::{quick, request, urls},
+    given::{any, quick, request, urls},
     model::{Family, Quirks},
 };
 
@@ -92,4 +92,53 @@ async fn another_profile_for_the_kind_ends_what_was_learned_under_the_old_one() 
     assert_eq!(server.count("POST", "InsertMedia"), 1);
     let all = serde_json::to_string(&learning.all()).unwrap();
     assert!(!server.journal().iter().any(|line| line.contains("Inserted")), "{all}");
+}
+
+/// A connection to a BMC of which only its kind is known.
+fn of_kind(server: &TestBmc, learning: &Learning, kind: &str) -> Bmc {
+    let options = Options { kind: Some(kind.to_owned()), ..sharing(learning) };
+    Bmc::prepare(&server.endpoint(any()), options).unwrap()
+}
+
+#[tokio::test]
+async fn a_known_kind_is_read_without_its_root_and_collections() {
+    for family in [Family::Idrac, Family::Ilo] {
+        let learning = Learning::default();
+        let first = TestBmc::start(family).await;
+        let bmc = first.connect_with(sharing(&learning)).await;
+        let whole = bmc.discover().await.unwrap().plan(&request()).unwrap();
+        let kind = bmc.learned().kind().to_owned();
+        // As another process would know it.
+        let stored = serde_json::to_string(&learning.all()).unwrap();
+        let learning = Learning::of(serde_json::from_str::<Vec<_>>(&stored).unwrap());
+
+        let second = TestBmc::start(family).await;
+        let bmc = of_kind(&second, &learning, &kind);
+        let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+
+        assert_eq!(plan, whole);
+        let (cold, warm) = (first.journal(), second.journal());
+        assert!(warm.len() < cold.len(), "{family:?}: {cold:#?} {warm:#?}");
+        assert_eq!(second.count("GET", "/redfish/v1/ "), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_of_another_kind_than_expected_is_read_whole() {
+    let learning = Learning::default();
+    let first = TestBmc::start(Family::Idrac).await;
+    let bmc = first.connect_with(sharing(&learning)).await;
+    bmc.discover().await.unwrap();
+    let kind = bmc.learned().kind().to_owned();
+
+    let updated = TestBmc::start(Family::Idrac).await;
+    updated.with(|model| model.firmware = "7.10.30.00");
+    let found = of_kind(&updated, &learning, &kind).discover().await.unwrap();
+    assert_eq!(found.firmware.as_deref(), Some("7.10.30.00"));
+    assert!(found.plan(&request()).is_ok());
+
+    let other = TestBmc::start(Family::Ilo).await;
+    let found = of_kind(&other, &learning, &kind).discover().await.unwrap();
+    assert_eq!(found.profile.name, "ilo5");
+    assert!(found.plan(&request()).is_ok());
 }

@@ -29,6 +29,7 @@ const MEDIUM_BYTES: &[f64] = &[
     67_108_864.0,
 ];
 
+const PROBE_RESULT: Label = Label::closed("result", &["ready", "problems", "unreachable"]);
 const REPORT_STATUS: Label = Label::closed("status", &["success", "failed", "progress"]);
 const AUTH_REASON: Label = Label::closed("reason", &["missing", "mismatch", "cert"]);
 const REJECT_REASON: Label = Label::mapped(
@@ -93,6 +94,15 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 12 profile detection",
     )
     .labels(&[VENDOR, Label::configured("profile")])
+    .start(Start::FirstUse),
+    Metric::new(
+        "redfish_probes_total",
+        Kind::Counter,
+        Unit::Count,
+        "Looks at BMCs for operators, by what an install would meet there.",
+        "runbook 12 profile detection",
+    )
+    .labels(&[VENDOR, PROBE_RESULT])
     .start(Start::FirstUse),
     Metric::new(
         "webhook_received_total",

@@ -1,8 +1,9 @@
-//! What would make an install fail, and what an operator can do about it.
+//! What would make an install fail, and what an operator of this controller can do about it. The BMC
+//! client says what is wrong; what is to be done with a server's record is known only here.
 
-use shoal_api::Finding;
+use shoal_api::{Finding, TlsSeen};
 use shoal_core::{Fault, Workflow};
-use shoal_redfish::{Error, Kind, Reason, Refusal, TlsFault};
+use shoal_redfish::{Finding as Found, Refusal};
 
 use super::super::{fault::ESXI_NEEDS, turn::STOPPED};
 
@@ -13,7 +14,7 @@ pub(super) fn of_fault(fault: &Fault) -> Finding {
     Finding {
         code: "configuration".to_owned(),
         message: fault.summary.clone(),
-        next_step: "correct the server's record with PUT".to_owned(),
+        next_step: "correct what was said of the BMC".to_owned(),
         seen: fault.detail.iter().cloned().collect(),
     }
 }
@@ -30,63 +31,88 @@ pub(super) fn other_machine() -> Finding {
     }
 }
 
-pub(super) fn of_error(error: &Error) -> Finding {
-    let (code, next_step) = match error.kind() {
-        Kind::Unreachable | Kind::Timeout { .. } => (
-            "unreachable",
-            "check the BMC's address, its power and network, and that this controller may reach it",
-        ),
-        Kind::Tls(TlsFault::PinMismatch { .. }) => (
-            "certificate",
-            "if the BMC's certificate was renewed on purpose, PUT the server with the new pin",
-        ),
-        Kind::Tls(_) => (
-            "certificate",
-            "give the BMC a certificate of the named authority, or pin the one it shows",
-        ),
-        Kind::Auth if error.status() == Some(403) => ("privilege", error.next_step()),
-        Kind::Auth => ("login_refused", "PUT the server with the right credentials"),
-        Kind::LockedOut => ("logins_stopped", STOPPED),
-        Kind::NoSystem { .. } => {
-            ("no_system", "check that this is the address of a server's BMC and not of a chassis")
-        }
-        Kind::NotReady { .. } => ("not_ready", "wait until the BMC has started, and probe again"),
-        _ => ("bmc", error.next_step()),
+/// Only the certificate was looked at, because something is missing that is needed for more.
+pub(super) fn not_trusted(tls: &TlsSeen, by_policy: bool) -> Finding {
+    let pin = tls.key_sha256.as_ref().or(tls.sha256.as_ref()).cloned().unwrap_or_default();
+    let (code, message, next_step) = if by_policy {
+        (
+            "trust_unknown",
+            "nobody has said how this BMC proves who it is, so nothing was sent to it",
+            format!(
+                "compare with what the BMC's own console shows, then look again with the pin {pin}"
+            ),
+        )
+    } else {
+        (
+            "no_account",
+            "no account was named, so nothing was sent to the BMC",
+            "look again with an account of the BMC".to_owned(),
+        )
     };
+    let (code, message) = (code.to_owned(), message.to_owned());
+    Finding { code, message, next_step, seen: Vec::new() }
+}
+
+pub(super) fn of_found(found: &Found) -> Finding {
+    let code = match found.code.as_str() {
+        "timeout" => "unreachable",
+        "tls" => "certificate",
+        "auth" => "login_refused",
+        "locked_out" => "logins_stopped",
+        code => code,
+    };
+    let next_step = advice(code, Workflow::Linux).unwrap_or(&found.next_step);
     Finding {
         code: code.to_owned(),
-        message: error.to_string(),
+        message: found.message.clone(),
         next_step: next_step.to_owned(),
-        seen: Vec::new(),
+        seen: found.seen.clone(),
     }
 }
 
+/// What to do about a registered server's BMC is to be done to its record.
+pub(super) fn advise_on_server(finding: &mut Finding) {
+    match finding.code.as_str() {
+        "login_refused" => "PUT the server with the right credentials",
+        "logins_stopped" => STOPPED,
+        "certificate" => {
+            "if the BMC's certificate was renewed on purpose, PUT the server with the new pin; else \
+             give the BMC a certificate of the named authority"
+        }
+        _ => return,
+    }
+    .clone_into(&mut finding.next_step);
+}
+
 pub(super) fn of_refusal(refusal: &Refusal, workflow: Workflow) -> Finding {
-    let next_step = match &refusal.reason {
-        Reason::NoSlot => {
+    let code = refusal.reason.code();
+    Finding {
+        code: code.to_owned(),
+        message: refusal.reason.to_string(),
+        next_step: advice(code, workflow).unwrap_or("look at what was seen").to_owned(),
+        seen: refusal.seen.clone(),
+    }
+}
+
+/// What this controller's operator can do about what stands in the way of a plan.
+fn advice(code: &str, workflow: Workflow) -> Option<&'static str> {
+    Some(match code {
+        "no_slot" => {
             "check the BMC's licence and firmware for virtual media by address; media by NFS or \
              SMB are not served"
         }
-        Reason::NoSecondSlot if workflow == Workflow::Esxi => ESXI_NEEDS,
-        Reason::NoSecondSlot => {
+        "no_second_slot" if workflow == Workflow::Esxi => ESXI_NEEDS,
+        "no_second_slot" => {
             "serve a boot medium of our own with room for the task files, as shoal.json says"
         }
-        Reason::ForeignMedia => "eject the images at the BMC, and probe again",
-        Reason::Scheme { .. } => {
+        "foreign_media" => "eject the images at the BMC, and probe again",
+        "scheme" => {
             "offer what the BMC takes: MEDIA_HTTP_ADDR with the server's allow_plain_media for \
              http, https else; media by NFS or SMB are not served"
         }
-        Reason::WrongMachine { .. } | Reason::UnknownMachine { .. } => {
-            "check which machine this BMC belongs to"
-        }
-        Reason::NoBootTarget => "check that the BMC's firmware can boot a virtual CD once",
-        Reason::NoReset => "check that the account may switch the machine's power",
-        _ => "look at what was seen",
-    };
-    Finding {
-        code: refusal.reason.code().to_owned(),
-        message: refusal.reason.to_string(),
-        next_step: next_step.to_owned(),
-        seen: refusal.seen.clone(),
-    }
+        "wrong_machine" | "unknown_machine" => "check which machine this BMC belongs to",
+        "no_boot_target" => "check that the BMC's firmware can boot a virtual CD once",
+        "no_reset" => "check that the account may switch the machine's power",
+        _ => return None,
+    })
 }

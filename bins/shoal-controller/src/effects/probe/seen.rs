@@ -1,12 +1,17 @@
 //! What a look showed, in the API's words.
 
-use shoal_api::{LoginState, MediaForecast, Probe, ProfileSeen, SlotSeen};
-use shoal_core::{MediaClass, Time};
-use shoal_redfish::{Certificate, Discovery, Error, Kind, MediaClass as Class, Plan, Power};
-use shoal_redfish::{SlotKind, SlotRef};
+use shoal_api::{
+    BootSeen, LoginSeen, LoginState, MachineSeen, MediaForecast, Probe, ProfileSeen, SlotSeen,
+    TlsSeen,
+};
+use shoal_core::MediaClass;
+use shoal_redfish::{
+    Discovery, Examination, LoginForm, LoginState as Login, MediaClass as Class, MediaSeen, Plan,
+    Power, Role,
+};
 use shoal_store::TlsPolicy;
 
-const DAY: i64 = 86_400;
+use super::{super::bmc::hardware, findings};
 
 pub(super) fn policy(policy: &TlsPolicy) -> &'static str {
     match policy {
@@ -16,44 +21,102 @@ pub(super) fn policy(policy: &TlsPolicy) -> &'static str {
     }
 }
 
-/// Tells the certificate of the last handshake, and warns of one that ends soon.
-pub(super) fn certificate(
-    probe: &mut Probe,
-    shown: Option<Certificate>,
-    failed: Option<&Error>,
-    now: Time,
-) {
-    let tls = &mut probe.tls;
-    let refused = failed.is_some_and(|error| matches!(error.kind(), Kind::Tls(_)));
-    tls.accepted = shown.is_some().then_some(!refused);
-    let Some(shown) = shown else { return };
-    tls.sha256 = Some(shown.sha256.to_string());
-    tls.key_sha256 = shown.spki_sha256.map(|key| key.to_string());
-    tls.not_after = shown.not_after;
-    let seconds = i64::try_from(now.as_millis() / 1000).unwrap_or(i64::MAX);
-    tls.expires_in_days = shown.not_after.map(|end| end.saturating_sub(seconds).div_euclid(DAY));
-    match tls.expires_in_days {
-        Some(days) if days < 0 => probe.warnings.push("the BMC's certificate has ended".to_owned()),
-        Some(days) if days < 30 => {
-            probe.warnings.push(format!("the BMC's certificate ends in {days} days"));
-        }
-        _ => {}
+/// Counts a look by what it came to.
+pub(super) fn count(probe: &Probe) {
+    let vendor = probe.profile.as_ref().map_or("unknown", |profile| profile.vendor.as_str());
+    let result = match (probe.reachable, probe.problems.is_empty()) {
+        (false, _) => "unreachable",
+        (true, false) => "problems",
+        (true, true) => "ready",
+    };
+    metrics::counter!("redfish_probes_total", "vendor" => vendor.to_owned(), "result" => result)
+        .increment(1);
+}
+
+/// All of an examination but what is known of the machine from elsewhere.
+pub(super) fn probe(report: &Examination) -> Probe {
+    Probe {
+        bmc_address: report.address.clone(),
+        took_ms: report.took_ms,
+        requests: report.requests,
+        reachable: report.reachable,
+        tls: tls(report),
+        login: login(report),
+        clock_ahead_seconds: report.clock_ahead_seconds,
+        machine: None,
+        profile: report.profile.as_ref().map(|profile| ProfileSeen {
+            name: profile.name.clone(),
+            vendor: profile.vendor.label().to_owned(),
+            because: profile.because.clone(),
+        }),
+        slots: report.slots.iter().map(slot).collect(),
+        media_plan: report.media_plan.as_ref().map(forecast),
+        boot: report.boot.as_ref().map(|boot| BootSeen {
+            strategy: boot.strategy.clone(),
+            target: boot.target.clone(),
+            mode: boot.mode.clone(),
+        }),
+        licence_hint: report.licence_hint.clone(),
+        problems: report.problems.iter().map(findings::of_found).collect(),
+        warnings: report.warnings.clone(),
     }
 }
 
-pub(super) fn login_failed(probe: &mut Probe, error: &Error) {
-    match error.kind() {
-        // A missing privilege is told by a BMC that knows us.
-        Kind::Auth if error.status() == Some(403) && error.method() == "GET" => {
-            probe.login.state = LoginState::Accepted;
-        }
-        Kind::Auth => probe.login.state = LoginState::Refused,
-        Kind::LockedOut => probe.login.state = LoginState::Stopped,
-        _ => {}
+fn tls(report: &Examination) -> TlsSeen {
+    let tls = &report.tls;
+    let own = tls.chain.first();
+    let name = |name: &String| Some(name.clone()).filter(|name| !name.is_empty());
+    TlsSeen {
+        policy: match serde_json::to_value(tls.policy) {
+            Ok(serde_json::Value::String(policy)) => policy,
+            _ => String::new(),
+        },
+        accepted: tls.accepted,
+        sha256: own.map(|own| own.sha256.to_string()),
+        key_sha256: own.and_then(|own| own.spki_sha256).map(|key| key.to_string()),
+        subject: own.and_then(|own| name(&own.subject)),
+        issuer: own.and_then(|own| name(&own.issuer)),
+        names: own.map(|own| own.names.clone()).unwrap_or_default(),
+        not_after: own.and_then(|own| own.not_after),
+        expires_in_days: tls.expires_in_days,
     }
 }
 
-pub(super) fn power(power: Power) -> &'static str {
+fn login(report: &Examination) -> LoginSeen {
+    LoginSeen {
+        state: match report.login.state {
+            Login::Accepted => LoginState::Accepted,
+            Login::Refused => LoginState::Refused,
+            Login::Stopped => LoginState::Stopped,
+            _ => LoginState::NotTried,
+        },
+        form: report.login.form.and_then(|form| match form {
+            LoginForm::Session => Some("session".to_owned()),
+            LoginForm::Basic => Some("basic".to_owned()),
+            _ => None,
+        }),
+        refused: report.login.refused,
+    }
+}
+
+/// The machine, with the words for what is recorded of it.
+pub(super) fn machine(
+    discovery: &Discovery,
+    serial_is: Option<&str>,
+    recorded: &str,
+) -> MachineSeen {
+    MachineSeen {
+        seen: hardware(discovery),
+        bmc_model: discovery.manager_model.clone(),
+        serial_is: serial_is.map(str::to_owned),
+        recorded: recorded.to_owned(),
+        expected: None,
+        power: power(discovery.power).to_owned(),
+        other_systems: discovery.other_systems.iter().map(|(path, _)| path.clone()).collect(),
+    }
+}
+
+fn power(power: Power) -> &'static str {
     match power {
         Power::On => "on",
         Power::Off => "off",
@@ -63,70 +126,41 @@ pub(super) fn power(power: Power) -> &'static str {
     }
 }
 
-pub(super) fn profile(discovery: &Discovery) -> ProfileSeen {
-    ProfileSeen {
-        name: discovery.profile.name.clone(),
-        vendor: discovery.vendor.label().to_owned(),
-        because: discovery.profile.reason(),
-    }
+pub(super) fn media(plan: &Plan) -> MediaForecast {
+    forecast(&MediaSeen::of(plan.clone()))
 }
 
-pub(super) fn media(plan: &Plan) -> MediaForecast {
-    let class = match plan.media.class {
+fn forecast(media: &MediaSeen) -> MediaForecast {
+    let class = match media.class {
         Class::TwoCd => MediaClass::TwoCd,
         Class::CdPlusUsb => MediaClass::CdPlusUsb,
         Class::SingleCombined => MediaClass::SingleCombined,
     };
     MediaForecast {
         class,
-        boot_slot: name(&plan.media.boot_slot),
-        task_slot: plan.media.task_slot.as_ref().map(name),
-        boot_scheme: plan.boot_scheme.to_string(),
-        task_scheme: plan.task_scheme.map(|scheme| scheme.to_string()),
-        prefetches: plan.profile.media.fetches_whole,
-        notes: plan.warnings.clone(),
+        boot_slot: name(&media.boot_slot),
+        task_slot: media.task_slot.as_deref().map(name),
+        boot_scheme: media.boot_scheme.to_string(),
+        task_scheme: media.task_scheme.map(|scheme| scheme.to_string()),
+        prefetches: media.fetches_whole,
+        notes: media.warnings.clone(),
     }
 }
 
-fn name(slot: &SlotRef) -> String {
-    slot.path.rsplit('/').next().unwrap_or(&slot.path).to_owned()
+fn name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
-/// Every slot, and why a plan uses it or not.
-pub(super) fn slots(discovery: &Discovery, plan: Option<&Plan>) -> Vec<SlotSeen> {
-    let used = |slot: &shoal_redfish::Slot| -> (Option<&str>, String) {
-        if let Some(why) = &slot.rejected {
-            return (None, why.clone());
-        }
-        let Some(plan) = plan else {
-            return (None, "usable, but there is no plan".to_owned());
-        };
-        if plan.media.boot_slot.path == slot.path {
-            let pinned = plan.profile.media.boot_slot.is_some();
-            let why = if pinned {
-                "the only slot this firmware boots from"
-            } else {
-                "the first that takes a bootable CD"
-            };
-            return (Some("boot"), why.to_owned());
-        }
-        match plan.media.task_slot.as_ref().filter(|task| task.path == slot.path) {
-            Some(task) if task.kind == SlotKind::Cd => {
-                (Some("task"), "the next that takes a CD".to_owned())
-            }
-            Some(_) => (Some("task"), "takes the task medium as a USB stick".to_owned()),
-            None => (None, "not needed".to_owned()),
-        }
-    };
-    let told = |slot: &shoal_redfish::Slot| {
-        let (chosen, because) = used(slot);
-        SlotSeen {
-            id: slot.id.clone(),
-            media_types: slot.media_types.clone(),
-            image: slot.image.clone(),
-            chosen: chosen.map(str::to_owned),
-            because,
-        }
-    };
-    discovery.slots.iter().map(told).collect()
+/// A slot, and why a plan uses it or not.
+fn slot(slot: &shoal_redfish::SlotSeen) -> SlotSeen {
+    SlotSeen {
+        id: slot.id.clone(),
+        media_types: slot.media_types.clone(),
+        image: slot.image.clone(),
+        chosen: slot.chosen.map(|role| match role {
+            Role::Boot => "boot".to_owned(),
+            Role::Task => "task".to_owned(),
+        }),
+        because: slot.because.clone(),
+    }
 }

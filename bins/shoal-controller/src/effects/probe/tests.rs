@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shoal_api::{Asked, LoginState, NotProbed, Prober};
+use shoal_api::{Asked, LoginState, NotProbed, Prober, Stranger};
 use shoal_core::{Plan, ServerSerial, Workflow};
 use shoal_engine::system_clock;
-use shoal_redfish::profile::Profiles;
+use shoal_redfish::{Learning, profile::Profiles};
 use shoal_redfish_mock::{Config, HostConfig, Mock, Persona};
 use shoal_store::{Credentials, Logins, Secret, Server, ServerRecord, Store, TlsPolicy};
 
@@ -78,7 +78,7 @@ fn looks(store: &Store) -> Looks {
         plain: None,
     };
     let offered = Offered { http: false, boot: BootMedia::default(), addresses };
-    let bmcs = Bmcs::new(store.clone(), &settings, offered, system_clock());
+    let bmcs = Bmcs::new(store.clone(), &settings, Learning::default(), offered, system_clock());
     Looks { store: store.clone(), bmcs: Arc::new(bmcs) }
 }
 
@@ -213,5 +213,58 @@ async fn a_probe_waits_for_its_turn_and_gives_up_without_asking_the_bmc() {
     assert!(matches!(refused, NotProbed::Busy), "{refused}");
     assert_eq!(scene.mock.journal().requests(), requests);
     drop(turn);
+    scene.mock.shutdown().await;
+}
+
+fn stranger(scene: &Scene, trusted: bool, known: bool) -> Stranger {
+    Stranger {
+        bmc_address: scene.mock.url(),
+        tls: trusted.then(|| TlsPolicy::Pin { sha256: scene.mock.cert_sha256() }),
+        credentials: known.then(|| Credentials {
+            user: "admin".to_owned(),
+            password: Secret::new("password".to_owned()),
+        }),
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_told_whole_where_trust_and_account_were_named() {
+    let scene = Scene::new("ilo5").await;
+
+    let probe = scene.looks.examine(stranger(&scene, true, true)).await.unwrap();
+
+    assert!(probe.reachable && probe.problems.is_empty(), "{probe:#?}");
+    assert_eq!(probe.profile.unwrap().name, "ilo5");
+    let machine = probe.machine.unwrap();
+    assert_eq!(machine.recorded, "unknown");
+    assert_eq!(machine.seen.serial.as_deref(), Some(SERIAL));
+    assert!(probe.media_plan.is_some() && probe.requests > 0);
+    assert_eq!(scene.mock.state().sessions, 0, "the session was left open");
+    assert_eq!(scene.store.probe(&serial()).await.unwrap(), None, "something was kept");
+    assert_eq!(scene.server().await.hardware, None);
+    scene.mock.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_stranger_that_has_not_proved_who_it_is_shows_its_certificate_and_is_sent_nothing() {
+    let scene = Scene::new("ilo5").await;
+    for (trusted, known, code) in [
+        (false, false, "trust_unknown"),
+        (false, true, "trust_unknown"),
+        (true, false, "no_account"),
+    ] {
+        let probe = scene.looks.examine(stranger(&scene, trusted, known)).await.unwrap();
+
+        assert_eq!(codes(&probe.problems), [code]);
+        assert_eq!(probe.tls.sha256, Some(scene.mock.cert_sha256()));
+        assert_eq!((probe.reachable, probe.tls.accepted), (true, None));
+        let pin = probe.tls.key_sha256.unwrap();
+        assert_eq!(trusted, !probe.problems[0].next_step.contains(&pin));
+    }
+    assert_eq!(scene.mock.journal().requests(), 0, "something was sent");
+    let insecure = TlsPolicy::Insecure { reason: "a lab".to_owned() };
+    let stranger = Stranger { tls: Some(insecure), ..stranger(&scene, true, true) };
+    let probe = scene.looks.examine(stranger).await.unwrap();
+    assert_eq!(codes(&probe.problems), ["configuration"]);
     scene.mock.shutdown().await;
 }

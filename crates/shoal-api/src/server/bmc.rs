@@ -1,0 +1,67 @@
+//! BMCs apart from servers: one nobody has registered yet, and what is known of their kinds.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::HeaderMap;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use shoal_store::Error as StoreError;
+use zeroize::Zeroizing;
+
+use super::{probe, request};
+use crate::{
+    api::Shared,
+    body::{self, Bounds},
+    error::Error,
+    timestamp::At,
+};
+
+/// What is known of kinds of BMCs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LearnedKinds")]
+pub(super) struct Kinds {
+    kinds: Vec<OfKind>,
+}
+
+/// What is known of one kind of BMC.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LearnedKind")]
+struct OfKind {
+    /// Vendor, model and firmware.
+    kind: String,
+    learned_at: At,
+    /// Which request forms it takes.
+    forms: Value,
+}
+
+/// `POST /bmc/examine`: looks at a BMC no server was registered with. Nothing of it is kept.
+pub(super) async fn examine(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let bounds = Bounds { most: body::SMALL, within: shared.api.limits.body };
+    let body = Zeroizing::new(body::json(&headers, body, bounds).await?.to_vec());
+    let stranger = request::parse_stranger(&body)?;
+    let probe = shared.api.prober.examine(stranger).await;
+    Ok(Json(probe.map_err(|error| probe::refused(&shared, error))?).into_response())
+}
+
+/// `GET /bmc/learned`: what is known of kinds of BMCs, to look at or to carry elsewhere.
+pub(super) async fn learned(State(shared): State<Arc<Shared>>) -> Result<Response, Error> {
+    let stored = shared.store().learned().await.map_err(Error::store)?;
+    let kinds = stored.into_iter().map(|stored| {
+        let forms = serde_json::from_str(&stored.forms);
+        let what = "what is known of a kind of BMC";
+        let forms = forms.map_err(|source| Error::store(StoreError::Stored { what, source }))?;
+        Ok(OfKind { kind: stored.kind, learned_at: At(stored.at), forms })
+    });
+    Ok(Json(Kinds { kinds: kinds.collect::<Result<_, Error>>()? }).into_response())
+}
