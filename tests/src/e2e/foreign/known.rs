@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::validators::Validator;
+use crate::PERSONAS;
+
 const LIST: &str = include_str!("known.toml");
 
 /// One failure as a validator reports it, without what differs from run to run.
@@ -27,7 +30,7 @@ struct List {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {
-    validator: String,
+    validator: Validator,
     /// The kinds of BMC that show it.
     personas: Vec<String>,
     /// Where it is; `{}` stands for each of `each`.
@@ -40,22 +43,25 @@ struct Known {
 }
 
 /// Fails unless what was found is exactly what is known.
-pub(super) fn check(validator: &str, persona: &str, found: &BTreeSet<Failure>) -> Result<()> {
+pub(super) fn check(validator: Validator, persona: &str, found: &BTreeSet<Failure>) -> Result<()> {
     let known = of(validator, persona)?;
     let new: Vec<_> = found.difference(&known).collect();
     let gone: Vec<_> = known.difference(found).collect();
     ensure!(
         new.is_empty() && gone.is_empty(),
-        "{validator} on {persona}: new: {new:#?}; listed in known.toml and not found: {gone:#?}",
+        "{} on {persona}: new: {new:#?}; listed in known.toml and not found: {gone:#?}",
+        validator.name(),
     );
     Ok(())
 }
 
-fn of(validator: &str, persona: &str) -> Result<BTreeSet<Failure>> {
+fn of(validator: Validator, persona: &str) -> Result<BTreeSet<Failure>> {
     let list: List = toml::from_str(LIST).context("read the list of known failures")?;
     let mut known = BTreeSet::new();
     for entry in list.known {
         ensure!(!entry.reason.trim().is_empty(), "no reason is given for {}", entry.at);
+        let strange = entry.personas.iter().find(|it| !PERSONAS.contains(&it.as_str()));
+        ensure!(strange.is_none(), "{} is listed for {strange:?}, which is no kind", entry.at);
         if entry.validator == validator && entry.personas.iter().any(|it| it == persona) {
             known.extend(
                 entry.each.iter().map(|one| Failure {

@@ -27,8 +27,10 @@ pub(super) const PROGRAMS: [&str; 2] = ["python", "rf_protocol_validator"];
 /// Writes down what two of the validators find.
 const TOLD: &str = include_str!("told.py");
 
-#[derive(Clone, Copy, Debug)]
-enum Validator {
+/// One of the three.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Validator {
     Service,
     Protocol,
     Interop,
@@ -80,11 +82,11 @@ async fn judge(place: Place, validator: Validator, persona: &'static str) -> Res
     let least = validator.least_passed();
     let passed = verdict.passed;
     ensure!(passed >= least, "only {passed} checks passed: it did not see the service");
-    known::check(validator.name(), persona, &verdict.failures)
+    known::check(validator, persona, &verdict.failures)
 }
 
 impl Validator {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Protocol => "protocol",
