@@ -62,14 +62,16 @@ impl Bmc {
         let mut raw: BTreeMap<String, Resource> = BTreeMap::new();
         let mut notes = Vec::new();
         let mut due: VecDeque<String> = [ROOT.to_owned()].into_iter().chain(unlinked).collect();
+        let mut asked: Vec<String> = Vec::new();
         while let Some(path) = due.pop_front() {
-            if raw.keys().any(|known| same_path(known, &path)) {
+            if asked.iter().any(|known| same_path(known, &path)) {
                 continue;
             }
-            if raw.len() == MOST {
+            if asked.len() == MOST {
                 notes.push(format!("stopped after {MOST} resources"));
                 break;
             }
+            asked.push(path.clone());
             match self.observe(Op::Discover, &path).await {
                 Ok(seen) => {
                     due.extend(links(&path, &seen.body));
