@@ -13,6 +13,8 @@ use shoal_redfish::{
     PlanRequest, Refusal, Secret, Stage, Tls, Urls,
 };
 
+/// The steps that change nothing.
+const PLANNED: [&str; 2] = ["discover", "plan"];
 /// How long taking back may take after a failure.
 const TAKING_BACK: Duration = Duration::from_mins(1);
 
@@ -150,7 +152,7 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
     let plan = discovery.plan(&request).map_err(Failure::Refused)?;
     let discovered = bmc.requests();
     if arguments.dry_run {
-        return Ok(summary(&plan, &[], &plan.warnings, "planned", [&discovered, &discovered]));
+        return Ok(summary(&plan, &PLANNED, &plan.warnings, "planned", [&discovered, &discovered]));
     }
     let mut checkpoint = Checkpoint::default();
     let applied = match bmc.apply(&plan, urls, &mut checkpoint, &mut |_| Ok(())).await {
@@ -164,7 +166,7 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
     };
     let powered = bmc.requests();
     let reverted = bmc.revert(&plan, &mut checkpoint, &mut |_| Ok(())).await?;
-    let mut steps = vec!["discover", "plan"];
+    let mut steps = PLANNED.to_vec();
     steps.extend(applied.steps);
     steps.extend(reverted.steps);
     let warnings = [applied.warnings, reverted.warnings].concat();
