@@ -103,7 +103,8 @@ pub struct Options {
     pub request_timeout: Duration,
     /// Time an insert may take: some BMCs download the whole image before they answer (180 s).
     pub media_timeout: Duration,
-    /// How often a failed request that surely had no effect is sent again (5).
+    /// How often a failed request that surely had no effect is sent again (5). A BMC that answers that
+    /// it is not ready is asked again until `retry_deadline`, unless this is 0.
     pub retries: u32,
     /// First pause between such tries (0.5 s); it doubles each time.
     pub backoff_first: Duration,

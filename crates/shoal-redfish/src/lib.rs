@@ -88,6 +88,7 @@ mod raw_key;
 mod recent;
 mod record;
 mod redact;
+mod restart;
 mod rewrite;
 mod secret;
 mod service;
@@ -127,6 +128,7 @@ pub use plan::{
 };
 pub use power::{PowerOn, Sight};
 pub use record::Recording;
+pub use restart::Restart;
 pub use secret::Secret;
 pub use slot::{SlotKind, SlotRef};
 pub use tls::{BadFingerprint, Fingerprint, TlsFault};

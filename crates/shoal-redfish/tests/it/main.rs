@@ -17,6 +17,7 @@ mod examine;
 mod faults;
 mod forms;
 mod given;
+mod habits;
 mod kill;
 mod learning;
 mod life;

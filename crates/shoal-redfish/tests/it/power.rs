@@ -2,7 +2,7 @@
 //! that there was nothing to do, and reset types told somewhere else.
 
 use serde_json::{Value, json};
-use shoal_redfish::{Bmc, Checkpoint, Power, PowerOn};
+use shoal_redfish::{Bmc, Checkpoint, Kind, Power, PowerOn, Restart};
 
 use crate::{
     bmc::{Fault, TestBmc, What},
@@ -79,4 +79,46 @@ async fn reset_types_told_by_a_document_of_their_own_are_used() {
     let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
     bmc.apply(&plan, &urls(), &mut Checkpoint::default(), &mut forget).await.unwrap();
     assert_eq!((server.count("POST", "\"ForceOn\""), server.with(|model| model.starts)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_restart_is_sent_once_and_seen_where_the_bmc_tells_it() {
+    for tells_resets in [false, true] {
+        for (what, sure) in [(None, true), (Some(What::LoseAnswer), false)] {
+            let server = TestBmc::start(Family::Idrac).await;
+            server.with(|model| model.quirks.tells_resets = tells_resets);
+            let bmc = server.connect().await;
+            let seen = bmc.discover().await.unwrap();
+            assert_eq!(seen.restarts(), [Restart::Forced]);
+            if let Some(what) = what {
+                server.fault(Fault::once("POST", "Reset", what));
+            }
+            match bmc.restart(&seen, Restart::Forced).await {
+                Ok(()) => assert!(sure),
+                Err(error) => assert!(!sure && error.may_have_taken_effect(), "{error}"),
+            }
+            assert_eq!(
+                (server.count("POST", "Reset"), server.with(|model| model.restarts)),
+                (1, 1)
+            );
+            let error = bmc.restart(&seen, Restart::PowerCycle).await.unwrap_err();
+            assert!(matches!(error.kind(), Kind::Unsupported { .. }), "{error}");
+            server.with(|model| model.power = "Off");
+            let error = bmc.restart(&seen, Restart::Forced).await.unwrap_err();
+            assert!(matches!(error.kind(), Kind::Busy(_)), "{error}");
+            assert_eq!(server.count("POST", "Reset"), 1);
+        }
+    }
+}
+
+/// A BMC that accepts and does nothing is found out where it tells when it was last reset.
+#[tokio::test]
+async fn a_restart_that_does_not_show_is_an_error() {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.with(|model| model.quirks.tells_resets = true);
+    let bmc = server.connect().await;
+    let seen = bmc.discover().await.unwrap();
+    server.fault(Fault::once("POST", "Reset", What::Moves(204, "/redfish/v1/".to_owned())));
+    let error = bmc.restart(&seen, Restart::Forced).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::VerifyFailed { .. }) && error.may_have_taken_effect());
 }

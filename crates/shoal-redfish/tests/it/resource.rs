@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Family, Model, Reply, Task, slot_tag};
+use crate::{
+    habits::slot_tag,
+    model::{Family, Model, Reply, Task},
+};
 
 impl Model {
     pub(crate) fn root(&self) -> Value {
@@ -105,6 +108,9 @@ impl Model {
         });
         if self.family == Family::Idrac {
             body["VirtualMedia"] = json!({"@odata.id": self.media()});
+        }
+        if self.quirks.tells_resets {
+            body["LastResetTime"] = json!(format!("2026-01-01T00:00:0{}Z", self.restarts));
         }
         if self.quirks.action_info {
             let info = format!("{id}/ResetActionInfo");
