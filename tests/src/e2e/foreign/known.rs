@@ -77,3 +77,26 @@ fn of(validator: Validator, persona: &str) -> Result<BTreeSet<Failure>> {
 fn nothing() -> Vec<String> {
     vec![String::new()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_more_and_nothing_less_than_what_is_known_passes() {
+        let mut found = of(Validator::Interop, "smc-x12").unwrap();
+        assert!(check(Validator::Interop, "smc-x12", &found).is_ok());
+        let known = found.pop_first().unwrap();
+        assert!(check(Validator::Interop, "smc-x12", &found).is_err());
+        let new = Failure { at: format!("{}/more", known.at), what: known.what.clone() };
+        found.extend([known, new]);
+        assert!(check(Validator::Interop, "smc-x12", &found).is_err());
+    }
+
+    #[test]
+    fn an_entry_stands_for_each_of_its_places() {
+        let known = of(Validator::Protocol, "idrac10").unwrap();
+        assert!(known.iter().any(|failure| failure.at == "GET /redfish/v1/Systems"));
+        assert!(known.iter().all(|failure| !failure.at.contains('{')), "{known:#?}");
+    }
+}
