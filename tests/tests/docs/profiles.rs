@@ -68,7 +68,9 @@ fn collect(value: &toml::Value, prefix: &str, keys: &mut BTreeSet<String>) {
         match value {
             toml::Value::Table(_) => collect(value, &format!("{path}."), keys),
             toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
-                items.iter().for_each(|item| collect(item, &format!("{path}."), keys));
+                for item in items {
+                    collect(item, &format!("{path}."), keys);
+                }
             }
             _ => {
                 keys.insert(path);
