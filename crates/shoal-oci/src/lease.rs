@@ -9,8 +9,9 @@
 //! - The sweep condemns inside its delete transaction ([`Leases::condemn`]), which fails while a lease
 //!   stands, deletes the rows, moves the file to the trash after the commit, and only then drops the
 //!   [`Condemned`]. Whatever happens to the sweep, dropping it lifts the sentence.
-//! - Who brings content ([`Leases::hold`]) waits until a sentence on the same digest is lifted, so a
-//!   file is never moved away from under a row that was just written.
+//! - Who brings content ([`Leases::hold`]) waits until a sentence on the same digest is lifted, and
+//!   nothing it holds is condemned until its transaction has ended ([`Held`]), however short the
+//!   grace is. So a file is never moved away from under a row that is being written.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -45,10 +46,18 @@ struct Entries {
     prune_at: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    LeasedUntil(Instant),
-    Condemned,
+#[derive(Debug, Clone, Copy, Default)]
+struct Entry {
+    leased_until: Option<Instant>,
+    /// Transactions under way that bring the content or make somebody know it.
+    holders: u32,
+    condemned: bool,
+}
+
+impl Entry {
+    fn is_leased(&self, now: Instant) -> bool {
+        self.holders > 0 || self.leased_until.is_some_and(|until| until > now)
+    }
 }
 
 /// The digest is being swept: answer as if it were gone.
@@ -82,23 +91,39 @@ impl Leases {
     pub fn renew(&self, digest: &Digest) -> Result<(), BeingSwept> {
         let now = Instant::now();
         let mut entries = self.shard(digest).lock();
-        if entries.of.get(digest) == Some(&Entry::Condemned) {
+        let entry = entries.entry(*digest, now);
+        if entry.condemned {
             return Err(BeingSwept);
         }
-        entries.lease(*digest, now, now + self.grace());
+        entry.leased_until = Some(now + self.grace());
         Ok(())
     }
 
-    /// [`Leases::renew`] for who brings the content: waits until nobody sweeps it. Blocks, for as
-    /// long as one sweep transaction and the renames after it take.
-    pub fn hold(&self, digest: &Digest) {
+    /// Keeps the digest from being condemned until the guard is dropped, and leases it from then on.
+    /// For who brings the content: waits until nobody sweeps it, as long as one sweep transaction and
+    /// the renames after it take. Blocks.
+    pub fn hold(self: &Arc<Self>, digest: &Digest) -> Held {
         let shard = self.shard(digest);
         let mut entries = shard.lock();
-        while entries.of.get(digest) == Some(&Entry::Condemned) {
+        while entries.of.get(digest).is_some_and(|entry| entry.condemned) {
             entries = shard.lifted.wait(entries).unwrap_or_else(PoisonError::into_inner);
         }
-        let now = Instant::now();
-        entries.lease(*digest, now, now + self.grace());
+        entries.entry(*digest, Instant::now()).holders += 1;
+        Held { digest: *digest, leases: Arc::clone(self) }
+    }
+
+    /// [`Leases::hold`] for who only makes somebody know the content.
+    ///
+    /// # Errors
+    /// [`BeingSwept`]: go on as if the content did not exist.
+    pub fn try_hold(self: &Arc<Self>, digest: &Digest) -> Result<Held, BeingSwept> {
+        let mut entries = self.shard(digest).lock();
+        let entry = entries.entry(*digest, Instant::now());
+        if entry.condemned {
+            return Err(BeingSwept);
+        }
+        entry.holders += 1;
+        Ok(Held { digest: *digest, leases: Arc::clone(self) })
     }
 
     /// Whether a promise stands, for a dry run.
@@ -113,11 +138,24 @@ impl Leases {
         let now = Instant::now();
         let shard = self.shard(digest);
         let mut entries = shard.lock();
-        let taken = entries.of.get(digest) == Some(&Entry::Condemned);
-        if self.is_young(now) || taken || entries.is_leased(digest, now) {
+        let entry = entries.entry(*digest, now);
+        if self.is_young(now) || entry.condemned || entry.is_leased(now) {
             return None;
         }
-        entries.of.insert(*digest, Entry::Condemned);
+        entry.condemned = true;
+        Some(Condemned { digest: *digest, shard: Arc::clone(shard) })
+    }
+
+    /// Condemns a digest whose file is damaged, promised or not: nobody can be given it anyway. None
+    /// while somebody brings it, or another has it condemned.
+    pub(crate) fn seize(&self, digest: &Digest) -> Option<Condemned> {
+        let shard = self.shard(digest);
+        let mut entries = shard.lock();
+        let entry = entries.entry(*digest, Instant::now());
+        if entry.condemned || entry.holders > 0 {
+            return None;
+        }
+        entry.condemned = true;
         Some(Condemned { digest: *digest, shard: Arc::clone(shard) })
     }
 
@@ -142,18 +180,34 @@ impl Shard {
 
 impl Entries {
     fn is_leased(&self, digest: &Digest, now: Instant) -> bool {
-        matches!(self.of.get(digest), Some(Entry::LeasedUntil(until)) if *until > now)
+        self.of.get(digest).is_some_and(|entry| entry.is_leased(now))
     }
 
-    fn lease(&mut self, digest: Digest, now: Instant, until: Instant) {
-        self.of.insert(digest, Entry::LeasedUntil(until));
+    /// The entry of a digest, made when missing; forgets what ran out when there is much of it.
+    fn entry(&mut self, digest: Digest, now: Instant) -> &mut Entry {
         if self.of.len() > self.prune_at.max(PRUNE_AT) {
-            self.of.retain(|_, entry| match entry {
-                Entry::LeasedUntil(until) => *until > now,
-                Entry::Condemned => true,
-            });
+            self.of.retain(|_, entry| entry.condemned || entry.is_leased(now));
             self.prune_at = self.of.len() * 2;
         }
+        self.of.entry(digest).or_default()
+    }
+}
+
+/// A digest that cannot be condemned while this lives. Dropping it leases the digest.
+#[derive(Debug)]
+#[must_use]
+pub struct Held {
+    digest: Digest,
+    leases: Arc<Leases>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        let mut entries = self.leases.shard(&self.digest).lock();
+        let entry = entries.entry(self.digest, now);
+        entry.holders = entry.holders.saturating_sub(1);
+        entry.leased_until = Some(now + self.leases.grace());
     }
 }
 
@@ -235,7 +289,7 @@ mod tests {
         let holder = Arc::clone(&leases);
         let holding = std::thread::spawn(move || {
             sender.send("waiting").unwrap();
-            holder.hold(&digest("a"));
+            let _held = holder.hold(&digest("a"));
             sender.send("held").unwrap();
         });
         assert_eq!(done.recv(), Ok("waiting"));
@@ -244,6 +298,28 @@ mod tests {
         assert_eq!(done.recv(), Ok("held"));
         holding.join().unwrap();
         assert!(leases.condemn(&digest("a")).is_none());
+    }
+
+    #[test]
+    fn what_is_held_cannot_be_condemned_however_short_the_grace_is() {
+        let leases = Arc::new(settled(Duration::ZERO));
+        let (first, second) = (leases.hold(&digest("a")), leases.try_hold(&digest("a")).unwrap());
+        drop(first);
+        assert!(leases.condemn(&digest("a")).is_none());
+        assert!(leases.seize(&digest("a")).is_none());
+        drop(second);
+        let condemned = leases.condemn(&digest("a")).unwrap();
+        assert_eq!(leases.try_hold(&digest("a")).unwrap_err(), BeingSwept);
+        drop(condemned);
+    }
+
+    #[test]
+    fn what_is_damaged_is_seized_whatever_was_promised() {
+        let leases = settled(Duration::from_mins(1));
+        leases.renew(&digest("a")).unwrap();
+        let seized = leases.seize(&digest("a")).unwrap();
+        assert_eq!(leases.renew(&digest("a")), Err(BeingSwept));
+        drop(seized);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Registry {
 struct Inner {
     layout: Layout,
     catalogue: Catalogue,
-    leases: Leases,
+    leases: Arc<Leases>,
     uploads: Uploads,
     places: Arc<Places>,
     space: Space,
@@ -62,7 +62,7 @@ impl Registry {
     }
 
     /// The promises made to clients.
-    pub fn leases(&self) -> &Leases {
+    pub fn leases(&self) -> &Arc<Leases> {
         &self.inner.leases
     }
 

@@ -43,7 +43,7 @@ impl Registry {
             export: Export::default(),
             layout,
             catalogue,
-            leases: Leases::new(grace),
+            leases: Arc::new(Leases::new(grace)),
             uploads,
             places: Arc::default(),
             space,

@@ -64,28 +64,29 @@ impl Registry {
     /// Opens content that the catalogue says is there. A file that is not what it was is put away, so
     /// that clients are told the truth and push it again.
     async fn open_content(&self, digest: Digest, size: u64) -> Result<Content, Error> {
-        let found = match self.inner.layout.open_blob(&digest) {
-            Ok((file, length)) if length == size => {
+        if let Some(file) = self.open_whole(digest, size)? {
+            return Ok(Content { file: Arc::new(file), size, digest });
+        }
+        // Who brings the content just now has it whole in a moment, and the client asks again.
+        if let Some(_seized) = self.inner.leases.seize(&digest) {
+            if let Some(file) = self.open_whole(digest, size)? {
                 return Ok(Content { file: Arc::new(file), size, digest });
             }
-            Ok((_, length)) => Some(length),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(failed("open", &self.inner.layout.blob(&digest))(error)),
-        };
-        tracing::error!(%digest, size, found_bytes = found, "blob is damaged or gone: it is put away");
-        metrics::counter!("registry_damaged_blobs_total").increment(1);
-        self.put_away(digest).await?;
+            tracing::error!(%digest, size, "blob is damaged or gone: it is put away");
+            metrics::counter!("registry_damaged_blobs_total").increment(1);
+            self.inner.catalogue.disown_blob(digest).await?;
+            let layout = self.inner.layout.clone();
+            blocking(move || layout.quarantine(&digest)).await?;
+        }
         Err(Error::BlobDamaged { digest })
     }
 
-    /// Moves a damaged blob to the quarantine and makes every repository forget it.
-    ///
-    /// # Errors
-    /// [`Error::Storage`], [`Error::Database`].
-    pub async fn put_away(&self, digest: Digest) -> Result<(), Error> {
-        self.inner.catalogue.disown_blob(digest).await?;
-        let layout = self.inner.layout.clone();
-        blocking(move || layout.quarantine(&digest)).await?;
-        Ok(())
+    /// Opens a file if it is there and as long as it should be.
+    fn open_whole(&self, digest: Digest, size: u64) -> Result<Option<File>, Error> {
+        match self.inner.layout.open_blob(&digest) {
+            Ok((file, length)) => Ok((length == size).then_some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("open", &self.inner.layout.blob(&digest))(error)),
+        }
     }
 }

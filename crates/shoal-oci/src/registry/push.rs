@@ -10,7 +10,7 @@ use super::{Inner, Registry, Settings, blocking};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
 use crate::name::Repository;
-use crate::upload::{Bounds, Chunk, Claim, Desk, Session, UploadId, receive};
+use crate::upload::{Bounds, Chunk, Claim, Desk, Sealed, Session, UploadId, receive};
 
 /// Which bytes of the content a request carries, both counted from 0 and included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +91,10 @@ impl Registry {
         digest: Digest,
     ) -> Result<Started, Error> {
         self.admit_push(repository)?;
-        let leased = self.inner.leases.renew(&digest).is_ok();
-        if leased && self.inner.catalogue.mount_blob(from, repository, digest).await? {
+        // What is being swept is as good as absent.
+        if let Ok(_held) = self.inner.leases.try_hold(&digest)
+            && self.inner.catalogue.mount_blob(from, repository, digest).await?
+        {
             return Ok(Started::Mounted);
         }
         Ok(Started::Session(self.start_upload(repository, digest.algorithm()).await?))
@@ -193,11 +195,7 @@ impl Registry {
         let claim = session.claim().await?;
         self.inner.catalogue.end_upload(id).await?;
         self.inner.uploads.close(id);
-        blocking(move || {
-            claim.end();
-            Ok(())
-        })
-        .await
+        end(claim).await
     }
 
     async fn receive<B>(
@@ -245,16 +243,24 @@ impl Registry {
         .await?;
         let repository = claim.session().repository.clone();
         let linked = match sealed {
-            Ok(sealed) => self.inner.catalogue.link_blob(&repository, sealed.arrival, id).await,
+            Ok(Sealed { arrival, held: _held }) => {
+                self.inner.catalogue.link_blob(&repository, arrival, id).await
+            }
             Err(error) => Err(error),
         };
-        let Some(id) = id else {
-            claim.end();
-            return linked;
-        };
         linked?;
-        self.inner.uploads.close(id);
+        if let Some(id) = id {
+            self.inner.uploads.close(id);
+        }
+        end(claim).await
+    }
+}
+
+/// Ends a session; unlinking what it received may take a while.
+async fn end(claim: Claim) -> Result<(), Error> {
+    blocking(move || {
         claim.end();
         Ok(())
-    }
+    })
+    .await
 }

@@ -5,6 +5,7 @@ use super::{Registry, blocking};
 use crate::catalogue::{Arrival, Push};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
+use crate::lease::Held;
 use crate::manifest::Manifest;
 use crate::name::{Reference, Repository, Tag};
 use crate::upload::JOURNALED_MAX;
@@ -54,7 +55,7 @@ impl Registry {
         };
         tags.extend(more_tags.iter().cloned());
         let pushed = Pushed { digest, subject: manifest.subject, tags: more_tags };
-        let arrival = self.place_manifest(digest, content).await?;
+        let (arrival, _held) = self.place_manifest(digest, content).await?;
         let push = Push {
             repository: repository.clone(),
             manifest,
@@ -69,18 +70,22 @@ impl Registry {
     }
 
     /// Writes the file. One that no row comes to name is found by the garbage collection.
-    async fn place_manifest(&self, digest: Digest, content: Vec<u8>) -> Result<Arrival, Error> {
+    async fn place_manifest(
+        &self,
+        digest: Digest,
+        content: Vec<u8>,
+    ) -> Result<(Arrival, Held), Error> {
         let registry = self.clone();
         blocking(move || {
             let layout = &registry.inner.layout;
-            registry.inner.leases.hold(&digest);
+            let held = registry.inner.leases.hold(&digest);
             layout.write_blob(&digest, &content)?;
             let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
             if size <= JOURNALED_MAX {
-                return Ok(Arrival { digest, size, unsettled: Some(content) });
+                return Ok((Arrival { digest, size, unsettled: Some(content) }, held));
             }
             layout.sync_blob(&digest)?;
-            Ok(Arrival { digest, size, unsettled: None })
+            Ok((Arrival { digest, size, unsettled: None }, held))
         })
         .await
     }

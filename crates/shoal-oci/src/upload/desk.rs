@@ -12,7 +12,7 @@ use crate::catalogue::{Arrival, Catalogue};
 use crate::digest::{Algorithm, Digest, Hash};
 use crate::error::{Error, failed};
 use crate::layout::{Layout, open_upload, remove};
-use crate::lease::Leases;
+use crate::lease::{Held, Leases};
 
 /// Content of at most this many bytes goes into the journal and is not flushed by itself.
 pub(crate) const JOURNALED_MAX: u64 = 32 * 1024;
@@ -70,6 +70,8 @@ impl Progress {
 #[derive(Debug)]
 pub(crate) struct Sealed {
     pub(crate) arrival: Arrival,
+    /// To be kept until the transaction that makes the blob known has ended.
+    pub(crate) held: Held,
 }
 
 impl Desk {
@@ -135,7 +137,7 @@ impl Desk {
         &mut self,
         expected: Digest,
         layout: &Layout,
-        leases: &Leases,
+        leases: &Arc<Leases>,
     ) -> Result<Sealed, Error> {
         let file = self.file()?;
         self.expect(expected.algorithm());
@@ -149,14 +151,14 @@ impl Desk {
             // A write that failed may have left more than was accounted for.
             file.set_len(self.offset).map_err(failed("cut", &self.path))?;
         }
-        leases.hold(&expected);
+        let held = leases.hold(&expected);
         let size = self.offset;
         if size <= JOURNALED_MAX {
             let mut content = vec![0; usize::try_from(size).unwrap_or(0)];
             file.read_exact_at(&mut content, 0).map_err(failed("read", &self.path))?;
             layout.place(&self.path, &expected)?;
             let unsettled = Some(content);
-            return Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled } });
+            return Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled }, held });
         }
         if let Err(error) = self.flush.finish(&file) {
             self.start_over();
@@ -164,7 +166,7 @@ impl Desk {
         }
         layout.place(&self.path, &expected)?;
         layout.sync_blobs(expected.algorithm())?;
-        Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled: None } })
+        Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled: None }, held })
     }
 
     /// Removes what was received.

@@ -12,24 +12,28 @@ use super::UploadId;
 use crate::catalogue::Catalogue;
 
 /// Bytes written before a flush of them begins.
-const SLICE: u64 = 16 * 1024 * 1024;
+const SLICE: u64 = 8 * 1024 * 1024;
 
 /// Bytes that may wait to be flushed before writing waits: bounds what the end has left to do, and
 /// how much of the machine's memory one upload can make dirty.
-const LAG_MAX: u64 = 96 * 1024 * 1024;
+const LAG_MAX: u64 = 32 * 1024 * 1024;
+
+/// Bytes flushed before it is written down that they are.
+const RECORD_EVERY: u64 = 32 * 1024 * 1024;
 
 /// How far a file was flushed.
 #[derive(Debug)]
 pub(crate) struct Flush {
     durable: u64,
     begun: u64,
+    recorded: u64,
     running: Option<Receiver<io::Result<()>>>,
     record: Option<(Catalogue, UploadId)>,
 }
 
 impl Flush {
     pub(crate) fn new(offset: u64, record: Option<(Catalogue, UploadId)>) -> Self {
-        Self { durable: offset, begun: offset, running: None, record }
+        Self { durable: offset, begun: offset, recorded: offset, running: None, record }
     }
 
     /// Flushes what is due, mostly without waiting.
@@ -50,7 +54,9 @@ impl Flush {
     /// Nothing is durable any more.
     pub(crate) fn start_over(&mut self) {
         *self = Self::new(0, self.record.take());
-        self.note(0);
+        if let Some((catalogue, id)) = &self.record {
+            note(catalogue, *id, 0);
+        }
     }
 
     /// Takes the answer of the running flush, and waits for it if told to.
@@ -70,7 +76,6 @@ impl Flush {
         self.running = None;
         answer?;
         self.durable = self.begun;
-        self.note(self.durable);
         Ok(())
     }
 
@@ -78,18 +83,26 @@ impl Flush {
         let (sender, receiver) = channel();
         self.begun = offset;
         self.running = Some(receiver);
+        let due = offset - self.recorded >= RECORD_EVERY;
+        let record = self.record.clone().filter(|_| due);
+        if due {
+            self.recorded = offset;
+        }
         tokio::task::spawn_blocking(move || {
+            let flushed = timed(|| file.sync_data());
+            if let (Ok(()), Some((catalogue, id))) = (&flushed, record) {
+                note(&catalogue, id, offset);
+            }
             // Nobody listens any more when the upload ended meanwhile.
-            let _ = sender.send(timed(|| file.sync_data()));
+            let _ = sender.send(flushed);
         });
     }
+}
 
-    /// Only a power failure makes the record matter: not worth failing an upload for.
-    fn note(&self, bytes: u64) {
-        let Some((catalogue, id)) = &self.record else { return };
-        if let Err(error) = catalogue.note_durable(*id, bytes) {
-            tracing::warn!(%error, upload = %id, "what is durable of an upload was not recorded");
-        }
+/// Only a power failure makes the record matter: not worth failing an upload for.
+fn note(catalogue: &Catalogue, id: UploadId, bytes: u64) {
+    if let Err(error) = catalogue.note_durable(id, bytes) {
+        tracing::warn!(%error, upload = %id, "what is durable of an upload was not recorded");
     }
 }
 

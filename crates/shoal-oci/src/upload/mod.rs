@@ -20,7 +20,7 @@ use shoal_sqlite::rusqlite::{Result as SqlResult, ToSql};
 use crate::error::Error;
 use crate::name::{BadName, Repository};
 
-pub(crate) use desk::{Desk, JOURNALED_MAX};
+pub(crate) use desk::{Desk, JOURNALED_MAX, Sealed};
 pub(crate) use receive::{Bounds, Chunk, Places, receive};
 pub(crate) use session::{Claim, Session};
 

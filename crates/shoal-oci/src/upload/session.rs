@@ -88,7 +88,7 @@ impl Session {
     /// Takes the desk if it is free.
     pub(crate) fn try_claim(self: &Arc<Self>) -> Option<Claim> {
         let desk = self.desk().take()?;
-        Some(Claim { session: Arc::clone(self), desk: Some(desk) })
+        Some(Claim { session: Arc::clone(self), desk: Some(desk), alone: false })
     }
 
     fn desk(&self) -> MutexGuard<'_, Option<Desk>> {
@@ -102,6 +102,8 @@ pub(crate) struct Claim {
     pub(super) session: Arc<Session>,
     /// Present until the claim is dropped or the session ends.
     desk: Option<Desk>,
+    /// Nobody else knows of the session: it ends with the claim.
+    alone: bool,
 }
 
 impl Claim {
@@ -109,7 +111,7 @@ impl Claim {
     pub(crate) fn alone(id: UploadId, repository: Repository, desk: Desk) -> Self {
         let session = Arc::new(Session::new(id, repository, desk, Duration::ZERO));
         let desk = session.desk().take();
-        Self { session, desk }
+        Self { session, desk, alone: true }
     }
 
     /// The session.
@@ -133,7 +135,10 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(desk) = self.desk.take() {
+        let Some(desk) = self.desk.take() else { return };
+        if self.alone {
+            desk.discard();
+        } else {
             self.session.touch();
             *self.session.desk() = Some(desk);
             self.session.free.notify_waiters();

@@ -90,6 +90,25 @@ async fn a_cut_connection_leaves_what_arrived() {
 }
 
 #[tokio::test]
+async fn a_cut_push_in_one_request_leaves_nothing() {
+    let stage = Stage::new().await;
+    let content = noise(MIB);
+    let path = format!("/v2/a/blobs/uploads/?digest={}", sha256(&content));
+    let mut client = stage.client().await;
+    client.head("POST", &path, &[("Content-Length", &content.len().to_string())]).await;
+    client.send(&content[..MIB / 2]).await;
+    let uploads = stage.root.path().join("uploads");
+    let files = || std::fs::read_dir(&uploads).unwrap().count();
+    while files() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(client);
+    while files() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_session_has_one_writer() {
     let stage = Stage::new().await;
     let location = stage.start("a").await;
