@@ -43,7 +43,7 @@ enum Command {
         command: db::Db,
     },
     /// Run a simulated BMC with a machine behind it, for trying things out.
-    MockBmc(mock_bmc::MockBmc),
+    MockBmc(Box<mock_bmc::MockBmc>),
     /// Print the version.
     Version,
 }

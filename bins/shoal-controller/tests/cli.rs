@@ -241,9 +241,11 @@ fn a_mock_bmc_of_each_kind_answers_redfish_until_it_is_asked_to_stop() {
     let more: &[&str] =
         &["--keeps-override", "--rereads-media", "--wakes-after", "60", "--prefetch"];
     let quiet = ["idrac9-old", "idrac9-scp", "idrac10", "ilo6", "xcc", "smc-x12", "smc-x13"];
-    let quiet = quiet.into_iter().chain(["openbmc", "ami-megarac", "generic"]);
+    let quiet = quiet.into_iter().chain(["openbmc", "ami-megarac"]);
     let quiet = quiet.map(|persona| (persona, [].as_slice()));
-    for (persona, story) in [("idrac9-6x", told), ("ilo5", more)].into_iter().chain(quiet) {
+    let other: &[&str] = &["--habit", "power.lag_ms = 5000", "--habit", "media.max_at_once = 1"];
+    let with_story = [("idrac9-6x", told), ("ilo5", more), ("generic", other)];
+    for (persona, story) in with_story.into_iter().chain(quiet) {
         let files = Files::new();
         let mut mock = controller()
             .args(["mock-bmc", "--persona", persona, "--scratch", &files.text("host")])
@@ -282,6 +284,17 @@ fn an_unknown_ending_is_refused_with_the_known_ones() {
         assert_eq!(code(&output), 64);
         assert!(stderr(&output).contains(known), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn a_habit_that_no_persona_has_is_refused() {
+    let files = Files::new();
+
+    let habit = ["--habit", "power.colour = \"red\""];
+    let output = run(&[&["mock-bmc", "--scratch", &files.text("host")], &habit[..]].concat());
+
+    assert_eq!(code(&output), 64);
+    assert!(stderr(&output).contains("these habits"), "{}", stderr(&output));
 }
 
 #[test]

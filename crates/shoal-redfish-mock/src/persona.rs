@@ -121,7 +121,14 @@ impl Persona {
 
     /// Reads a persona from TOML and checks that its slots are consistent.
     pub fn from_toml(text: &str) -> Result<Self, PersonaError> {
-        let persona: Self = whole(text)?.try_into().map_err(malformed)?;
+        Self::with_habits(text, "")
+    }
+
+    /// The same, but for what other TOML says of it.
+    pub fn with_habits(text: &str, habits: &str) -> Result<Self, PersonaError> {
+        let mut whole = whole(text)?;
+        overlay(&mut whole, habits.parse().map_err(malformed)?);
+        let persona: Self = whole.try_into().map_err(malformed)?;
         persona.check_slots()?;
         Ok(persona)
     }

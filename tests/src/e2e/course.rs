@@ -8,7 +8,7 @@ use shoal_redfish_mock::{BootFrom, EffectKind, Ending, HostScript, Restart};
 use shoal_tests::{Follow, Job, Kickstart, Machine, Workflow};
 
 use crate::{
-    CD_AND_USB, PERSONAS, SINGLE_SLOT, proof,
+    BY_IMPORT, CD_AND_USB, PERSONAS, SINGLE_SLOT, proof,
     stage::{Stage, host},
 };
 
@@ -95,8 +95,11 @@ impl Course {
         writes.extend([
             write("insert the boot medium", EffectKind::Insert, slots),
             write("boot once", EffectKind::BootOnce, 1),
-            write("power on into the installer", EffectKind::PowerOn, 1),
         ]);
+        if self.persona == BY_IMPORT {
+            writes.push(write("import the boot override", EffectKind::BootOnce, 2));
+        }
+        writes.push(write("power on into the installer", EffectKind::PowerOn, 1));
         if !self.ends_by_itself() {
             writes.push(write("power off after the report", EffectKind::PowerOff, 2));
         }

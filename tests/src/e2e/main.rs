@@ -39,7 +39,7 @@ use shoal_tests::{
 use crate::suite::{Scenario, Suite};
 
 /// The kinds of BMC. The first two are the ones most scenarios run on.
-const PERSONAS: [&str; 11] = [
+const PERSONAS: [&str; 12] = [
     "idrac9-6x",
     "ilo5",
     "xcc",
@@ -49,6 +49,7 @@ const PERSONAS: [&str; 11] = [
     "ilo6",
     "openbmc",
     "idrac9-old",
+    BY_IMPORT,
     "smc-x12",
     "generic",
 ];
@@ -57,7 +58,10 @@ const PERSONAS: [&str; 11] = [
 const CD_AND_USB: [&str; 3] = ["ilo5", "ilo6", "generic"];
 
 /// The kinds that take one medium at a time, which then is both.
-const SINGLE_SLOT: [&str; 3] = ["ami-megarac", "idrac9-old", "smc-x12"];
+const SINGLE_SLOT: [&str; 4] = ["ami-megarac", "idrac9-old", BY_IMPORT, "smc-x12"];
+
+/// The kind whose virtual CD is booted by an import beside the override.
+const BY_IMPORT: &str = "idrac9-scp";
 
 /// Runs the end-to-end suite.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]

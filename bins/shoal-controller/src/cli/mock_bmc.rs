@@ -17,6 +17,10 @@ pub(super) struct MockBmc {
     /// Kind of BMC: the name of a built-in persona, or a TOML file.
     #[arg(long, default_value = "ilo5")]
     persona: String,
+    /// A habit in which it differs from that persona, as a line of TOML such as `power.lag_ms = 5000`;
+    /// can be given more than once.
+    #[arg(long, value_name = "TOML")]
+    habit: Vec<String>,
     /// Serial number of the machine.
     #[arg(long, default_value = "MOCK-1")]
     serial: String,
@@ -105,16 +109,20 @@ impl MockBmc {
         })
     }
 
-    fn config(self) -> anyhow::Result<Config> {
-        let mut persona = if Persona::names().any(|name| name == self.persona) {
-            Persona::built_in(&self.persona)?
-        } else {
-            let text = fs::read_to_string(&self.persona).with_context(|| {
+    fn persona(&self) -> anyhow::Result<Persona> {
+        let text = match Persona::built_in(&self.persona) {
+            Ok(persona) => format!("like = \"{}\"\n", persona.name),
+            Err(_) => fs::read_to_string(&self.persona).with_context(|| {
                 let names: Vec<&str> = Persona::names().collect();
                 format!("{:?} is neither a file nor one of {}", self.persona, names.join(", "))
-            })?;
-            Persona::from_toml(&text)?
+            })?,
         };
+        let habits = self.habit.join("\n");
+        Persona::with_habits(&text, &habits).context("a persona with these habits cannot be")
+    }
+
+    fn config(self) -> anyhow::Result<Config> {
+        let mut persona = self.persona()?;
         let read = |path: &PathBuf| {
             fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))
         };

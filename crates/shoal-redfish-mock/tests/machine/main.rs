@@ -15,6 +15,7 @@ mod host;
 mod life;
 mod media;
 mod naive;
+mod page;
 mod personas;
 mod refusals;
 mod restarts;

@@ -13,7 +13,7 @@ use super::{
     tool,
 };
 use crate::{
-    Group, PERSONAS,
+    BY_IMPORT, Group, PERSONAS,
     outside::Outside,
     suite::{Place, Scenario},
 };
@@ -25,11 +25,11 @@ const SPEED: u32 = 20;
 const PROVISION: &str = include_str!("provision.py");
 /// Kinds of BMC that sushy cannot drive as it is told to here: it takes the first slot for discs,
 /// which is not always one that boots, and has an image over plain HTTP, which not all take.
-const BEYOND_SUSHY: [&str; 3] = ["ami-megarac", "idrac10", "openbmc"];
+const BEYOND_SUSHY: [&str; 4] = [BY_IMPORT, "ami-megarac", "idrac10", "openbmc"];
 /// Kinds of BMC that the tools of the DMTF cannot drive: an empty text as image is a slot in use to
 /// them, and to have accepted a reset without a task to ask is to have failed it.
-const BEYOND_TACKLEBOX: [&str; 7] =
-    ["ilo5", "ilo6", "openbmc", "ami-megarac", "smc-x12", "smc-x13", "idrac10"];
+const BEYOND_TACKLEBOX: [&str; 8] =
+    [BY_IMPORT, "ilo5", "ilo6", "openbmc", "ami-megarac", "smc-x12", "smc-x13", "idrac10"];
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let by_sushy = PERSONAS.into_iter().filter(|persona| !BEYOND_SUSHY.contains(persona));
