@@ -24,6 +24,24 @@
 //! - Content is hashed while it arrives, and no body is held in memory beyond a few chunks.
 //! - No lock and no transaction is held while a body is sent or received.
 //! - Paths are made from parsed digests and upload ids only.
+//!
+//! # Example
+//! ```
+//! use std::sync::Arc;
+//!
+//! use shoal_oci::{Config, Registry, audit::LogAudit, auth::Open, http::Service};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let root = tempfile::tempdir()?;
+//! let config = Config::new(root.path());
+//! let registry = tokio::task::spawn_blocking(|| Registry::open(config)).await??;
+//! let service = Service::new(registry, Arc::new(Open), Arc::new(LogAudit));
+//! let request = http::Request::get("/v2/").body(String::new())?;
+//! assert_eq!(service.respond(request).await.status(), 200);
+//! # Ok(())
+//! # }
+//! ```
 
 #![deny(missing_docs)]
 
