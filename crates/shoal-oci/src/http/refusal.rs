@@ -230,3 +230,39 @@ impl From<BadReference> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn storage(kind: io::ErrorKind) -> Refusal {
+        let path = "/srv/secret/place".into();
+        Refusal::of(Error::Storage { action: "write", path, source: kind.into() })
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_disk_is_told_apart_without_telling_where_it_is() {
+        for (kind, status, code) in [
+            (io::ErrorKind::StorageFull, 507, "STORAGE_FULL"),
+            (io::ErrorKind::QuotaExceeded, 507, "STORAGE_FULL"),
+            (io::ErrorKind::ReadOnlyFilesystem, 503, "STORAGE_READ_ONLY"),
+            (io::ErrorKind::Other, 500, "UNKNOWN"),
+        ] {
+            let refusal = storage(kind);
+            assert_eq!((refusal.status().as_u16(), refusal.code), (status, code));
+            assert!(!refusal.message.contains("secret"), "{}", refusal.message);
+            let later = refusal.into_response().headers().contains_key(RETRY_AFTER);
+            assert_eq!(later, status == 503);
+        }
+    }
+
+    #[test]
+    fn a_refused_manifest_says_everything_that_is_wrong_with_it() {
+        let bad = crate::manifest::Manifest::parse(Some("a/b"), b"{]").unwrap_err();
+        let refusal = Refusal::of(bad.into());
+        assert_eq!((refusal.status().as_u16(), refusal.code), (400, "MANIFEST_INVALID"));
+        assert!(refusal.message.contains("line 1 column 2"), "{}", refusal.message);
+    }
+}

@@ -124,3 +124,28 @@ async fn referrers_too_many_for_one_answer_come_in_pages() {
     }
     assert_eq!(seen.len(), 4);
 }
+
+#[tokio::test]
+async fn a_hundred_thousand_tags_are_listed_whole_and_by_pages() {
+    const MANY: usize = 100_000;
+    let stage = Stage::new().await;
+    stage.image("a", "zero").await;
+    let database = stage.registry.catalogue().database();
+    let fill = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 99999)
+        INSERT INTO tags SELECT repository, printf('t%06d', n), manifest, 0 FROM n, tags";
+    let filled =
+        database.write(move |tx| -> Result<_, shoal_oci::Error> { Ok(tx.execute(fill, [])?) });
+    assert_eq!(filled.await.unwrap(), MANY - 1);
+    let whole = stage.ask("GET", "/v2/a/tags/list", b"").await;
+    assert_eq!(whole.json()["tags"].as_array().unwrap().len(), MANY);
+    assert_eq!(whole.header("link"), "");
+    let mut client = stage.client().await;
+    let (mut path, mut seen) = ("/v2/a/tags/list?n=9999".to_owned(), 0);
+    loop {
+        let page = client.ask("GET", &path, &[], b"").await;
+        seen += page.json()["tags"].as_array().unwrap().len();
+        let Some(next) = page.header("link").strip_prefix('<') else { break };
+        path = next.split('>').next().unwrap().to_owned();
+    }
+    assert_eq!(seen, MANY);
+}
