@@ -38,6 +38,8 @@ where
 {
     asked.may(Action::Push, repository)?;
     let tags = more_tags(asked, reference)?;
+    // Held in memory while it comes, so the number of those who send is what bounds it.
+    let _place = registry.enter().await?;
     let content = collect(registry, asked.length(), body).await?;
     let pushed = (asked.header(CONTENT_TYPE), content);
     let pushed = registry.put_manifest(repository, reference, tags, pushed).await?;

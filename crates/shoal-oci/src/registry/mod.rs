@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::lease::Leases;
 use crate::name::Repository;
 use crate::space::Space;
-use crate::upload::{Places, Uploads};
+use crate::upload::{Places, Receiving, Uploads};
 
 pub use list::UploadState;
 pub use pull::{Blob, Content};
@@ -84,6 +84,15 @@ impl Registry {
     /// How long a sender may be silent.
     pub(crate) fn idle(&self) -> std::time::Duration {
         self.settings().limits.idle
+    }
+
+    /// A place among those who send content.
+    ///
+    /// # Errors
+    /// [`Error::TooManyUploads`].
+    pub(crate) async fn enter(&self) -> Result<Receiving, Error> {
+        let Limits { receiving, patience, .. } = self.settings().limits;
+        self.inner.places.enter(receiving, patience).await
     }
 
     fn settings(&self) -> Arc<Settings> {

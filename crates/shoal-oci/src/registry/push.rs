@@ -212,7 +212,7 @@ impl Registry {
             Ok(chunk) => chunk,
             Err(error) => return (Some(claim), Err(error)),
         };
-        let _place = match self.inner.places.enter(limits.receiving, limits.patience).await {
+        let _place = match self.enter().await {
             Ok(place) => place,
             Err(error) => return (Some(claim), Err(error)),
         };

@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::name::{BadName, Repository};
 
 pub(crate) use desk::{Desk, JOURNALED_MAX, Sealed};
-pub(crate) use receive::{Bounds, Chunk, Places, receive};
+pub(crate) use receive::{Bounds, Chunk, Places, Receiving, receive};
 pub(crate) use session::{Claim, Session};
 
 /// Names a session. Whoever knows it may append, so it cannot be guessed.
