@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use shoal_redfish_mock::Ending;
+use shoal_redfish_mock::{Action, EffectKind, Ending, Rule, When};
 use shoal_tests::{Answer, Api, Machine, linux_job};
 
 use crate::{
@@ -94,6 +94,7 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     follow.completed().await?;
     proof::installed(&stage.api, &job, &machine, &follow).await?;
 
+    failing(&stage, &machine, &mut answers).await?;
     asked(&stage.api, &job, machine.serial(), &mut answers).await?;
     for secret in &secrets {
         for (place, answer) in &answers {
@@ -171,6 +172,29 @@ async fn refused(api: &Api, serial: &str, answers: &mut Vec<(String, String)>) -
     Ok(())
 }
 
+/// A job whose media are refused, and what is kept of what was said then.
+async fn failing(
+    stage: &Stage,
+    machine: &Machine,
+    answers: &mut Vec<(String, String)>,
+) -> Result<()> {
+    let refusal = Action::Status {
+        code: 400,
+        message_id: "Base.1.8.GeneralError".to_owned(),
+        retry_after: None,
+    };
+    machine.mock().faults().add(Rule::always(When::Intends(EffectKind::Insert), refusal));
+    let (job, follow) = stage.job(machine).await?;
+    follow.completed().await?;
+    let path = format!("/jobs/{job}/transcripts");
+    let told = stage.api.get(&path).await?.wants(200)?.to_string();
+    ensure!(told.contains("redfish.mount.task") && told.contains("InsertMedia"), "{told}");
+    ensure!(told.contains("Sessions"), "the login is not among what was said: {told}");
+    ensure!(!told.contains("/media/"), "{path} tells the path of a medium");
+    answers.push((path, told));
+    Ok(())
+}
+
 /// Everything that can be asked afterwards.
 async fn asked(
     api: &Api,
@@ -187,6 +211,8 @@ async fn asked(
         "/admin/tokens".to_owned(),
         "/admin/secrets".to_owned(),
         "/admin/changes?since=1d".to_owned(),
+        "/admin/audit?limit=500".to_owned(),
+        "/bmc/learned".to_owned(),
     ];
     for path in paths {
         let answer = api.get(&path).await?.wants(200)?;

@@ -25,6 +25,7 @@ mod schemathesis;
 mod stage;
 mod suite;
 mod sushy;
+mod thrift;
 mod trouble;
 mod workflows;
 
@@ -169,6 +170,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(reports::scenarios());
     scenarios.extend(trouble::scenarios());
     scenarios.extend(workflows::scenarios());
+    scenarios.extend(thrift::scenarios());
     scenarios.extend(kill::scenarios(arguments.full));
     scenarios.extend(faults());
     scenarios.extend(doors::scenarios());
