@@ -116,7 +116,10 @@ impl Bmc {
     }
 
     /// The same for the machine of a serial, SKU or UUID, which matters for BMCs of several machines.
-    /// Where no system has this name, the likeliest is described and its plan will refuse.
+    /// Where no system has this name, the likeliest is described all the same, as boards with
+    /// placeholders for names are alone behind their BMC; so compare, by [`Discovery::named_by`] or by
+    /// the plan, see [`PlanRequest::machine`](crate::PlanRequest::machine) and
+    /// [`PlanRequest::expected_serial`](crate::PlanRequest::expected_serial).
     ///
     /// # Errors
     /// As [`Bmc::discover`].
@@ -125,9 +128,13 @@ impl Bmc {
     }
 
     async fn discover_wanted(&self, wanted: Wanted<'_>) -> Result<Discovery, Error> {
-        if matches!(wanted, Wanted::Likeliest) && self.goes_by_places() {
+        let name = match wanted {
+            Wanted::Named(name) => Some(name),
+            Wanted::Likeliest | Wanted::Path(_) => None,
+        };
+        if !matches!(wanted, Wanted::Path(_)) && self.goes_by_places() {
             let found = self.discover_from_root(wanted).await;
-            if let Some(found) = self.found_by_places(found) {
+            if let Some(found) = self.found_by_places(found, name) {
                 return found;
             }
         }
@@ -148,7 +155,7 @@ impl Bmc {
         let mut candidates = candidates;
         let (system, mut view) = candidates.remove(position);
         let others = candidates.into_iter().filter(|(_, view)| view.can_be_provisioned());
-        let other_systems = others.map(|(path, view)| (path, view.identity)).collect();
+        let other_systems: Vec<_> = others.map(|(path, view)| (path, view.identity)).collect();
         notes.append(&mut view.notes);
 
         let managers = self.managers(&view, &mut notes).await?;
@@ -179,7 +186,7 @@ impl Bmc {
         let boot_alternative = if on_system { view.settings.clone() } else { Some(system.clone()) };
         let reset = self.reset_types(&view).await;
         let types = reset.as_ref().and_then(|(_, allowed)| allowed.as_deref());
-        self.learn_places(&system, &view, types);
+        self.learn_places(&system, &view, types, &other_systems);
         Ok(Discovery {
             vendor,
             manufacturer: view.manufacturer,

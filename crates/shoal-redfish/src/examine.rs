@@ -73,8 +73,8 @@ impl Bmc {
         warn_of_certificate(report);
         reached?;
         report.reachable = true;
-        match &request.expected_serial {
-            Some(serial) => self.discover_machine(serial).await,
+        match request.machine.as_ref().or(request.expected_serial.as_ref()) {
+            Some(name) => self.discover_machine(name).await,
             None => self.discover().await,
         }
     }
@@ -182,8 +182,12 @@ fn plan_if_mended(discovery: &Discovery, request: &PlanRequest) -> (Option<Plan>
             Err(refusal) => refusal,
         };
         let mendable = match &refusal.reason {
-            Reason::WrongMachine { .. } | Reason::UnknownMachine { .. } => {
-                request.expected_serial.take().is_some()
+            Reason::WrongMachine { expected } | Reason::UnknownMachine { expected } => {
+                let set_aside = |name: &mut Option<String>| {
+                    name.take_if(|name| name.trim() == expected).is_some()
+                };
+                // One name that is both is refused once.
+                set_aside(&mut request.expected_serial) | set_aside(&mut request.machine)
             }
             Reason::ForeignMedia => {
                 let before = std::mem::replace(&mut request.foreign_media, ForeignMedia::Eject);

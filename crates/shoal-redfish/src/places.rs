@@ -9,6 +9,7 @@ use crate::{
     bmc::{Access, Bmc},
     discover::Discovery,
     error::Error,
+    identity::Identity,
     kind::Kind,
     profiles::Traits,
     view::SystemView,
@@ -27,7 +28,7 @@ pub(crate) enum Layout {
     Unknown,
     /// They are the same on all that were seen.
     Same(Box<Places>),
-    /// Machines have places of their own, named after themselves.
+    /// Machines have places of their own, named after themselves, or share a BMC.
     Varies,
 }
 
@@ -70,18 +71,23 @@ impl Bmc {
         true
     }
 
-    /// What a discovery by places came to; none where all has to be read.
+    /// What a discovery by places came to; none where all has to be read, because another kind of
+    /// BMC or another machine than the one of this name was found there, or nothing that can be read.
     pub(crate) fn found_by_places(
         &self,
         found: Result<Discovery, Error>,
+        name: Option<&str>,
     ) -> Option<Result<Discovery, Error>> {
         let expected = self.inner.options.kind.as_deref();
         let elsewhere = match &found {
-            Ok(discovery) => Some(discovery.learned.kind()) != expected,
-            Err(error) => matches!(
-                error.kind(),
-                Kind::NotFound | Kind::NoSystem { .. } | Kind::Protocol { .. } | Kind::Rejected
-            ),
+            Ok(discovery) => {
+                Some(discovery.learned.kind()) != expected
+                    || name.is_some_and(|name| discovery.named_by(name).is_none())
+            }
+            Err(error) => {
+                error.kind().says_no_such_read()
+                    || matches!(error.kind(), Kind::NoSystem { .. } | Kind::Protocol { .. })
+            }
         };
         let mut known = self.known();
         known.places = None;
@@ -93,8 +99,14 @@ impl Bmc {
     }
 
     /// Remembers where things were found, unless machines of this kind keep them in places of their
-    /// own.
-    pub(crate) fn learn_places(&self, system: &str, view: &SystemView, reset: Option<&[String]>) {
+    /// own or several share a BMC, where one place is only one machine's.
+    pub(crate) fn learn_places(
+        &self,
+        system: &str,
+        view: &SystemView,
+        reset: Option<&[String]>,
+        others: &[(String, Identity)],
+    ) {
         if self.known().places.is_some() {
             return;
         }
@@ -107,6 +119,7 @@ impl Bmc {
         };
         self.learn(|learned| {
             learned.layout = match &learned.layout {
+                _ if !others.is_empty() => Layout::Varies,
                 Layout::Varies => Layout::Varies,
                 Layout::Same(known) if known.system != places.system => Layout::Varies,
                 Layout::Same(_) | Layout::Unknown => Layout::Same(Box::new(places)),

@@ -26,6 +26,11 @@ pub struct PlanRequest {
     pub media: Media,
     /// The serial an operator knows the machine by, or its UUID; compared before anything is planned.
     pub expected_serial: Option<String>,
+    /// The machine's serial, SKU or UUID, to tell it from others behind the same BMC: an examination
+    /// looks for it by this name, or else by `expected_serial`, and a discovery that lists further
+    /// systems is planned only if its own has this name. A BMC with one system has nothing to
+    /// confuse it with, so its names are not compared.
+    pub machine: Option<String>,
     /// Firmware mode of the boot.
     pub boot_mode: BootMode,
     /// What happens to images that are not ours.
@@ -48,6 +53,7 @@ impl Default for PlanRequest {
             task_schemes: vec![Scheme::Https, Scheme::Http],
             media: Media::TwoOrCombined,
             expected_serial: None,
+            machine: None,
             boot_mode: BootMode::Uefi,
             foreign_media: ForeignMedia::Refuse,
             ours: Vec::new(),

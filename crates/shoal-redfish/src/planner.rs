@@ -86,22 +86,39 @@ impl Discovery {
     }
 
     fn check_identity(&self, request: &PlanRequest) -> Result<(), Refusal> {
-        let Some(expected) = request.expected_serial.as_deref().map(str::trim) else {
+        if let Some(expected) = request.expected_serial.as_deref() {
+            self.check_serial(expected.trim())?;
+        }
+        let Some(machine) = request.machine.as_deref().filter(|_| !self.other_systems.is_empty())
+        else {
             return Ok(());
         };
+        match self.named_by(machine) {
+            Some(_) => Ok(()),
+            None => {
+                let nameless = self.identity == Identity::default();
+                Err(self.not_expected(machine.trim(), nameless))
+            }
+        }
+    }
+
+    fn check_serial(&self, expected: &str) -> Result<(), Refusal> {
         let fields = self.profile.identity.serial.iter();
         let serials = fields.filter_map(|field| self.identity.serial_in(*field));
         let known: Vec<&str> = serials.chain(self.identity.uuid.as_deref()).collect();
         if known.iter().any(|known| known.eq_ignore_ascii_case(expected)) {
             return Ok(());
         }
+        Err(self.not_expected(expected, known.is_empty()))
+    }
+
+    fn not_expected(&self, expected: &str, nameless: bool) -> Refusal {
         let expected = expected.to_owned();
-        let reason = if known.is_empty() {
+        self.refuse(if nameless {
             Reason::UnknownMachine { expected }
         } else {
             Reason::WrongMachine { expected }
-        };
-        Err(self.refuse(reason))
+        })
     }
 
     /// The profile with its first form of an insert suited to what the BMC says its action takes.

@@ -10,6 +10,7 @@ use crate::{
     bmc::TestBmc,
     given::{any, quick, request},
     model::{Family, Quirks},
+    tree::{SYSTEM, Tree, host},
 };
 
 fn codes(report: &Examination) -> Vec<&str> {
@@ -123,4 +124,32 @@ fn the_blocking_facade_examines_too() {
     let bmc = blocking::Bmc::prepare(&server.endpoint(any()), quick()).unwrap();
     assert!(bmc.examine(&request()).report.ready);
     bmc.close().unwrap();
+}
+
+#[tokio::test]
+async fn the_machine_that_is_named_is_examined_among_several_and_compared_only_there() {
+    let blade = "/redfish/v1/Systems/2";
+    let two = || {
+        let mut tree = Tree::plain();
+        tree.list("/redfish/v1/Systems", &[host(SYSTEM, "SN0001"), host(blade, "SN0002")]);
+        tree
+    };
+    for (tree, name, system, problems) in [
+        (two(), "SN0002", blade, &[] as &[&str]),
+        (two(), "SN0003", SYSTEM, &["wrong_machine"]),
+        (Tree::plain(), "SN0003", SYSTEM, &[]),
+    ] {
+        let bmc = tree.serve().await.connect().await;
+        let wanted = PlanRequest { machine: Some(name.to_owned()), ..request() };
+        let report = bmc.examine(&wanted).await.report;
+        assert_eq!(codes(&report), problems, "{name}");
+        let machine = report.machine.as_ref().unwrap();
+        assert_eq!((machine.system.as_str(), machine.expected.as_ref()), (system, None));
+        assert!(report.media_plan.is_some(), "the refusal hides the plan behind it");
+
+        // A name that is expected too is one finding.
+        let both = PlanRequest { expected_serial: Some(name.to_owned()), ..wanted };
+        let findings = usize::from(name != "SN0002");
+        assert_eq!(codes(&bmc.examine(&both).await.report).len(), findings, "{name}");
+    }
 }

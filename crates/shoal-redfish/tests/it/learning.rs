@@ -1,12 +1,17 @@
 //! What one BMC teaches about its kind: when it is used, and when it is forgotten.
 
-use shoal_redfish::{Bmc, Learning, MediaUrl, Options, Role, profile::Profiles};
+use shoal_redfish::{Bmc, Kind, Learning, MediaUrl, Options, Role, profile::Profiles};
 
 use crate::{
     bmc::{Fault, TestBmc, What},
     given::{any, quick, request, urls},
     model::{Family, Quirks},
+    tree::{SYSTEM, Tree, host},
 };
+
+const BLADE: &str = "/redfish/v1/Systems/2";
+/// A read of the service root, as the journal has it.
+const ROOT: &str = "/redfish/v1/ ";
 
 /// A BMC that wants the protocol named.
 async fn particular() -> TestBmc {
@@ -119,7 +124,7 @@ async fn a_known_kind_is_read_without_its_root_and_collections() {
         assert_eq!(plan, whole);
         let (cold, warm) = (first.journal(), second.journal());
         assert!(warm.len() < cold.len(), "{family:?}: {cold:#?} {warm:#?}");
-        assert_eq!(second.count("GET", "/redfish/v1/ "), 0);
+        assert_eq!(second.count("GET", ROOT), 0);
     }
 }
 
@@ -141,4 +146,75 @@ async fn a_bmc_of_another_kind_than_expected_is_read_whole() {
     let found = of_kind(&other, &learning, &kind).discover().await.unwrap();
     assert_eq!(found.profile.name, "ilo5");
     assert!(found.plan(&request()).is_ok());
+}
+
+fn chassis_of_two() -> Tree {
+    let mut tree = Tree::plain();
+    tree.list("/redfish/v1/Systems", &[host(SYSTEM, "SN0001"), host(BLADE, "SN0002")]);
+    tree
+}
+
+/// What is known after one read of a BMC, and the BMC's kind.
+async fn known_of(server: &TestBmc) -> (Learning, String) {
+    let learning = Learning::default();
+    let bmc = server.connect_with(sharing(&learning)).await;
+    bmc.discover().await.unwrap();
+    let kind = bmc.learned().kind().to_owned();
+    (learning, kind)
+}
+
+#[tokio::test]
+async fn the_place_of_one_machine_of_several_is_not_taken_for_that_of_others() {
+    for way in ["likeliest", "path", "name"] {
+        let learning = Learning::default();
+        let bmc = chassis_of_two().serve().await.connect_with(sharing(&learning)).await;
+        let found = match way {
+            "likeliest" => bmc.discover().await,
+            "path" => bmc.discover_system(BLADE).await,
+            _ => bmc.discover_machine("SN0002").await,
+        };
+        assert_eq!(found.unwrap().other_systems.len(), 1);
+        let told = serde_json::to_value(learning.all()).unwrap();
+        assert_eq!(told[0]["layout"], "varies", "{way}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_named_is_looked_for_where_its_kind_keeps_it() {
+    let (learning, kind) = known_of(&TestBmc::start(Family::Idrac).await).await;
+    let second = TestBmc::start(Family::Idrac).await;
+    let found = of_kind(&second, &learning, &kind).discover_machine("tag4242").await.unwrap();
+    assert_eq!(found.named_by("TAG4242"), Some("sku"));
+    assert_eq!(second.count("GET", ROOT), 0, "{:#?}", second.journal());
+}
+
+#[tokio::test]
+async fn a_machine_of_another_name_at_the_known_place_is_looked_for_everywhere_once() {
+    let (learning, kind) = known_of(&Tree::plain().serve().await).await;
+    let two = chassis_of_two().serve().await;
+    let found = of_kind(&two, &learning, &kind).discover_machine("SN0002").await.unwrap();
+    assert_eq!((found.system.as_str(), two.count("GET", ROOT)), (BLADE, 1));
+
+    // The only machine is taken whatever it is called, for its caller to compare.
+    let (learning, kind) = known_of(&Tree::plain().serve().await).await;
+    let one = Tree::plain().serve().await;
+    let found = of_kind(&one, &learning, &kind).discover_machine("SN0003").await.unwrap();
+    assert_eq!((found.system.as_str(), found.named_by("SN0003")), (SYSTEM, None));
+    assert_eq!((one.count("GET", ROOT), one.count("GET", &format!("{SYSTEM} "))), (1, 1));
+}
+
+#[tokio::test]
+async fn a_known_place_that_cannot_be_read_is_no_reason_to_give_up_unless_we_are_not_let_in() {
+    let plain = || Tree::plain().serve();
+    for (status, reads, code) in [(500, 1, "found"), (405, 1, "found"), (403, 0, "auth")] {
+        let (learning, kind) = known_of(&plain().await).await;
+        let server = plain().await;
+        server.fault(Fault::once("GET", SYSTEM, What::Status(status, None)));
+        let options = Options { retries: 0, kind: Some(kind), ..sharing(&learning) };
+        let bmc = Bmc::prepare(&server.endpoint(any()), options).unwrap();
+        let found = bmc.discover().await;
+        let seen = found.as_ref().map_or_else(|error| error.kind().code(), |_| "found");
+        assert_eq!((seen, server.count("GET", ROOT)), (code, reads), "{status}");
+        assert!(!matches!(found, Err(error) if *error.kind() != Kind::Auth));
+    }
 }

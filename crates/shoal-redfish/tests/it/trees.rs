@@ -271,6 +271,14 @@ async fn a_machine_is_found_by_its_name_among_several_and_by_its_chassis() {
     let refusal = planned(tree.clone(), &expecting("SN0003")).await.unwrap_err();
     assert_eq!(refusal.reason.code(), "wrong_machine");
 
+    // A name that only tells machines apart need not be that of one which is alone.
+    let called = |name: &str| PlanRequest { machine: Some(name.to_owned()), ..request() };
+    let likeliest = tree.clone().serve().await.connect().await.discover().await.unwrap();
+    assert_eq!(likeliest.plan(&called(" sn0001 ")).unwrap().system, SYSTEM);
+    let refusal = likeliest.plan(&called("SN0002")).unwrap_err();
+    assert_eq!(refusal.reason.code(), "wrong_machine");
+    assert_eq!(planned(Tree::plain(), &called("SN0002")).await.unwrap().system, SYSTEM);
+
     let chassis = "/redfish/v1/Chassis/1";
     tree.strip(SYSTEM, "SerialNumber");
     tree.at(SYSTEM)["UUID"] = json!("4c4c4544-0035-3410-8050-c6c04f314733");
