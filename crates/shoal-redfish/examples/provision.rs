@@ -1,8 +1,8 @@
 //! Puts one machine through its whole life on virtual media: discover, plan, apply, verify, revert.
 //! Prints one JSON object with what was done and what it cost. A refusal prints
 //! `{"error": {"kind", "message", "seen"}}` and exits with status 1 before anything was changed; any
-//! other failure prints the same and exits with status 2, after what was begun was taken back as far
-//! as the BMC allows (`taken_back`).
+//! other failure prints the same and exits with status 2, after what was begun, if anything was, was
+//! taken back as far as the BMC allows (`taken_back`).
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -157,6 +157,8 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
     let mut checkpoint = Checkpoint::default();
     let applied = match bmc.apply(&plan, urls, &mut checkpoint, &mut |_| Ok(())).await {
         Ok(applied) => applied,
+        // Where nothing was changed, nothing is taken back: the host goes on as it was.
+        Err(error) if bmc.requests().changes == discovered.changes => return Err(error.into()),
         Err(error) => {
             // A host that may be running is not touched: what runs on it is worth more than order.
             let taken_back = checkpoint.stage() == Stage::Preparing

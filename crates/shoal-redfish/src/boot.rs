@@ -94,14 +94,16 @@ impl Bmc {
             if let Some(error) = failed.filter(|_| done(&views).is_none()) {
                 self.sent_again(Op::BootOverride, &error);
             }
-            if accepted && done(&views).is_none() && !attempt.use_full_form() {
-                return Err(not_shown(format!("boot once from {}", plan.boot.target), &views));
+            if !accepted {
+                continue;
             }
-            if accepted {
+            if done(&views).is_some() {
                 self.learn(|learned| {
                     learned.full_boot |= attempt.form.full;
                     learned.boot_elsewhere = attempt.resource != plan.boot.resource;
                 });
+            } else if !attempt.use_full_form() {
+                return Err(not_shown(format!("boot once from {}", plan.boot.target), &views));
             }
         }
     }

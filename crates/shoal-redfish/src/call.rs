@@ -5,7 +5,6 @@
 use std::{fmt::Display, time::Duration};
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     answer::Answer,
@@ -14,7 +13,7 @@ use crate::{
     kind::Kind,
     learned::EtagForm,
     message,
-    patience::Patience,
+    patience::{Deadline, Patience},
     recent::Seen,
     transcript::Op,
     wire::{Auth, Method, Request},
@@ -160,7 +159,7 @@ impl Bmc {
                 continue;
             }
             match self.change(change, header.as_deref()).await {
-                Err(error) if *error.kind() == Kind::Precondition => refusal = Some(error),
+                Err(error) if tag_refused(&error) => refusal = Some(error),
                 Err(error) => return Err(error),
                 Ok(answer) => {
                     // The first form says nothing about the BMC's taste; only a change of form does.
@@ -194,11 +193,7 @@ impl Bmc {
 
     /// How long a request of this handle may still take.
     fn left(&self) -> Duration {
-        // A request without any time would not even say what is wrong.
-        let least = Duration::from_millis(1);
-        self.until.map_or(Duration::MAX, |until| {
-            until.saturating_duration_since(Instant::now()).max(least)
-        })
+        Deadline::at(self.until).left()
     }
 
     pub(crate) fn tries(&self) -> Tries {
@@ -270,6 +265,11 @@ impl Tries {
         *left = left.saturating_sub(1);
         some
     }
+}
+
+/// The change itself was refused for its tag, and not a look at the task that it became.
+fn tag_refused(error: &Error) -> bool {
+    *error.kind() == Kind::Precondition && !error.may_have_taken_effect()
 }
 
 fn readable(answer: Answer, request: &Request<'_>) -> Result<Answer, Error> {

@@ -34,8 +34,10 @@ pub struct Examined {
 
 impl Bmc {
     /// Looks at the BMC without changing anything and tells what provisioning as in `request` would
-    /// meet. Sends reads and at most one login; bound its time with [`Bmc::within`], and log out
-    /// with [`Bmc::close`] afterwards. A connection from [`Bmc::prepare`] is enough.
+    /// meet. Sends reads, and one login where no session is open; another login follows only where an
+    /// answer was lost, the BMC was not ready or a token was refused, and none once the lockout guard
+    /// has tripped. Bound its time with [`Bmc::within`], and log out with [`Bmc::close`] afterwards. A
+    /// connection from [`Bmc::prepare`] is enough.
     pub async fn examine(&self, request: &PlanRequest) -> Examined {
         let started = Instant::now();
         let before = self.requests().total;

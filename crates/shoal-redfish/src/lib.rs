@@ -64,6 +64,7 @@ mod examination;
 mod examine;
 mod finding;
 mod flow;
+mod hidden;
 mod identity;
 mod insertion;
 mod inventory;

@@ -127,6 +127,7 @@ impl Bmc {
     }
 
     async fn insert(&self, plan: &Plan, target: &Target<'_>) -> Result<(), Error> {
+        self.inner.wire.hide_media(target.url);
         let usual = plan.profile.media.payload;
         let mut learned = self.known().learned.payload;
         let mut ladder = Ladder::new(learned.unwrap_or(usual));

@@ -106,6 +106,14 @@ impl MediaUrl {
         self.text.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The path without its first slash and its file name, `media/t/abc/`; none for an image at the
+    /// top.
+    pub(crate) fn directory(&self) -> Option<&str> {
+        let path = self.path().strip_prefix('/')?;
+        let end = path.rfind('/')?;
+        path.get(..=end).filter(|directory| *directory != "/")
+    }
+
     pub(crate) fn path(&self) -> &str {
         path_of(&self.text)
     }

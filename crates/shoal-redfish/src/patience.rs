@@ -37,6 +37,28 @@ impl Patience {
     }
 }
 
+/// The end of a time that several requests share.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// A limit beyond the end of time is none.
+    pub(crate) fn after(limit: Duration) -> Self {
+        Self(Instant::now().checked_add(limit))
+    }
+
+    pub(crate) fn at(end: Option<Instant>) -> Self {
+        Self(end)
+    }
+
+    /// How long the next request may take. It is never nothing, as a request without any time would
+    /// not even say what is wrong.
+    pub(crate) fn left(self) -> Duration {
+        let least = Duration::from_millis(1);
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()).max(least))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

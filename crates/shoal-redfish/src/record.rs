@@ -46,8 +46,8 @@ struct Resource {
 impl Bmc {
     /// Reads, without changing anything, the resources that provisioning depends on (at most 128),
     /// and makes them anonymous: serials, UUIDs, MAC and IP addresses, host names and image addresses
-    /// are replaced by the same substitutes everywhere; passwords, tokens, user names and the values
-    /// in makers' own parts are dropped. What cannot be read is left out and noted.
+    /// are replaced by the same substitutes everywhere; passwords, tokens, user names, locations,
+    /// contacts and the values in makers' own parts are dropped. What cannot be read is left out and noted.
     ///
     /// # Errors
     /// Transport and login failures.

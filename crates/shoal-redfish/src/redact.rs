@@ -7,6 +7,13 @@ use serde_json::Value;
 /// Properties whose values are secrets wherever they appear.
 const SECRET_KEYS: [&str; 4] = ["password", "x-auth-token", "token", "secret"];
 
+/// A secret and what is shown in its place.
+#[derive(Clone, Copy)]
+pub(crate) struct Blank<'a> {
+    pub(crate) secret: &'a str,
+    pub(crate) shown: &'a str,
+}
+
 /// Scheme, authority and last path segment of an address.
 pub(crate) fn short_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -27,11 +34,8 @@ fn without_user(authority: &str) -> &str {
 }
 
 /// Text with the given secrets blanked, every address shortened, and at most `limit` bytes long.
-pub(crate) fn text(input: &str, secrets: &[&str], limit: usize) -> String {
-    let mut clean = input.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        clean = clean.replace(secret, "***");
-    }
+pub(crate) fn text(input: &str, secrets: &[Blank<'_>], limit: usize) -> String {
+    let clean = blanked(input, secrets);
     let mut out = String::with_capacity(clean.len().min(limit));
     let mut rest = clean.as_str();
     while let Some(start) = address_start(rest) {
@@ -49,27 +53,43 @@ pub(crate) fn text(input: &str, secrets: &[&str], limit: usize) -> String {
 }
 
 /// A JSON body as one line of text under the same rules.
-pub(crate) fn json(value: &Value, secrets: &[&str], limit: usize) -> String {
-    let mut copy = value.clone();
-    blank(&mut copy);
-    text(&copy.to_string(), secrets, limit)
+pub(crate) fn json(value: &Value, secrets: &[Blank<'_>], limit: usize) -> String {
+    text(&without(value, secrets).to_string(), secrets, limit)
 }
 
-fn blank(value: &mut Value) {
+/// The value with its texts blanked before JSON escapes them, as an escaped secret is another text.
+fn without(value: &Value, secrets: &[Blank<'_>]) -> Value {
     match value {
         Value::Object(map) => {
-            for (key, inner) in map {
-                let key = key.to_ascii_lowercase();
-                if inner.is_string() && SECRET_KEYS.contains(&key.as_str()) {
-                    *inner = Value::from("***");
+            let fields = map.iter().map(|(key, inner)| {
+                let secret = SECRET_KEYS.contains(&key.to_ascii_lowercase().as_str());
+                let shown = if secret && inner.is_string() {
+                    Value::from("***")
                 } else {
-                    blank(inner);
-                }
-            }
+                    without(inner, secrets)
+                };
+                (blanked(key, secrets), shown)
+            });
+            Value::Object(fields.collect())
         }
-        Value::Array(items) => items.iter_mut().for_each(blank),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter().map(|item| without(item, secrets)).collect(),
+        Value::String(text) => blanked(text, secrets).into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
+}
+
+fn blanked(text: &str, secrets: &[Blank<'_>]) -> String {
+    let mut clean = text.to_owned();
+    for Blank { secret, shown } in secrets.iter().filter(|blank| !blank.secret.is_empty()) {
+        clean = clean.replace(secret, shown);
+        // What is no JSON as a whole may still carry the secret as JSON writes it.
+        let escaped = Value::from(*secret).to_string();
+        let inner = escaped.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        if let Some(inner) = inner.filter(|inner| inner != secret) {
+            clean = clean.replace(inner, shown);
+        }
+    }
+    clean
 }
 
 fn address_start(text: &str) -> Option<usize> {
@@ -92,6 +112,10 @@ mod tests {
 
     use super::*;
 
+    fn hidden(secret: &str) -> Blank<'_> {
+        Blank { secret, shown: "***" }
+    }
+
     #[test]
     fn addresses_keep_only_origin_and_file_name() {
         let shown =
@@ -103,7 +127,17 @@ mod tests {
     fn passwords_are_blanked_by_key_and_by_value() {
         let body = json!({"UserName": "a", "Password": "one", "Message": ["two is wrong"]});
         let expected = r#"{"Message":["*** is wrong"],"Password":"***","UserName":"a"}"#;
-        assert_eq!(super::json(&body, &["two"], 500), expected);
+        assert_eq!(super::json(&body, &[hidden("two")], 500), expected);
+    }
+
+    #[test]
+    fn a_password_with_quotes_and_backslashes_is_found_as_json_writes_it() {
+        let password = r#"a"b\c"#;
+        let body = json!({"Message": format!("{password} is wrong"), password: [password]});
+        let shown = super::json(&body, &[hidden(password)], 500);
+        assert_eq!(shown, r#"{"***":["***"],"Message":"*** is wrong"}"#);
+        let broken = format!("{{\"Message\": {}", Value::from(password));
+        assert_eq!(text(&broken, &[hidden(password)], 500), r#"{"Message": "***""#);
     }
 
     #[test]

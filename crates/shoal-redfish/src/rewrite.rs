@@ -25,9 +25,11 @@ const SECRETS: [&str; 8] = [
     "credential",
     "username",
 ];
+/// Standard properties that are dropped whole: where a machine stands, and who looks after it.
+const WHEREABOUTS: [&str; 4] = ["location", "postaladdress", "contacts", "placement"];
 /// Texts that stay within the parts makers add, because plans depend on them.
 const OEM_KEPT: [&str; 4] = ["@odata.id", "@odata.type", "target", "PostState"];
-/// Shorter names are too likely a part of something else.
+/// Shorter names are too likely a part of something else, so they are replaced only where they stand.
 const SHORTEST_NAME: usize = 4;
 /// From this length on a name is also replaced inside of words, as in `ILOABC1234`.
 const WHOLE_NAME: usize = 6;
@@ -43,6 +45,7 @@ pub(crate) struct Rewriter {
 #[derive(Clone, Copy, Debug)]
 enum What {
     Serial,
+    ShortName,
     Host,
     Uuid,
     Mac,
@@ -92,6 +95,7 @@ impl Rewriter {
 
     fn value(&mut self, key: &str, value: &Value, oem: bool) -> Value {
         match value {
+            _ if WHEREABOUTS.contains(&key.to_ascii_lowercase().as_str()) => Value::Null,
             Value::Object(map) => {
                 let fields = map.iter().map(|(key, value)| {
                     let oem = oem || key == "Oem";
@@ -106,6 +110,9 @@ impl Rewriter {
             Value::String(_) if is_secret(key) || (oem && !OEM_KEPT.contains(&key)) => Value::Null,
             Value::Number(_) if oem || is_secret(key) || names_machine(key) => Value::Null,
             Value::String(text) if matches!(key, "Image" | "ImageName") => self.image(text).into(),
+            Value::String(text) if names_machine(key) && is_short_name(text.trim()) => {
+                self.other(What::ShortName, text.trim()).into()
+            }
             Value::String(_) if matches!(key, "@odata.type" | "@odata.context") => value.clone(),
             Value::String(text) => self.text(key, text).into(),
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
@@ -223,6 +230,11 @@ fn names_machine(key: &str) -> bool {
     NAMES.iter().any(|name| key.ends_with(name))
 }
 
+/// A name that is not looked for elsewhere.
+fn is_short_name(text: &str) -> bool {
+    !text.is_empty() && text.len() < SHORTEST_NAME && is_meant(text)
+}
+
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     !key.contains('@') && SECRETS.iter().any(|part| key.contains(part))
@@ -262,6 +274,7 @@ fn substitute(what: What, n: usize) -> String {
     let [high, low] = small.to_be_bytes();
     match what {
         What::Serial => format!("RECORDED{n:04}"),
+        What::ShortName => format!("RECORDED-{n}"),
         What::Host => format!("host-{n}.example"),
         What::Uuid => format!("5ca1ab1e-0000-4000-8000-{n:012x}"),
         What::Mac => format!("02:00:5e:10:{high:02x}:{low:02x}"),

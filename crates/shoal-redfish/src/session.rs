@@ -1,7 +1,7 @@
 //! Logging in costs a BMC more than anything else we ask of it, and wrong passwords lock accounts.
-//! So one login serves everybody, a refused token is replaced once, the lack of a session service or
-//! of a free session falls back to Basic, two authentication failures stop all requests, and whoever
-//! lets go of a connection logs out.
+//! So one login serves everybody, a refused token is replaced once, the lack of a session service, or
+//! of a free session while nothing was refused, falls back to Basic, two authentication failures stop
+//! all requests, and whoever lets go of a connection logs out.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -20,6 +20,7 @@ use crate::{
     examination::LoginForm,
     kind::Kind,
     message,
+    patience::Deadline,
     secret::Secret,
     transcript::Op,
     wire::{Auth, Method, Request, Wire},
@@ -177,7 +178,13 @@ impl Bmc {
                 fresh = true;
                 self.sent_again(request.op, &refused);
             } else if !self.wait_to_retry(&mut strays, request.op, &refused).await {
-                self.inner.session.state.lock().await.failed();
+                let mut state = self.inner.session.state.lock().await;
+                match self.until {
+                    None => state.failed(),
+                    // Whoever is in a hurry did not wait until the token was taken, so that its
+                    // refusal says nothing about the credentials, which were accepted for it.
+                    Some(_) => state.discard(&login),
+                }
                 return Ok(answer);
             }
         }
@@ -267,17 +274,21 @@ impl Bmc {
             return Err(refusal(&answer, "POST", path, Kind::Auth));
         }
         match answer.status {
-            // A full session table and a login form we do not know must not keep us out.
+            // A full session table must not keep us out. Where Basic authentication was refused, with
+            // a right password because it is off, asking again would only count towards the guard.
+            _ if kind == Kind::SessionLimit && state.failures == 0 => Ok(state.use_basic(true)),
+            _ if kind == Kind::SessionLimit => Err(refusal(&answer, "POST", path, kind)),
+            // Neither must a login form we do not know.
             400 | 404 | 405 | 501 => Ok(state.use_basic(false)),
-            _ if kind == Kind::SessionLimit => Ok(state.use_basic(true)),
             _ => Err(refusal(&answer, "POST", path, kind)),
         }
     }
 }
 
-/// Logs out wherever a session may still be open. The last failure counts.
+/// Logs out wherever a session may still be open, all within one limit. The last failure counts.
 pub(crate) async fn log_out(wire: &Wire, logins: Vec<Login>, limit: Duration) -> Result<(), Error> {
     let mut failure = None;
+    let deadline = Deadline::after(limit);
     for login in logins {
         let Login::Token { token, location: Some(path), .. } = login else { continue };
         let request = Request {
@@ -286,7 +297,7 @@ pub(crate) async fn log_out(wire: &Wire, logins: Vec<Login>, limit: Duration) ->
             path: &path,
             body: None,
             if_match: None,
-            timeout: limit,
+            timeout: deadline.left(),
         };
         failure = wire.exchange(&request, Auth::Token(&token)).await.err().or(failure);
     }

@@ -38,7 +38,9 @@ impl Bmc {
         let mut hint = answer.retry_after;
         let (mut known, mut missing) = (false, 0);
         while patience.pause(hint).await {
-            let Some(seen) = self.get_task(change.op, &monitor).await? else {
+            let seen = self.get_task(change.op, &monitor).await;
+            // The change was accepted, and a task that cannot be looked at may do it all the same.
+            let Some(seen) = seen.map_err(|error| error.unsure(true))? else {
                 // Monitors may vanish once the task is done, and appear late where one was just made;
                 // the step reads the effect anyway.
                 missing += 1;

@@ -71,6 +71,9 @@ pub struct Counts {
     pub total: u64,
     /// The same by HTTP method.
     pub by_method: BTreeMap<&'static str, u64>,
+    /// Those that were sent to change something, refused ones included; logins and logouts are not
+    /// among them, and neither is what found no connection.
+    pub changes: u64,
     /// Connections opened for them.
     pub connections: u64,
 }
@@ -91,6 +94,11 @@ impl Transcript {
             kept.pop_front();
         }
         kept.push_back(exchange);
+    }
+
+    /// Counts a change that was sent, beside the exchange it was sent in.
+    pub(crate) fn count_change(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.changes += 1;
     }
 
     pub(crate) fn counts(&self) -> Counts {

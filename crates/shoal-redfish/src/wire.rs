@@ -22,8 +22,10 @@ use crate::{
     dial::DialCounter,
     endpoint::{Credentials, Endpoint, Tls},
     error::Error,
+    hidden::Hidden,
     kind::Kind,
-    redact,
+    media_url::MediaUrl,
+    patience::Deadline,
     secret::Secret,
     tls::{self, SeenChain},
     transcript::{Op, Transcript},
@@ -89,7 +91,7 @@ pub(crate) struct Wire {
     policy: Option<Tls>,
     chain: SeenChain,
     vendor: Mutex<Vendor>,
-    secrets: Mutex<Vec<Secret>>,
+    hidden: Hidden,
     transcript: Transcript,
     dials: DialCounter,
 }
@@ -121,7 +123,7 @@ impl Wire {
             policy: (endpoint.base().scheme() == "https").then(|| endpoint.tls().clone()),
             chain,
             vendor: Mutex::default(),
-            secrets: Mutex::new(vec![endpoint.credentials().password.clone()]),
+            hidden: Hidden::new(endpoint.credentials().password.clone()),
             transcript: Transcript::default(),
             dials,
         })
@@ -178,15 +180,17 @@ impl Wire {
     ///
     /// Redirects are followed within the BMC, because some answer `/redfish/v1` with one: those of
     /// reads, and those of changes that say to send the same change elsewhere, since a BMC that
-    /// points elsewhere has done nothing.
+    /// points elsewhere has done nothing. All of them share the request's time.
     pub(crate) async fn exchange(
         &self,
         request: &Request<'_>,
         auth: Auth<'_>,
     ) -> Result<Answer, Error> {
+        let deadline = Deadline::after(request.timeout);
         let mut path = request.path.to_owned();
         for _ in 0..=REDIRECTS {
-            let answer = self.measured(&Request { path: &path, ..*request }, &auth).await?;
+            let hop = Request { path: &path, timeout: deadline.left(), ..*request };
+            let answer = self.measured(&hop, &auth).await?;
             let moved = match answer.status {
                 301 | 302 => !request.method.changes_state(),
                 307 | 308 => true,
@@ -220,18 +224,9 @@ impl Wire {
         let sent = self.send(request, auth).instrument(span.clone()).await;
         self.record(request, &sent, started.elapsed(), &span);
         if let Ok(Answer { token: Some(token), .. }) = &sent {
-            self.keep_secret(token);
+            self.hidden.token(token);
         }
         sent.map_err(|unanswered| unanswered.error)
-    }
-
-    fn keep_secret(&self, token: &Secret) {
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first entry is the password; of the tokens only the newest two can still be echoed.
-        if secrets.len() > 2 {
-            secrets.remove(1);
-        }
-        secrets.push(token.clone());
     }
 
     async fn send(&self, request: &Request<'_>, auth: &Auth<'_>) -> Result<Answer, Unanswered> {
@@ -303,20 +298,19 @@ impl Wire {
 
     fn shown(&self, body: &Value, bytes: &[u8]) -> String {
         if body.is_null() {
-            let start = bytes.get(..ERROR_SHOWN.min(bytes.len())).unwrap_or_default();
-            return self.redacted(&String::from_utf8_lossy(start));
+            // All of it, since a secret that is cut in two is not found any more.
+            return self.redacted(&String::from_utf8_lossy(bytes));
         }
-        self.with_secrets(|secrets| redact::json(body, secrets, ERROR_SHOWN))
+        self.hidden.json(body, ERROR_SHOWN)
+    }
+
+    /// Hides where an image lies, from before it is inserted on.
+    pub(crate) fn hide_media(&self, url: &MediaUrl) {
+        self.hidden.media(url);
     }
 
     pub(crate) fn redacted(&self, text: &str) -> String {
-        self.with_secrets(|secrets| redact::text(text, secrets, ERROR_SHOWN))
-    }
-
-    fn with_secrets<T>(&self, f: impl FnOnce(&[&str]) -> T) -> T {
-        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let plain: Vec<&str> = secrets.iter().map(Secret::reveal).collect();
-        f(&plain)
+        self.hidden.text(text, ERROR_SHOWN)
     }
 
     /// Turns a transport failure into our terms. Only a failed connection proves that nothing was

@@ -57,3 +57,27 @@ fn an_image_keeps_its_protocol_and_suffix_only() {
     );
     assert!(text.contains("https://host-") && text.contains(".img"), "{text}");
 }
+
+#[test]
+fn short_names_are_replaced_in_their_own_property_only() {
+    let body = json!({"SerialNumber": "A1", "SKU": "A1", "AssetTag": "B", "Name": "Slot A1", "HostName": "n/a"});
+    let text = rewritten(&body);
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&read["SKU"], &read["Name"]), (&read["SerialNumber"], &json!("Slot A1")), "{text}");
+    assert!(read["SKU"] != "A1" && read["AssetTag"] != "B" && read["SKU"] != read["AssetTag"]);
+    assert_eq!(read["HostName"], "n/a");
+}
+
+#[test]
+fn where_a_machine_stands_and_who_looks_after_it_is_dropped() {
+    let body = json!({
+        "Location": {"PostalAddress": {"City": "Bern"}, "Placement": {"Rack": "R7"}}, "Id": "1",
+        "PhysicalLocation": {"Placement": {"Row": "North"}, "PostalAddress": {"Street": "Gasse"}},
+        "Contacts": [{"ContactName": "Jo"}],
+    });
+    let text = rewritten(&body);
+    for original in ["Bern", "R7", "North", "Gasse", "Jo"] {
+        assert!(!text.contains(original), "{original} is still there: {text}");
+    }
+    assert!(text.contains(r#""Id":"1""#), "{text}");
+}

@@ -6,7 +6,12 @@ use std::time::Duration;
 use tracing::Span;
 
 use super::{Request, Wire};
-use crate::{answer::Answer, error::Error, message, redact, transcript::Exchange};
+use crate::{
+    answer::Answer,
+    error::Error,
+    message,
+    transcript::{Exchange, Op},
+};
 
 const TRANSCRIPT_SHOWN: usize = 1024;
 /// Message ids are words; what is longer is something else.
@@ -53,7 +58,7 @@ impl Wire {
             && answer.status >= 400
             && let Some(first) = message::read(&answer.body).first()
         {
-            let id = self.with_secrets(|secrets| redact::text(&first.id, secrets, ID_SHOWN));
+            let id = self.hidden.text(&first.id, ID_SHOWN);
             span.record("message_id", id.as_str());
         }
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -64,9 +69,10 @@ impl Wire {
             .increment(1);
         metrics::histogram!("redfish_request_duration_seconds", "op" => op, "vendor" => vendor)
             .record(took.as_secs_f64());
-        let sent = request
-            .body
-            .map(|body| self.with_secrets(|secrets| redact::json(body, secrets, TRANSCRIPT_SHOWN)));
+        let sent = request.body.map(|body| self.hidden.json(body, TRANSCRIPT_SHOWN));
+        if request.method.changes_state() && request.op != Op::Session && was_sent(result) {
+            self.transcript.count_change();
+        }
         self.transcript.add(Exchange {
             number: 0,
             op,
@@ -83,8 +89,14 @@ impl Wire {
         if !answer.shown.is_empty() {
             return Some(answer.shown.clone());
         }
-        (!answer.body.is_null()).then(|| {
-            self.with_secrets(|secrets| redact::json(&answer.body, secrets, TRANSCRIPT_SHOWN))
-        })
+        (!answer.body.is_null()).then(|| self.hidden.json(&answer.body, TRANSCRIPT_SHOWN))
+    }
+}
+
+/// Whether a change reached the BMC, as far as anybody can tell.
+fn was_sent(result: &Result<Answer, Unanswered>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(unanswered) => unanswered.error.may_have_taken_effect(),
     }
 }

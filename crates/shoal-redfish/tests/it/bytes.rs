@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use shoal_redfish::{Bmc, Checkpoint, Kind, Options};
+use tokio::time::Instant;
 
 use crate::{
     bmc::{Fault, TestBmc, What, bytes},
@@ -223,4 +224,26 @@ async fn a_retry_after_date_is_told_on_the_clock_of_the_bmc_which_may_be_years_o
         1,
         "a wish of an hour was not passed on"
     );
+}
+
+/// The clock stands still except where everybody waits.
+#[tokio::test]
+async fn a_redirect_does_not_give_a_request_more_time() {
+    let limit = Duration::from_secs(10);
+    let server = TestBmc::start(Family::Ilo).await;
+    let options = Options { request_timeout: limit, retries: 0, ..quick() };
+    let bmc = server.connect_with(options).await;
+    server.forget();
+    server.fault(Fault::once(
+        "GET",
+        "/redfish/v1/",
+        What::Moves(307, "/redfish/v1/elsewhere".to_owned()),
+    ));
+    server.fault(Fault::once("GET", "/redfish/v1/elsewhere", What::Stalls));
+    tokio::time::pause();
+    let started = Instant::now();
+    // The way to the redirect takes most of the time.
+    let (reached, ()) = tokio::join!(bmc.reach(), tokio::time::advance(limit * 3 / 4));
+    assert!(matches!(reached.unwrap_err().kind(), Kind::Timeout { .. }));
+    assert!(started.elapsed() < limit * 3 / 2, "{:?}", started.elapsed());
 }

@@ -7,7 +7,7 @@ use shoal_redfish::{
 };
 
 use crate::{
-    bmc::TestBmc,
+    bmc::{Fault, TestBmc, What},
     given::{forget, quick, request, urls},
     model::{Family, Quirks, Tags},
 };
@@ -213,4 +213,56 @@ async fn an_old_idrac_without_the_import_is_refused_before_anything_is_changed()
     let refusal = server.connect().await.discover().await.unwrap().plan(&request()).unwrap_err();
     assert_eq!(refusal.reason, Reason::NoBootTarget);
     assert_eq!(server.count("P", "Actions"), 0);
+}
+
+/// Whatever form the echo has, an image's place stays with us.
+#[tokio::test]
+async fn an_image_that_is_echoed_without_its_host_is_hidden_in_errors_and_transcripts() {
+    let path = "/media/b/bootcapability/boot.iso";
+    let info =
+        serde_json::json!([{"MessageId": "IDRAC.2.8.RAC0720", "Message": format!("no {path}")}]);
+    let told = serde_json::json!({"error": {"@Message.ExtendedInfo": info}}).to_string();
+    // One is cut in the middle of the place, unless it is hidden before.
+    let page = format!("{}{path}", " ".repeat(2048 - 15));
+    for echo in [told, page] {
+        let (server, bmc, plan) = start(Quirks::default()).await;
+        let says = What::Says(400, String::new(), echo.into_bytes());
+        server.fault(Fault { times: 9, ..Fault::once("POST", "InsertMedia", says) });
+        let error = bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap_err();
+        let transcript = serde_json::to_string(&bmc.transcript()).unwrap();
+        for told in [error.body().unwrap(), &format!("{error:?}"), &transcript] {
+            assert!(!told.contains("bootcap"), "{told}");
+        }
+        assert!(error.body().unwrap().contains('…'), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_the_override_that_had_no_effect_is_not_learned() {
+    let server = TestBmc::start(Family::Idrac).await;
+    let learning = Learning::default();
+    let options =
+        Options { power_timeout: Duration::from_millis(5), learning: learning.clone(), ..quick() };
+    let bmc = server.connect_with(options).await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    server.fault(Fault { times: 2, ..Fault::once("PATCH", "", What::Status(200, None)) });
+    let error = bmc.ensure_boot_once(&plan).await.unwrap_err();
+    assert_eq!((error.kind().code(), server.count("PATCH", "")), ("verify_failed", 2));
+    let told = serde_json::to_value(learning.all()).unwrap();
+    assert_eq!(told[0]["full_boot"], false, "{told}");
+}
+
+#[tokio::test]
+async fn what_was_sent_to_change_something_is_counted_without_logins() {
+    let (server, _, plan) = start(Quirks::default()).await;
+    let bmc = server.connect().await;
+    server.forget();
+    server.fault(Fault::once("GET", "/Systems", What::Status(400, None)));
+    let mut checkpoint = Checkpoint::default();
+    bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap_err();
+    assert_eq!((server.count("POST", "Sessions"), bmc.requests().changes), (1, 0));
+    server.heal();
+    server.fault(Fault::once("POST", "InsertMedia", What::LoseAnswer));
+    bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap();
+    assert_eq!(bmc.requests().changes, 1);
 }

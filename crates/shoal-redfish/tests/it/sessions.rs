@@ -1,10 +1,13 @@
 //! One login for everything, one renewal, and no account locked by us.
 
-use shoal_redfish::Kind;
+use std::time::Duration;
+
+use shoal_redfish::{Kind, Options};
+use tokio::time::Instant;
 
 use crate::{
     bmc::{Fault, TestBmc, What, bytes},
-    given::request,
+    given::{quick, request},
     model::{Family, Reply},
 };
 
@@ -205,4 +208,55 @@ async fn a_full_session_table_of_a_bmc_without_basic_authentication_is_what_it_s
     assert!(error.is_transient());
     server.with(|model| model.quirks.session_limit = false);
     bmc.look().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_session_table_counts_one_refusal_at_most_and_never_stops_us() {
+    let told = br#"{"error": {"code": "Base.1.8.SessionLimitExceeded"}}"#;
+    for status in [400, 503] {
+        let server = TestBmc::start(Family::Idrac).await;
+        server.with(|model| model.quirks.no_basic = true);
+        let full = What::Says(status, String::new(), told.to_vec());
+        server.fault(Fault { times: 4, ..Fault::once("POST", "Sessions", full) });
+        let bmc = server.connect().await;
+        for _ in 0..4 {
+            assert_eq!(bmc.look().await.unwrap_err().kind(), &Kind::SessionLimit, "{status}");
+            assert_eq!(bmc.refused_logins().await, 1);
+        }
+        assert_eq!(server.count("GET", "/Systems"), 1, "Basic was tried again after its refusal");
+        bmc.look().await.unwrap();
+        assert_eq!(bmc.refused_logins().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_token_refused_to_somebody_in_a_hurry_is_no_refused_login() {
+    let server = TestBmc::start(Family::Ilo).await;
+    let bmc = server.connect().await;
+    server.with(|model| model.quirks.reject_tokens = true);
+    let hurried = bmc.within(Duration::from_mins(1));
+    for _ in 0..3 {
+        assert_eq!(hurried.discover().await.unwrap_err().kind(), &Kind::Auth);
+    }
+    assert_eq!(bmc.refused_logins().await, 0);
+    server.with(|model| model.quirks.reject_tokens = false);
+    bmc.discover().await.unwrap();
+    bmc.close().await.unwrap();
+    assert!(server.with(|model| model.tokens.is_empty()), "a refused session was left open");
+}
+
+/// The clock stands still except where everybody waits.
+#[tokio::test]
+async fn the_logouts_of_several_sessions_share_one_limit() {
+    let limit = Duration::from_secs(10);
+    let server = TestBmc::start(Family::Idrac).await;
+    let bmc = server.connect_with(Options { request_timeout: limit, ..quick() }).await;
+    bmc.discover().await.unwrap();
+    server.fault(Fault::once("GET", "/Systems", What::Status(401, None)));
+    bmc.look().await.unwrap();
+    server.fault(Fault { times: 2, ..Fault::once("DELETE", "Sessions", What::Stalls) });
+    tokio::time::pause();
+    let started = Instant::now();
+    bmc.close().await.unwrap_err();
+    assert!(started.elapsed() < limit * 3 / 2, "{:?}", started.elapsed());
 }
