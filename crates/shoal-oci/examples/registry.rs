@@ -29,8 +29,11 @@ struct Options {
     #[arg(long)]
     htpasswd: Option<PathBuf>,
     /// Seconds that content a client was told of is safe from the garbage collection.
-    #[arg(long, default_value_t = 3600)]
-    gc_grace: u64,
+    #[arg(long, default_value_t = 3600.0)]
+    gc_grace: f64,
+    /// Seconds between two garbage collections, such as 0.5; 0 switches them off.
+    #[arg(long, default_value_t = 3600.0)]
+    gc_interval: f64,
     /// Answer DELETE.
     #[arg(long)]
     allow_delete: bool,
@@ -40,7 +43,10 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let mut config = Config::new(&options.root);
     config.policy.allow_delete = options.allow_delete;
-    config.grace = Duration::from_secs(options.gc_grace);
+    config.grace = Duration::try_from_secs_f64(options.gc_grace).context("read --gc-grace")?;
+    let interval =
+        Duration::try_from_secs_f64(options.gc_interval).context("read --gc-interval")?;
+    config.gc_interval = Some(interval).filter(|interval| !interval.is_zero());
     let registry = Registry::open(config).context("open the registry")?;
     let access: Arc<dyn Access> = match &options.htpasswd {
         Some(path) => Arc::new(Htpasswd::open(path)?),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::name::{Pattern, Repository};
+use crate::retention;
 
 /// How a registry is opened.
 #[derive(Debug, Clone)]
@@ -17,16 +18,20 @@ pub struct Config {
     pub policy: Policy,
     /// How long content that a client was told of is safe from the garbage collection.
     pub grace: Duration,
+    /// How often garbage is collected; none: only on demand.
+    pub gc_interval: Option<Duration>,
 }
 
 impl Config {
-    /// The defaults for a directory; the grace is an hour.
+    /// The defaults for a directory; grace and interval of the garbage collection are an
+    /// hour.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
             limits: Limits::default(),
             policy: Policy::default(),
             grace: Duration::from_hours(1),
+            gc_interval: Some(Duration::from_hours(1)),
         }
     }
 }
@@ -79,6 +84,8 @@ pub struct Policy {
     pub push: Vec<Pattern>,
     /// Repositories whose tags never move.
     pub immutable_tags: Vec<Pattern>,
+    /// Which tags are kept; where no rule matches, everything is.
+    pub retention: Vec<retention::Rule>,
 }
 
 impl Default for Policy {
@@ -89,6 +96,7 @@ impl Default for Policy {
             allow_delete: false,
             push: vec![Pattern::All],
             immutable_tags: Vec::new(),
+            retention: Vec::new(),
         }
     }
 }

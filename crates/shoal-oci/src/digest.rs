@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256, SHA512};
+use serde::{Serialize, Serializer};
 use shoal_sqlite::rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use shoal_sqlite::rusqlite::{Result as SqlResult, ToSql};
 
@@ -131,6 +132,12 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -137,6 +137,35 @@ pub enum Error {
         /// The blob.
         digest: Digest,
     },
+    /// The directory was a registry's, and its database is gone.
+    #[error("open the registry: {} is gone; restore it, or rebuild it from the files", path.display())]
+    CatalogueLost {
+        /// Where the database was.
+        path: PathBuf,
+    },
+    /// A rebuild of the catalogue was broken off.
+    #[error("open the registry: the rebuild of its catalogue was broken off; rebuild it again")]
+    RebuildUnfinished,
+    /// There is a catalogue, and a rebuild would know less than it.
+    #[error("rebuild the catalogue: {} exists; move it away if it is damaged", path.display())]
+    CatalogueExists {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The exported index is damaged.
+    #[error("read {}; move it away to rebuild without names", path.display())]
+    BadIndex {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The catalogue was rebuilt from the files, and nobody has confirmed yet what a collection would
+    /// remove.
+    #[error(
+        "collect garbage: the catalogue was rebuilt from the files; look at a dry run and confirm it"
+    )]
+    CollectionUnconfirmed,
     /// A call of the operating system failed.
     #[error("{action} {}", path.display())]
     Storage {

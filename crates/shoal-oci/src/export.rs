@@ -22,9 +22,11 @@ const PAUSE_LEAST: Duration = Duration::from_secs(5);
 const PAUSE_TIMES: u32 = 20;
 
 /// The annotation that says which repository a manifest belongs to.
-const REPOSITORY: &str = "dev.shoal.repository";
+pub(crate) const REPOSITORY: &str = "dev.shoal.repository";
 /// The annotation that names a tagged manifest, as `repository:tag`.
-const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation that orders the tags of a repository by when they were pushed.
+pub(crate) const PUSHED: &str = "dev.shoal.pushed";
 
 /// Whether the file is behind the catalogue, and when it may follow.
 #[derive(Debug, Default)]
@@ -88,7 +90,7 @@ fn write_index(tx: &Transaction<'_>, file: &mut File) -> io::Result<()> {
     write!(out, r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":["#)?;
     let mut query = tx
         .prepare_cached(
-            "SELECT repositories.name, tags.name, manifests.digest, media_type, size
+            "SELECT repositories.name, tags.name, manifests.digest, media_type, size, tags.pushed
              FROM manifests
              JOIN repositories ON repositories.id = manifests.repository
              JOIN blobs ON blobs.digest = manifests.digest
@@ -100,18 +102,22 @@ fn write_index(tx: &Transaction<'_>, file: &mut File) -> io::Result<()> {
     let mut first = true;
     while let Some(row) = rows.next().map_err(io::Error::other)? {
         let read = || -> shoal_sqlite::rusqlite::Result<_> {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         };
-        let (repository, tag, digest, media_type, size): (
+        let (repository, tag, digest, media_type, size, pushed): (
             String,
             Option<String>,
             Digest,
             String,
             Size,
+            Option<i64>,
         ) = read().map_err(io::Error::other)?;
         let mut annotations = serde_json::Map::new();
         if let Some(tag) = tag {
             annotations.insert(REF_NAME.to_owned(), format!("{repository}:{tag}").into());
+        }
+        if let Some(pushed) = pushed {
+            annotations.insert(PUSHED.to_owned(), pushed.to_string().into());
         }
         annotations.insert(REPOSITORY.to_owned(), repository.into());
         let digest = digest.to_string();

@@ -24,6 +24,7 @@ const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// | `trash/<algorithm>-<hex>` | content that was swept and is about to be unlinked |
 /// | `quarantine/<algorithm>-<hex>` | content that was found damaged |
 /// | `registry.db` | the catalogue |
+/// | `rebuilding` | nothing; it is there while the catalogue is rebuilt |
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
@@ -173,6 +174,22 @@ impl Layout {
         Ok(())
     }
 
+    /// Whether a rebuild has begun and not ended.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        self.root.join(REBUILDING).exists()
+    }
+
+    /// Marks the catalogue as not to be used, whatever happens from here on. Blocks.
+    pub(crate) fn begin_rebuild(&self) -> Result<(), Error> {
+        self.replace(REBUILDING, |_| Ok(()))
+    }
+
+    /// Takes that mark away. Blocks.
+    pub(crate) fn end_rebuild(&self) -> Result<(), Error> {
+        remove(&self.root.join(REBUILDING))?;
+        sync_directory(&self.root)
+    }
+
     /// Replaces a file of the root as a whole: never seen half written, whatever fails. Blocks.
     pub(crate) fn replace(
         &self,
@@ -189,6 +206,9 @@ impl Layout {
         sync_directory(&self.root)
     }
 }
+
+/// The file that is there while the catalogue is rebuilt.
+const REBUILDING: &str = "rebuilding";
 
 /// Begins the names of files that are gone after a start, since none of them is an upload's.
 const TEMPORARY: &str = "tmp-";

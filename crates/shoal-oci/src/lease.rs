@@ -5,7 +5,8 @@
 //! The protocol between requests and the sweep, per digest:
 //!
 //! - A request takes its lease *before* it looks, and looks afterwards ([`Leases::renew`]). If the
-//!   digest is condemned by then, the request answers as if the content were absent.
+//!   digest is condemned by then, the request waits for the end of the sentence and looks then: a
+//!   sweep may only make one repository forget what others need.
 //! - The sweep condemns inside its delete transaction ([`Leases::condemn`]), which fails while a lease
 //!   stands, deletes the rows, moves the file to the trash after the commit, and only then drops the
 //!   [`Condemned`]. Whatever happens to the sweep, dropping it lifts the sentence.
@@ -60,7 +61,7 @@ impl Entry {
     }
 }
 
-/// The digest is being swept: answer as if it were gone.
+/// The digest is being swept; whether it goes is not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BeingSwept;
 
@@ -87,7 +88,7 @@ impl Leases {
     /// content exists, never after.
     ///
     /// # Errors
-    /// [`BeingSwept`]: answer that the content does not exist.
+    /// [`BeingSwept`]: look only after having waited for the end of it with [`Leases::hold`].
     pub fn renew(&self, digest: &Digest) -> Result<(), BeingSwept> {
         let now = Instant::now();
         let mut entries = self.shard(digest).lock();
@@ -97,6 +98,14 @@ impl Leases {
         }
         entry.leased_until = Some(now + self.grace());
         Ok(())
+    }
+
+    /// Promises that the digest stays for the grace period once nobody has it condemned. Never waits:
+    /// for who is inside a transaction that takes away what has kept the content so far.
+    pub(crate) fn promise(&self, digest: &Digest) {
+        let now = Instant::now();
+        let mut entries = self.shard(digest).lock();
+        entries.entry(*digest, now).leased_until = Some(now + self.grace());
     }
 
     /// Keeps the digest from being condemned until the guard is dropped, and leases it from then on.
@@ -115,7 +124,7 @@ impl Leases {
     /// [`Leases::hold`] for who only makes somebody know the content.
     ///
     /// # Errors
-    /// [`BeingSwept`]: go on as if the content did not exist.
+    /// [`BeingSwept`], as [`Leases::renew`].
     pub fn try_hold(self: &Arc<Self>, digest: &Digest) -> Result<Held, BeingSwept> {
         let mut entries = self.shard(digest).lock();
         let entry = entries.entry(*digest, Instant::now());
@@ -157,6 +166,11 @@ impl Leases {
         }
         entry.condemned = true;
         Some(Condemned { digest: *digest, shard: Arc::clone(shard) })
+    }
+
+    /// Whether what a former process promised has run out.
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.is_young(Instant::now())
     }
 
     fn is_young(&self, now: Instant) -> bool {
@@ -228,7 +242,11 @@ impl Condemned {
 
 impl Drop for Condemned {
     fn drop(&mut self) {
-        self.shard.lock().of.remove(&self.digest);
+        let mut entries = self.shard.lock();
+        if let Some(entry) = entries.of.get_mut(&self.digest) {
+            entry.condemned = false;
+        }
+        drop(entries);
         self.shard.lifted.notify_all();
     }
 }
@@ -320,6 +338,16 @@ mod tests {
         let seized = leases.seize(&digest("a")).unwrap();
         assert_eq!(leases.renew(&digest("a")), Err(BeingSwept));
         drop(seized);
+    }
+
+    #[test]
+    fn what_is_promised_during_a_sentence_counts_after_it() {
+        let leases = settled(Duration::from_mins(1));
+        let condemned = leases.condemn(&digest("a")).unwrap();
+        leases.promise(&digest("a"));
+        assert_eq!(leases.renew(&digest("a")), Err(BeingSwept));
+        drop(condemned);
+        assert!(leases.condemn(&digest("a")).is_none());
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //!
 //! # Scope
 //! Names and digests, the directory, the catalogue, uploads, use cases, the HTTP surface of `/v2/`,
-//! credentials, leases. Usable alone: `cargo run -p shoal-oci --example registry`.
+//! credentials, leases, garbage collection, retention, check and rebuild. Usable alone:
+//! `cargo run -p shoal-oci --example registry`.
 //!
 //! # Non-goals
 //! No listener and no TLS: whoever owns a listener calls [`Registry`] through [`http::Service`]. No
@@ -60,6 +61,7 @@ pub mod lease;
 mod manifest;
 pub mod name;
 pub mod quota;
+pub mod rebuild;
 pub mod registry;
 pub mod retention;
 mod space;

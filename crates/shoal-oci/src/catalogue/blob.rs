@@ -110,18 +110,15 @@ impl Catalogue {
     }
 
     /// Makes every repository forget a blob whose file is damaged or gone, so that nobody is told it
-    /// exists and a client pushes it again. Manifests that need it stay, and name it.
-    pub(crate) async fn disown_blob(&self, digest: Digest) -> Result<(), Error> {
-        let removed = self
-            .database
-            .write(move |tx| {
-                tx.execute("DELETE FROM repository_blobs WHERE digest = ?1", [digest])?;
-                // A manifest's own content keeps its row: the manifest refers to it.
-                let sql = "DELETE FROM blobs WHERE digest = ?1
-                    AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1) RETURNING size";
-                Ok::<Option<Size>, Error>(tx.query_row(sql, [digest], |row| row.get(0)).optional()?)
-            })
-            .await?;
+    /// exists and a client pushes it again. Manifests that need it stay, and name it. Blocks.
+    pub(crate) fn disown_blob(&self, digest: Digest) -> Result<(), Error> {
+        let removed = self.database.write_blocking(move |tx| {
+            tx.execute("DELETE FROM repository_blobs WHERE digest = ?1", [digest])?;
+            // A manifest's own content keeps its row: the manifest refers to it.
+            let sql = "DELETE FROM blobs WHERE digest = ?1
+                AND NOT EXISTS (SELECT 1 FROM manifests WHERE digest = ?1) RETURNING size";
+            Ok::<Option<Size>, Error>(tx.query_row(sql, [digest], |row| row.get(0)).optional()?)
+        })?;
         if let Some(Size(bytes)) = removed {
             self.count_removed(1, bytes);
         }
@@ -183,7 +180,7 @@ pub(super) fn has_blob(
     Ok(tx.prepare_cached(sql)?.exists((repository, digest))?)
 }
 
-fn link(tx: &Transaction<'_>, repository: i64, digest: Digest) -> Result<(), Error> {
+pub(super) fn link(tx: &Transaction<'_>, repository: i64, digest: Digest) -> Result<(), Error> {
     let sql = "INSERT INTO repository_blobs (repository, digest, linked_at) VALUES (?1, ?2, ?3)
                ON CONFLICT DO NOTHING";
     tx.prepare_cached(sql)?.execute((repository, digest, now()))?;

@@ -1,12 +1,16 @@
 //! Manifests and the tags that point at them. Whether everything a manifest needs is there is asked
 //! in the transaction that stores it.
 
+use std::sync::Arc;
+
 use shoal_sqlite::rusqlite::{OptionalExtension as _, Transaction};
 
 use super::blob::{Arrival, has_blob, insert_blob};
+use super::sweep::promise_needs;
 use super::{Catalogue, Size, ensure_repository, find_repository, now};
 use crate::digest::Digest;
 use crate::error::Error;
+use crate::lease::Leases;
 use crate::manifest::{Manifest, Need};
 use crate::name::{Reference, Repository, Tag};
 
@@ -66,16 +70,23 @@ impl Catalogue {
     }
 
     /// Deletes a manifest with all its tags, or only the tag when it is named by one; false when
-    /// there is none.
+    /// there is none. What the manifest needs is promised to who may be pulling it.
     pub(crate) async fn delete_manifest(
         &self,
         repository: &Repository,
         reference: &Reference,
+        leases: &Arc<Leases>,
     ) -> Result<bool, Error> {
         let (repository, reference) = (repository.clone(), reference.clone());
+        let leases = Arc::clone(leases);
         self.database
             .write(move |tx| {
                 let Some(repository) = find_repository(tx, &repository)? else { return Ok(false) };
+                if let Reference::Digest(_) = &reference
+                    && let Some(manifest) = find_manifest(tx, repository, &reference)?
+                {
+                    promise_needs(tx, &leases, manifest)?;
+                }
                 let deleted = match &reference {
                     Reference::Tag(tag) => tx
                         .prepare_cached("DELETE FROM tags WHERE repository = ?1 AND name = ?2")?
@@ -93,7 +104,7 @@ impl Catalogue {
 }
 
 fn put(tx: &Transaction<'_>, push: &Push) -> Result<bool, Error> {
-    let Push { repository, manifest, arrival, tags, .. } = push;
+    let Push { repository, manifest, arrival, .. } = push;
     let repository = ensure_repository(tx, repository)?;
     for need in &manifest.needs {
         let present = match need {
@@ -105,18 +116,24 @@ fn put(tx: &Transaction<'_>, push: &Push) -> Result<bool, Error> {
         }
     }
     let new = insert_blob(tx, arrival)?;
+    store(tx, repository, push)?;
+    Ok(new)
+}
+
+/// Stores a manifest whose content has its row, with its references and tags.
+pub(super) fn store(tx: &Transaction<'_>, repository: i64, push: &Push) -> Result<(), Error> {
     let id = insert_manifest(tx, repository, push)?;
     let mut reference = tx.prepare_cached(
         "INSERT INTO manifest_references (manifest, digest, kind) VALUES (?1, ?2, ?3)
          ON CONFLICT DO NOTHING",
     )?;
-    for need in &manifest.needs {
+    for need in &push.manifest.needs {
         reference.execute((id, need.digest(), need.kind()))?;
     }
-    for tag in tags {
+    for tag in &push.tags {
         point(tx, (repository, tag), id, push.tags_may_move)?;
     }
-    Ok(new)
+    Ok(())
 }
 
 fn insert_manifest(tx: &Transaction<'_>, repository: i64, push: &Push) -> Result<i64, Error> {
@@ -161,9 +178,10 @@ fn point(
             return Err(Error::TagImmutable { tag: tag.clone() });
         }
     }
-    let sql = "INSERT INTO tags (repository, name, manifest, tagged_at) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT (repository, name) DO UPDATE
-        SET manifest = excluded.manifest, tagged_at = excluded.tagged_at";
+    let sql = "INSERT INTO tags (repository, name, manifest, tagged_at, pushed)
+        SELECT ?1, ?2, ?3, ?4, coalesce(max(pushed), 0) + 1 FROM tags WHERE repository = ?1
+        ON CONFLICT (repository, name) DO UPDATE SET manifest = excluded.manifest,
+        tagged_at = excluded.tagged_at, pushed = excluded.pushed";
     tx.prepare_cached(sql)?.execute((repository, tag, manifest, now()))?;
     Ok(())
 }

@@ -2,9 +2,11 @@
 //! registry's directory. Each use case is one transaction here, and no transaction spans an await.
 
 mod blob;
+mod inspect;
 mod list;
 mod manifest;
 mod schema;
+mod sweep;
 mod upload;
 
 use std::path::Path;
@@ -20,8 +22,10 @@ use crate::error::Error;
 use crate::name::Repository;
 
 pub(crate) use blob::{Arrival, Journaled};
+pub use inspect::User;
 pub use list::{Page, Referrer};
 pub(crate) use manifest::Push;
+pub(crate) use sweep::{Dropped, Garbage, Removed, Swept};
 pub(crate) use upload::UploadRow;
 
 /// The open catalogue. Clones share it.
@@ -92,6 +96,14 @@ impl Catalogue {
         self.database.read_blocking(|tx| -> Result<_, Error> {
             let sql = "SELECT value FROM state WHERE key = ?1";
             Ok(tx.query_row(sql, [key], |row| row.get(0)).optional()?)
+        })
+    }
+
+    /// Forgets a single value. Blocks.
+    pub(crate) fn clear_state(&self, key: &'static str) -> Result<(), Error> {
+        self.database.write_blocking(move |tx| {
+            tx.execute("DELETE FROM state WHERE key = ?1", [key])?;
+            Ok(())
         })
     }
 

@@ -6,7 +6,9 @@ use shoal_sqlite::Migration;
 pub(super) const APPLICATION_ID: i32 = 0x5368_4F43;
 
 /// Digests are kept as text, since an operator reads these tables when everything else failed.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[REGISTRY, KEEPING];
+
+const REGISTRY: Migration = Migration {
     name: "registry",
     sql: "
 -- A repository exists from the first content that was pushed or mounted into it.
@@ -86,4 +88,18 @@ CREATE TABLE state (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
-}];
+};
+
+/// What the retention counts by: the clock may go back, the order of pushes does not.
+const KEEPING: Migration = Migration {
+    name: "keeping",
+    sql: "
+ALTER TABLE tags ADD COLUMN pushed INTEGER NOT NULL DEFAULT 0;
+UPDATE tags SET pushed = ranked.place FROM (
+    SELECT repository, name,
+        row_number() OVER (PARTITION BY repository ORDER BY tagged_at, name) AS place
+    FROM tags
+) AS ranked WHERE ranked.repository = tags.repository AND ranked.name = tags.name;
+CREATE INDEX tags_by_push ON tags (repository, pushed);
+",
+};

@@ -162,11 +162,19 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
         Error::BodyStopped { .. } => (StatusCode::REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID"),
         Error::ReadOnly | Error::DeleteDisabled => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
         Error::PushDenied { .. } | Error::QuotaExceeded { .. } => (StatusCode::FORBIDDEN, "DENIED"),
-        Error::TagImmutable { .. } => (StatusCode::CONFLICT, "DENIED"),
-        Error::Closed => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-        Error::DiskFull { .. } | Error::Storage { .. } | Error::Database(_) | Error::Encode(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN")
+        // No request of `/v2/` collects; whoever asks otherwise is told why not.
+        Error::TagImmutable { .. } | Error::CollectionUnconfirmed => {
+            (StatusCode::CONFLICT, "DENIED")
         }
+        Error::Closed => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Error::DiskFull { .. }
+        | Error::Storage { .. }
+        | Error::Database(_)
+        | Error::CatalogueLost { .. }
+        | Error::RebuildUnfinished
+        | Error::CatalogueExists { .. }
+        | Error::BadIndex { .. }
+        | Error::Encode(_) => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
     }
 }
 

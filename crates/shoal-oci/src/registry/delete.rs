@@ -29,7 +29,7 @@ impl Registry {
         reference: &Reference,
     ) -> Result<(), Error> {
         self.admit_delete()?;
-        if !self.inner.catalogue.delete_manifest(repository, reference).await? {
+        if !self.inner.catalogue.delete_manifest(repository, reference, &self.inner.leases).await? {
             return Err(Error::ManifestUnknown { reference: reference.clone() });
         }
         self.inner.export.note_change();

@@ -1,6 +1,8 @@
 //! The use cases: one method per verb of the protocol, each with the error it can end in. Nothing
 //! here knows HTTP; nothing outside knows files and rows.
 
+mod check;
+mod collect;
 mod delete;
 mod list;
 mod open;
@@ -8,7 +10,10 @@ mod pull;
 mod push;
 mod push_manifest;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::catalogue::Catalogue;
 use crate::config::{Config, Limits, Policy};
@@ -20,6 +25,9 @@ use crate::name::Repository;
 use crate::space::Space;
 use crate::upload::{Places, Receiving, Uploads};
 
+pub(crate) use check::digest_of;
+pub use check::{Checked, Damage, Fault};
+pub(crate) use collect::UNCONFIRMED;
 pub use list::UploadState;
 pub use pull::{Blob, Content};
 pub use push::{ContentRange, Incoming, Started};
@@ -41,6 +49,10 @@ struct Inner {
     space: Space,
     export: Export,
     settings: RwLock<Arc<Settings>>,
+    /// The settings are not what they were.
+    reconfigured: Notify,
+    /// One collection at a time.
+    collecting: Mutex<()>,
 }
 
 /// What can be changed while the registry runs.
@@ -48,6 +60,7 @@ struct Inner {
 struct Settings {
     limits: Limits,
     policy: Policy,
+    gc_interval: Option<Duration>,
 }
 
 impl Registry {
@@ -66,14 +79,15 @@ impl Registry {
         &self.inner.leases
     }
 
-    /// Changes limits, policy and grace of a running registry; requests under way keep theirs. The
+    /// Changes limits, policy, grace and interval of a running registry; requests under way keep theirs. The
     /// directory stays.
     pub fn reconfigure(&self, config: &Config) {
         self.inner.leases.set_grace(config.grace);
         self.inner.space.set_headroom(config.limits.headroom_bytes);
         let (limits, policy) = (config.limits.clone(), config.policy.clone());
         let mut settings = self.inner.settings.write().unwrap_or_else(PoisonError::into_inner);
-        *settings = Arc::new(Settings { limits, policy });
+        *settings = Arc::new(Settings { limits, policy, gc_interval: config.gc_interval });
+        self.inner.reconfigured.notify_waiters();
     }
 
     /// Most bytes of a manifest.
@@ -82,7 +96,7 @@ impl Registry {
     }
 
     /// How long a sender may be silent.
-    pub(crate) fn idle(&self) -> std::time::Duration {
+    pub(crate) fn idle(&self) -> Duration {
         self.settings().limits.idle
     }
 

@@ -2,9 +2,10 @@
 //! whatever a former process left behind is looked at here, in the ordinary way in.
 
 use std::collections::HashSet;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Registry, Settings, blocking};
@@ -29,10 +30,12 @@ impl Registry {
     /// from a blocking thread.
     ///
     /// # Errors
-    /// [`Error::Storage`], [`Error::Database`]; among others when another process has it open.
+    /// [`Error::Storage`], [`Error::Database`], among others when another process has it open;
+    /// [`Error::CatalogueLost`], [`Error::RebuildUnfinished`].
     pub fn open(config: Config) -> Result<Self, Error> {
-        let Config { root, limits, policy, grace } = config;
+        let Config { root, limits, policy, grace, gc_interval } = config;
         let layout = Layout::open(&root)?;
+        admit(&layout)?;
         // Opening the catalogue takes the instance lock: nothing is removed before.
         let catalogue = Catalogue::open(&root)?;
         let uploads = reopen_uploads(&layout, &catalogue)?;
@@ -47,7 +50,9 @@ impl Registry {
             uploads,
             places: Arc::default(),
             space,
-            settings: RwLock::new(Arc::new(Settings { limits, policy })),
+            settings: RwLock::new(Arc::new(Settings { limits, policy, gc_interval })),
+            reconfigured: Notify::new(),
+            collecting: Mutex::new(()),
         };
         let registry = Self { inner: Arc::new(inner) };
         registry.inner.export.write(&registry.inner.layout, &registry.inner.catalogue)?;
@@ -55,8 +60,12 @@ impl Registry {
     }
 
     /// Does the chores until told to stop: stale uploads expire, small content is flushed, the index
-    /// is exported. A chore that fails is logged and tried again.
+    /// is exported, garbage is collected. A chore that fails is logged and tried again.
     pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.run_chores(&stop), self.collect_in_turns(&stop));
+    }
+
+    async fn run_chores(&self, stop: &CancellationToken) {
         let mut turns = tokio::time::interval(CHORES_EVERY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(turns.tick()).await.is_some() {
@@ -112,6 +121,19 @@ impl Registry {
         .await?;
         Ok(self.inner.catalogue.database().close().await?)
     }
+}
+
+/// An empty catalogue made beside content would have the next export and collection destroy what a
+/// rebuild needs.
+fn admit(layout: &Layout) -> Result<(), Error> {
+    if layout.is_rebuilding() {
+        return Err(Error::RebuildUnfinished);
+    }
+    let path = layout.root().join("registry.db");
+    if layout.root().join("index.json").exists() && !path.exists() {
+        return Err(Error::CatalogueLost { path });
+    }
+    Ok(())
 }
 
 /// The sessions of the former process, each with what is still certain of its bytes.

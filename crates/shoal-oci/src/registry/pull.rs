@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{Registry, blocking};
 use crate::digest::Digest;
 use crate::error::{Error, failed};
+use crate::lease::Held;
 use crate::name::{Reference, Repository};
 
 /// Content that can be read.
@@ -31,7 +32,7 @@ impl Registry {
     /// [`Error::BlobUnknown`], [`Error::BlobDamaged`].
     pub async fn blob(&self, repository: &Repository, digest: Digest) -> Result<Content, Error> {
         let unknown = || Error::BlobUnknown { digest };
-        self.inner.leases.renew(&digest).map_err(|_| unknown())?;
+        let _lease = self.lease(digest).await?;
         let size = self.inner.catalogue.blob_size(repository, digest).await?.ok_or_else(unknown)?;
         self.open_content(digest, size).await
     }
@@ -54,11 +55,29 @@ impl Registry {
                 catalogue.manifest(repository, reference).await?.ok_or_else(unknown)?.digest
             }
         };
-        self.inner.leases.renew(&digest).map_err(|_| unknown())?;
+        let _lease = self.lease(digest).await?;
         let by_digest = Reference::Digest(digest);
         let stored = catalogue.manifest(repository, &by_digest).await?.ok_or_else(unknown)?;
         let content = self.open_content(digest, stored.size).await?;
         Ok((content, stored.media_type))
+    }
+
+    /// Promises a digest before it is looked for. Where a sweep is at it, waits for the few
+    /// milliseconds that takes and keeps it away: the sweep may be about another repository.
+    async fn lease(&self, digest: Digest) -> Result<Option<Held>, Error> {
+        if self.inner.leases.renew(&digest).is_ok() {
+            return Ok(None);
+        }
+        Ok(Some(self.hold(digest).await?))
+    }
+
+    /// Keeps a digest from being swept, after the sweep that may be at it.
+    pub(super) async fn hold(&self, digest: Digest) -> Result<Held, Error> {
+        if let Ok(held) = self.inner.leases.try_hold(&digest) {
+            return Ok(held);
+        }
+        let leases = Arc::clone(&self.inner.leases);
+        blocking(move || Ok(leases.hold(&digest))).await
     }
 
     /// Opens content that the catalogue says is there. A file that is not what it was is put away, so
@@ -68,15 +87,13 @@ impl Registry {
             return Ok(Content { file: Arc::new(file), size, digest });
         }
         // Who brings the content just now has it whole in a moment, and the client asks again.
-        if let Some(_seized) = self.inner.leases.seize(&digest) {
+        if let Some(seized) = self.inner.leases.seize(&digest) {
             if let Some(file) = self.open_whole(digest, size)? {
                 return Ok(Content { file: Arc::new(file), size, digest });
             }
             tracing::error!(%digest, size, "blob is damaged or gone: it is put away");
-            metrics::counter!("registry_damaged_blobs_total").increment(1);
-            self.inner.catalogue.disown_blob(digest).await?;
-            let layout = self.inner.layout.clone();
-            blocking(move || layout.quarantine(&digest)).await?;
+            let registry = self.clone();
+            blocking(move || registry.put_away(*seized.digest())).await?;
         }
         Err(Error::BlobDamaged { digest })
     }

@@ -91,12 +91,11 @@ impl Registry {
         digest: Digest,
     ) -> Result<Started, Error> {
         self.admit_push(repository)?;
-        // What is being swept is as good as absent.
-        if let Ok(_held) = self.inner.leases.try_hold(&digest)
-            && self.inner.catalogue.mount_blob(from, repository, digest).await?
-        {
+        let held = self.hold(digest).await?;
+        if self.inner.catalogue.mount_blob(from, repository, digest).await? {
             return Ok(Started::Mounted);
         }
+        drop(held);
         Ok(Started::Session(self.start_upload(repository, digest.algorithm()).await?))
     }
 

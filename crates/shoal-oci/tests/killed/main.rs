@@ -3,12 +3,14 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "what surrounds a test fails it like the test itself"
 )]
 
 mod client;
 mod served;
+mod swept;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,6 +69,13 @@ fn what_was_answered_outlives_kill_minus_nine() {
     verify(served.port, &blobs, &tags);
     long.finish(served.port);
     assert_eq!(left(root.path(), "uploads"), 0, "no upload is left that nobody owns");
+}
+
+#[test]
+fn a_collection_killed_at_any_step_is_ended_by_the_next() {
+    if !swept::sweep_if_child() {
+        swept::kill_at_each_step("a_collection_killed_at_any_step_is_ended_by_the_next");
+    }
 }
 
 fn left(root: &Path, room: &str) -> usize {

@@ -132,7 +132,8 @@ async fn a_hundred_thousand_tags_are_listed_whole_and_by_pages() {
     stage.image("a", "zero").await;
     let database = stage.registry.catalogue().database();
     let fill = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 99999)
-        INSERT INTO tags SELECT repository, printf('t%06d', n), manifest, 0 FROM n, tags";
+        INSERT INTO tags (repository, name, manifest, tagged_at)
+        SELECT repository, printf('t%06d', n), manifest, 0 FROM n, tags";
     let filled =
         database.write(move |tx| -> Result<_, shoal_oci::Error> { Ok(tx.execute(fill, [])?) });
     assert_eq!(filled.await.unwrap(), MANY - 1);

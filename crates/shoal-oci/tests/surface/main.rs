@@ -9,10 +9,13 @@
 )]
 
 mod auth;
+mod collect;
 mod discover;
 mod fault;
 mod manage;
+mod mend;
 mod pull;
 mod push;
+mod race;
 mod resume;
 mod stage;

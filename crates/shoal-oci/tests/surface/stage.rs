@@ -9,12 +9,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use shoal_oci::audit::{Audit, Entry};
 use shoal_oci::auth::{Access, Open};
+use shoal_oci::gc::{Mode, Report};
 use shoal_oci::http::Service;
 use shoal_oci::{Algorithm, Config, Digest, Registry};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -72,12 +74,40 @@ impl Stage {
         Self { registry, address, book, root, serving }
     }
 
+    /// Collects garbage.
+    pub(crate) async fn collect(&self, mode: Mode) -> Report {
+        self.registry.collect(mode, &CancellationToken::new()).await.unwrap()
+    }
+
+    /// The files in the layout, as digests in order.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let directory = self.root.path().join("blobs/sha256");
+        let names = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut files: Vec<_> =
+            names.map(|name| format!("sha256:{}", name.into_string().unwrap())).collect();
+        files.sort();
+        files
+    }
+
     /// Ends the connections and the registry, and opens the directory again.
-    pub(crate) async fn restart(mut self) -> Self {
-        self.serving.shutdown().await;
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    pub(crate) async fn restart_with(self, adjust: impl FnOnce(&mut Config)) -> Self {
         self.registry.catalogue().database().close().await.unwrap();
-        drop(self.registry);
-        Self::at(self.root, |_| {}, Arc::new(Open)).await
+        Self::again(self.end().await, adjust).await
+    }
+
+    /// Opens a directory that was a registry's.
+    pub(crate) async fn again(root: TempDir, adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::at(root, adjust, Arc::new(Open)).await
+    }
+
+    /// Ends the connections, and gives the directory back.
+    pub(crate) async fn end(mut self) -> TempDir {
+        self.serving.shutdown().await;
+        self.root
     }
 
     pub(crate) async fn client(&self) -> Client {

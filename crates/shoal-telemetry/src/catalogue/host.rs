@@ -17,6 +17,10 @@ const PATH: Label = Label::configured("path");
 /// The two database files a controller owns.
 const DB: Label = Label::mapped("db", &["jobs", "registry", OTHER], OTHER);
 const SURFACE: Label = Label::closed("surface", &["api", "registry", "ui"]);
+const GC_OUTCOME: Label = Label::closed("outcome", &["done", "failed"]);
+const GC_WHAT: Label = Label::closed("what", &["tag", "manifest", "link", "blob", "file"]);
+/// A collection reads the whole catalogue and unlinks files of any size.
+const GC_SECONDS: &[f64] = &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
 const REFUSED: Label = Label::closed("reason", &["undeclared", "kind", "labels"]);
 
 const fn gauge(name: &'static str, unit: Unit, help: &'static str, source: &'static str) -> Metric {
@@ -91,6 +95,28 @@ pub(super) const METRICS: &[Metric] = &[
         Kind::Histogram(COMMIT_SECONDS),
         Unit::Seconds,
         "One flush of an upload to disk.",
+        "registry",
+    ),
+    counter("registry_gc_runs_total", Unit::Count, "Garbage collections that ended.", "registry")
+        .labels(&[GC_OUTCOME]),
+    Metric::new(
+        "registry_gc_seconds",
+        Kind::Histogram(GC_SECONDS),
+        Unit::Seconds,
+        "One garbage collection of the registry.",
+        "registry",
+    ),
+    counter(
+        "registry_gc_removed_total",
+        Unit::Count,
+        "What garbage collections removed; a link is a repository's knowledge of a blob.",
+        "registry",
+    )
+    .labels(&[GC_WHAT]),
+    counter(
+        "registry_gc_removed_bytes_total",
+        Unit::Bytes,
+        "Bytes of blobs and files that garbage collections removed.",
         "registry",
     ),
     Metric::new(

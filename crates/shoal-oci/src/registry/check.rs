@@ -1,0 +1,147 @@
+//! Reading everything that is stored and comparing it with what it is called. A disk that loses bits
+//! says nothing of it; whoever reads such content on purpose finds it before a server does.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt as _;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{Registry, blocking};
+use crate::catalogue::User;
+use crate::digest::{Digest, Hash};
+use crate::error::Error;
+use crate::layout::Layout;
+
+/// Bytes read at once.
+const PART: usize = 1 << 20;
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// Blobs read.
+    pub blobs: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Blobs that were put away; they have to be pushed again.
+    pub damaged: Vec<Damage>,
+    /// Blobs that looked damaged while somebody was bringing them; look again.
+    pub skipped: u64,
+    /// The check was told to stop before it had read everything.
+    pub stopped: bool,
+}
+
+/// A blob that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The blob.
+    pub digest: Digest,
+    /// What is wrong with it.
+    pub fault: Fault,
+    /// Manifests that need it or are it, at most a hundred.
+    pub needed_by: Vec<User>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// It is not there.
+    Missing,
+    /// It is longer or shorter than it was.
+    Size,
+    /// Its bytes are not those it is named after.
+    Content,
+    /// The disk cannot read it.
+    Unreadable,
+}
+
+impl Registry {
+    /// Reads every blob and puts away those that are damaged, so that clients are told that they are
+    /// not there and push them again. Pushes and pulls go on meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Database`]; what was put away before stays so.
+    pub async fn check(&self, stop: &CancellationToken) -> Result<Checked, Error> {
+        let (registry, stop) = (self.clone(), stop.clone());
+        blocking(move || registry.check_now(&stop)).await
+    }
+
+    fn check_now(&self, stop: &CancellationToken) -> Result<Checked, Error> {
+        let mut checked = Checked::default();
+        let mut last = String::new();
+        loop {
+            let page = self.inner.catalogue.sizes(&last)?;
+            let Some((end, _)) = page.last() else { return Ok(checked) };
+            last = end.to_string();
+            for (digest, size) in page {
+                if stop.is_cancelled() {
+                    checked.stopped = true;
+                    return Ok(checked);
+                }
+                checked.blobs += 1;
+                checked.bytes += size;
+                if examine(&self.inner.layout, &digest, size).is_some() {
+                    self.judge(digest, &mut checked)?;
+                }
+            }
+        }
+    }
+
+    /// Looks again at what seems damaged, with nobody bringing or sweeping it.
+    fn judge(&self, digest: Digest, checked: &mut Checked) -> Result<(), Error> {
+        let Some(_seized) = self.inner.leases.seize(&digest) else {
+            checked.skipped += 1;
+            return Ok(());
+        };
+        let Some(size) = self.inner.catalogue.size(digest)? else { return Ok(()) };
+        let Some(fault) = examine(&self.inner.layout, &digest, size) else { return Ok(()) };
+        let needed_by = self.inner.catalogue.users(digest)?;
+        self.put_away(digest)?;
+        tracing::error!(%digest, ?fault, manifests = needed_by.len(), "blob is damaged: it is put away");
+        checked.damaged.push(Damage { digest, fault, needed_by });
+        Ok(())
+    }
+
+    /// Makes everybody forget content whose file is damaged, and moves the file to the quarantine.
+    /// The caller has seized it. Blocks.
+    pub(super) fn put_away(&self, digest: Digest) -> Result<(), Error> {
+        metrics::counter!("registry_damaged_blobs_total").increment(1);
+        self.inner.catalogue.disown_blob(digest)?;
+        self.inner.layout.quarantine(&digest)?;
+        Ok(())
+    }
+}
+
+/// What is wrong with a file, if anything is.
+fn examine(layout: &Layout, digest: &Digest, size: u64) -> Option<Fault> {
+    let (file, length) = match layout.open_blob(digest) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Fault::Missing),
+        Err(_) => return Some(Fault::Unreadable),
+    };
+    if length != size {
+        return Some(Fault::Size);
+    }
+    match digest_of(&file, digest) {
+        Ok(found) if found == *digest => None,
+        Ok(_) => Some(Fault::Content),
+        Err(_) => Some(Fault::Unreadable),
+    }
+}
+
+/// Hashes a file as its name was hashed.
+pub(crate) fn digest_of(file: &File, like: &Digest) -> io::Result<Digest> {
+    let mut hash = Hash::new(like.algorithm());
+    let mut part = vec![0; PART];
+    let mut offset = 0;
+    loop {
+        let count = file.read_at(&mut part, offset)?;
+        if count == 0 {
+            return Ok(hash.digest());
+        }
+        hash.update(part.get(..count).unwrap_or_default());
+        offset += count as u64;
+    }
+}
