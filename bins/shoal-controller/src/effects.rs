@@ -83,6 +83,12 @@ impl Live {
             Err(Reach::Fault(fault)) => return Err(fault),
             Err(Reach::Bmc(error)) => return Ok(lost_or_refused(&error)),
         };
+        if bmc::is_ambiguous(&discovery, serial) {
+            return Err(Fault::operator(
+                "the BMC has several machines and none of them has this serial; register each \
+                 under its serial, SKU or UUID",
+            ));
+        }
         let hardware = bmc::hardware(&discovery);
         let now = self.bmcs.now();
         match self.store.set_hardware(serial, hardware, now).await.map_err(|e| store_fault(&e))? {

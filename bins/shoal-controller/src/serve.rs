@@ -183,7 +183,7 @@ fn api(
 ) -> Api {
     let clock = controller.clock.clone();
     let store = running.store();
-    let looks = Looks { store: store.clone(), bmcs: controller.bmcs.clone() };
+    let looks = Looks::new(store.clone(), controller.bmcs.clone());
     let directories = vec![("task_media", settings.storage.task_iso_dir.clone())];
     Api {
         auth,

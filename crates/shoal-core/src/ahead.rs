@@ -36,8 +36,12 @@ impl Job {
             let led_on = match &next {
                 Next::Done => return Ahead { commands, then: None },
                 Next::Record(event) => job.apply(event, now).changed(),
-                // The rest is the machine's.
-                Next::Do(Command::Look) | Next::Wait { .. } if job.position.is_await() => None,
+                Next::Do(Command::Look) | Next::Wait { .. } if job.position.is_await() => {
+                    // The rest is the machine's, but for a boot that is still armed.
+                    let Some(at) = job.disarms_at(now) else { break };
+                    now = at;
+                    continue;
+                }
                 Next::Do(command) => {
                     if *command != Command::BuildMedium {
                         commands.push(*command);

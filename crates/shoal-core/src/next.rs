@@ -174,6 +174,14 @@ impl Job {
         self.wait(until, waiting_for)
     }
 
+    /// When the one-time boot of a machine that is waited for is disarmed after a try that failed;
+    /// none where it is not armed, or where the deadline comes first.
+    pub(crate) fn disarms_at(&self, now: Time) -> Option<Time> {
+        let armed = self.position.watching().is_some_and(|watch| !watch.override_off);
+        let at = self.times.retry_at.filter(|at| *at > now && armed && self.booted())?;
+        self.deadline().is_none_or(|deadline| at < deadline).then_some(at)
+    }
+
     /// When the BMC is to be asked how the machine is.
     ///
     /// A quiet machine is looked at after [`Budgets::quiet`](crate::Budgets), then every `look`.
@@ -208,13 +216,33 @@ impl Job {
 impl Phase {
     /// Whether the job waits for its machine rather than working on its BMC.
     pub(crate) const fn is_await(&self) -> bool {
-        matches!(
-            self,
-            Self::AwaitBoot { .. }
-                | Self::AwaitReport { .. }
-                | Self::AwaitFlash { .. }
-                | Self::AwaitInstaller { .. }
-        )
+        self.watching().is_some()
+    }
+
+    /// What was seen of the machine that is waited for.
+    const fn watching(&self) -> Option<&Watch> {
+        match self {
+            Self::AwaitBoot { watch }
+            | Self::AwaitReport { watch }
+            | Self::AwaitFlash { watch }
+            | Self::AwaitInstaller { watch, .. } => Some(watch),
+            Self::Queued
+            | Self::Discover
+            | Self::Build
+            | Self::PowerOff
+            | Self::ClearMedia
+            | Self::InsertTask
+            | Self::InsertBoot
+            | Self::BootOnce
+            | Self::PowerOn { .. }
+            | Self::Settle { .. }
+            | Self::CleanPower
+            | Self::CleanMedia
+            | Self::CleanOverride
+            | Self::Deliver { .. }
+            | Self::Held { .. }
+            | Self::Complete => None,
+        }
     }
 }
 

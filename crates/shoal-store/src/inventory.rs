@@ -42,6 +42,23 @@ impl Store {
         self.read(move |tx, _| server_of(tx, &serial)).await
     }
 
+    /// A server whose BMC is at this address, with or without the default port.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn server_at(&self, bmc_address: &str) -> Result<Option<ServerSerial>, Error> {
+        let plain = bmc_address.trim_end_matches('/').to_ascii_lowercase();
+        let plain = plain.strip_suffix(":443").unwrap_or(&plain).to_owned();
+        let with_port = format!("{plain}:443");
+        self.read(move |tx, _| {
+            let sql = "SELECT serial FROM servers WHERE bmc IN (?1, ?2) ORDER BY serial LIMIT 1";
+            let serials =
+                row::all(tx, sql, (&plain, &with_port), |row| Ok(row.get::<_, String>(0)?))?;
+            Ok(serials.first().and_then(|serial| serial.parse().ok()))
+        })
+        .await
+    }
+
     /// Servers in the order of their serials, behind `after`; at most `limit`, 0 means 100.
     ///
     /// # Errors

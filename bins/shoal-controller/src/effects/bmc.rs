@@ -108,7 +108,8 @@ impl Bmcs {
         self.options.load().request_timeout
     }
 
-    /// Connects anew and reads all there is to know.
+    /// Connects anew and reads all there is to know of the server's machine, which may share its BMC
+    /// with others.
     pub(crate) async fn discover(&self, turn: &Turn) -> Result<Discovery, Reach> {
         let refused = match self.kept(&turn.server) {
             Some(bmc) => bmc.refused_logins().await,
@@ -116,7 +117,7 @@ impl Bmcs {
         };
         self.close(turn.serial()).await;
         let bmc = self.prepared(turn, refused).await.map_err(Reach::Fault)?;
-        bmc.discover().await.map_err(Reach::Bmc)
+        bmc.discover_machine(turn.serial().as_str()).await.map_err(Reach::Bmc)
     }
 
     /// The connection that is kept, or a new one; nothing is sent.
@@ -295,6 +296,11 @@ fn contradicts(seen: &Identity, planned: &Identity) -> bool {
 fn kind(hardware: &Hardware) -> Option<String> {
     let (model, firmware) = (hardware.bmc_model.as_deref(), hardware.firmware.as_deref());
     hardware.vendor.as_deref().map(|vendor| Learned::kind_of(vendor, model, firmware))
+}
+
+/// Whether the BMC has several machines and none goes by this name, so that any choice is a guess.
+pub(super) fn is_ambiguous(discovery: &Discovery, serial: &ServerSerial) -> bool {
+    !discovery.other_systems.is_empty() && discovery.named_by(serial.as_str()).is_none()
 }
 
 /// What a BMC says about its machine.

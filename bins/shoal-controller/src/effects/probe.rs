@@ -17,9 +17,11 @@ use shoal_api::{
 };
 use shoal_core::{Fault, Workflow};
 use shoal_redfish::{
-    Bmc, Credentials, Discovery, Endpoint, Fingerprint, Secret as RedfishSecret, Tls,
+    Bmc, Credentials, Discovery, Endpoint, Fingerprint, Learning, Options, PlanRequest,
+    Secret as RedfishSecret, Tls,
 };
 use shoal_store::{HardwareCheck, Server, ServerRecord, Store, StoredProbe, TlsPolicy};
+use tokio::sync::Semaphore;
 
 use super::{
     bmc::{self, Bmcs, Wanted},
@@ -30,9 +32,14 @@ use super::{
 /// Looks for the API.
 #[derive(Clone)]
 pub(crate) struct Looks {
-    pub(crate) store: Store,
-    pub(crate) bmcs: Arc<Bmcs>,
+    store: Store,
+    bmcs: Arc<Bmcs>,
+    /// Looks at strangers that may go on at one time; a look outlives its caller.
+    seats: Arc<Semaphore>,
 }
+
+/// Looks at BMCs without a server that may go on at one time.
+const STRANGERS: usize = 8;
 
 /// A look and what plans can be made from.
 struct Looked {
@@ -76,6 +83,11 @@ fn detached<T: Send + 'static>(
 }
 
 impl Looks {
+    /// Over these connections.
+    pub(crate) fn new(store: Store, bmcs: Arc<Bmcs>) -> Self {
+        Self { store, bmcs, seats: Arc::new(Semaphore::new(STRANGERS)) }
+    }
+
     async fn look(&self, server: &ServerRecord) -> Result<Looked, NotProbed> {
         let serial = &server.server.serial;
         let turn = match tokio::time::timeout(self.patience(), self.bmcs.turn(serial)).await {
@@ -118,12 +130,17 @@ impl Looks {
             }
         };
         let wanted = Wanted { workflow: Workflow::Linux, boot_url: None };
-        let request = self.bmcs.plan_request(&turn.server, wanted);
+        let machine = Some(turn.serial().to_string());
+        let request = PlanRequest { machine, ..self.bmcs.plan_request(&turn.server, wanted) };
         let examined = bmc.within(self.time()).examine(&request).await;
         let mut probe = seen::probe(&examined.report);
         probe.bmc_address = bmc_address;
         probe.problems.iter_mut().for_each(findings::advise_on_server);
-        if let Some(discovery) = &examined.discovery {
+        if let Some(discovery) = &examined.discovery
+            && bmc::is_ambiguous(discovery, turn.serial())
+        {
+            probe.machine = Some(seen::machine(discovery, None, "unknown"));
+        } else if let Some(discovery) = &examined.discovery {
             self.identify(&mut probe, turn, discovery).await?;
         }
         seen::count(&probe);
@@ -161,8 +178,14 @@ impl Looks {
         Ok(())
     }
 
-    /// Looks at a BMC no server was registered with, in turn with whoever else is at its address.
+    /// Looks at a BMC no server was registered with, in turn with whoever else is at its address. A
+    /// registered one is not asked: its refused logins are counted with the server.
     async fn examine_stranger(&self, stranger: Stranger) -> Result<Probe, NotProbed> {
+        let _seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| NotProbed::Busy)?;
+        if let Some(serial) = self.store.server_at(&stranger.bmc_address).await? {
+            let problems = vec![findings::registered(&serial)];
+            return Ok(Probe { bmc_address: stranger.bmc_address, problems, ..Probe::default() });
+        }
         let place = self.bmcs.place(&stranger.bmc_address).lock_owned();
         let Ok(_turn) = tokio::time::timeout(self.patience(), place).await else {
             return Err(NotProbed::Busy);
@@ -198,7 +221,10 @@ impl Looks {
         };
         let endpoint = Endpoint::new(&stranger.bmc_address, tls, account)
             .map_err(|error| Fault::operator(error.to_string()))?;
-        let bmc = Bmc::prepare(&endpoint, self.bmcs.options()).map_err(|e| of_redfish(&e))?;
+        // A book of its own: what a stranger teaches is neither kept nor believed of others.
+        let learning = Learning::of(self.bmcs.learning.all());
+        let options = Options { learning, ..self.bmcs.options() };
+        let bmc = Bmc::prepare(&endpoint, options).map_err(|e| of_redfish(&e))?;
         let serial = "unknown".parse().map_err(|_| Fault::permanent("a serial is no serial"))?;
         let policy = stranger.tls.clone();
         let policy = policy.unwrap_or(TlsPolicy::Pin { sha256: String::new() });
@@ -209,7 +235,6 @@ impl Looks {
         if let Err(error) = bmc.close().await {
             tracing::debug!(%error, "the BMC session ends by itself");
         }
-        self.bmcs.keep_learned().await;
         let mut probe = seen::probe(&examined.report);
         probe.bmc_address.clone_from(&stranger.bmc_address);
         let found = examined.discovery.as_ref();

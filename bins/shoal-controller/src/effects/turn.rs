@@ -9,6 +9,7 @@ use shoal_redfish::Bmc;
 use shoal_store::{Logins, ServerRecord};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::OwnedMutexGuard;
+use url::Url;
 
 use super::{
     bmc::Bmcs,
@@ -83,8 +84,10 @@ impl Bmcs {
             .ok_or_else(|| Fault::permanent("the server was removed").at(StepKey::ValidationServer))
     }
 
-    /// The place that only one may hold, by the BMC's address.
+    /// The place that only one may hold, by the BMC's host and port, however they are written.
     pub(super) fn place(&self, address: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let address = &Url::parse(address)
+            .map_or_else(|_| address.to_owned(), |url| url.origin().ascii_serialization());
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places.get(address) {
             return Arc::clone(place);

@@ -18,7 +18,7 @@ pub(crate) enum BmcVerb {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --pin, --ca or --insecure, or without --user, nothing but the certificate is looked at: no
-password is sent to a BMC that has not proved who it is.
+password is sent to a BMC that has not proved who it is, unless you say --insecure.
 
 Examples:
   shoal bmc doctor --bmc https://10.0.0.7

@@ -15,7 +15,7 @@ use crate::run::Context;
 use crate::screen::Screen;
 
 /// Members of a record that are written.
-const WRITTEN: [&str; 8] = [
+const WRITTEN: [&str; 7] = [
     "bmc_address",
     "tls",
     "vendor_hint",
@@ -23,14 +23,15 @@ const WRITTEN: [&str; 8] = [
     "allow_plain_media",
     "media_host",
     "labels",
-    "quarantine",
 ];
 
-/// Members that tell what the controller found out by itself.
-const FOUND: [&str; 11] = [
+/// Members that are not written: what the controller found out by itself, and the quarantine, which has
+/// a call of its own.
+const FOUND: [&str; 12] = [
     "serial",
     "has_credentials",
     "hardware",
+    "quarantine",
     "hands_off_until",
     "residue",
     "active_job",

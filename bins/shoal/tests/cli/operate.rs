@@ -199,8 +199,8 @@ fn set_changes_what_is_named_and_keeps_the_rest() {
     assert_eq!(
         stand_in.requests()[1].json(),
         json!({"bmc_address": "https://10.0.0.8", "tls": {"policy": "pin", "sha256": "ab"},
-            "media_scheme": "http", "allow_plain_media": false, "labels": {"rack": "8"},
-            "quarantine": "burn-in"})
+            "media_scheme": "http", "allow_plain_media": false, "labels": {"rack": "8"}}),
+        "a quarantine has a call of its own"
     );
     assert_eq!(account.exit, Exit::Done);
     let written = stand_in.requests().last().map(Request::json).unwrap();

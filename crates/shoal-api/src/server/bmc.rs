@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},
@@ -12,12 +12,14 @@ use http::HeaderMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use shoal_store::Error as StoreError;
+use shoal_store::{Error as StoreError, TlsPolicy};
 use zeroize::Zeroizing;
 
 use super::{probe, request};
 use crate::{
+    Stranger,
     api::Shared,
+    audit::Note,
     body::{self, Bounds},
     error::Error,
     timestamp::At,
@@ -50,8 +52,20 @@ pub(super) async fn examine(
     let bounds = Bounds { most: body::SMALL, within: shared.api.limits.body };
     let body = Zeroizing::new(body::json(&headers, body, bounds).await?.to_vec());
     let stranger = request::parse_stranger(&body)?;
+    let note = Extension(Note(noted(&stranger)));
     let probe = shared.api.prober.examine(stranger).await;
-    Ok(Json(probe.map_err(|error| probe::refused(&shared, error))?).into_response())
+    let probe = probe.map_err(|error| probe::refused(&shared, error)).map(Json);
+    Ok((note, probe).into_response())
+}
+
+/// For the audit log: where the controller was made to connect to, and on which trust.
+fn noted(stranger: &Stranger) -> String {
+    match &stranger.tls {
+        Some(TlsPolicy::Insecure { reason }) => {
+            format!("{} insecure: {reason}", stranger.bmc_address)
+        }
+        _ => stranger.bmc_address.clone(),
+    }
 }
 
 /// `GET /bmc/learned`: what is known of kinds of BMCs, to look at or to carry elsewhere.

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::json;
 use shoal_core::{StepKey, Time};
-use shoal_store::{Role, StoredLearned, StoredTranscript};
+use shoal_store::{AuditFilter, Role, StoredLearned, StoredTranscript};
 
 use crate::{harness::App, sample::linux};
 
@@ -26,6 +26,10 @@ async fn a_bmc_is_examined_as_far_as_was_said_how_and_nothing_of_it_is_kept() {
     assert_eq!(bare["login"]["state"], "not_tried");
     assert_eq!(logged_in.json()["login"]["state"], "accepted");
     assert!(!logged_in.text().contains("canary"));
+    let of = AuditFilter { action: Some("examine".to_owned()), ..AuditFilter::default() };
+    let audited = app.store.audited(of).await.unwrap();
+    let where_to: Vec<_> = audited.iter().map(|kept| kept.entry.detail.as_str()).collect();
+    assert_eq!(where_to, ["200 https://192.0.2.9", "200 https://192.0.2.9"]);
     for (member, value) in [
         ("bmc_address", json!("http://192.0.2.9")),
         ("tls", json!({"policy": "trust"})),

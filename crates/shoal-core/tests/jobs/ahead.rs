@@ -1,9 +1,9 @@
 //! What is told of a job's next doings at its BMC is what it then does.
 
-use shoal_core::{Command, Event, Next, Power, StopAs, Workflow};
+use shoal_core::{Command, Event, Fault, Next, Power, StopAs, Workflow};
 
 use crate::{
-    drive::{Run, word},
+    drive::{Run, refused, word},
     stands,
 };
 
@@ -73,4 +73,14 @@ fn the_words_say_what_becomes_of_power_and_what_is_waited_for() {
     let held = "nothing; then it waits for an operator's decision: somebody asked to end the job \
                 while firmware may be written";
     assert_eq!(said(&flashing), held);
+}
+
+#[test]
+fn a_boot_that_could_not_be_disarmed_yet_is_told_of() {
+    let mut run = Run::of(Workflow::Linux).booted();
+    run.answer(refused(Fault::transient("busy")));
+    assert_eq!(
+        run.job.ahead(run.now).to_string(),
+        "disarm the one-time boot; then it waits for the maintenance OS to report"
+    );
 }

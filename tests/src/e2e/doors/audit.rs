@@ -121,6 +121,8 @@ fn servers() -> Vec<Call> {
         Call::new(lift, Value::Null, 200).to(SERIAL),
         Call::new(retry, Value::Null, 200).to(SERIAL).noted_as("server.retry_login", SERIAL),
         Call::new("POST /api/v1/servers/{serial}/probe", Value::Null, 200).to(SERIAL),
+        // Nobody listens there.
+        Call::new("POST /api/v1/bmc/examine", json!({"bmc_address": "https://127.0.0.1:1"}), 200),
     ]
 }
 

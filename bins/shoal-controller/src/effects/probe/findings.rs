@@ -2,7 +2,7 @@
 //! client says what is wrong; what is to be done with a server's record is known only here.
 
 use shoal_api::{Finding, TlsSeen};
-use shoal_core::{Fault, Workflow};
+use shoal_core::{Fault, ServerSerial, Workflow};
 use shoal_redfish::{Finding as Found, Refusal};
 
 use super::super::{fault::ESXI_NEEDS, turn::STOPPED};
@@ -27,6 +27,19 @@ pub(super) fn other_machine() -> Finding {
         next_step: "correct the BMC's address; if the machine was replaced, delete the server and \
                     add it again"
             .to_owned(),
+        seen: Vec::new(),
+    }
+}
+
+/// A server is registered with the BMC; its account is counted there.
+pub(super) fn registered(serial: &ServerSerial) -> Finding {
+    Finding {
+        code: "registered".to_owned(),
+        message: format!("server {serial} is registered with this BMC, so nothing was sent to it"),
+        next_step: format!(
+            "look at it through the server: shoal servers probe {serial}, or POST \
+             /api/v1/servers/{serial}/probe"
+        ),
         seen: Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use super::Looks;
 use crate::{
     addresses::Addresses,
     boot_medium::BootMedia,
-    effects::{Bmcs, Offered},
+    effects::{Bmcs, Offered, bmc::is_ambiguous},
     settings,
 };
 
@@ -28,8 +28,11 @@ struct Scene {
 
 impl Scene {
     async fn new(persona: &str) -> Self {
+        Self::of(Persona::built_in(persona).unwrap()).await
+    }
+
+    async fn of(persona: Persona) -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        let persona = Persona::built_in(persona).unwrap();
         let host = HostConfig::new(scratch.path());
         let mock = Mock::start(Config::new(persona, SERIAL, host)).await.unwrap();
         let store = Store::scratch().unwrap();
@@ -79,7 +82,7 @@ fn looks(store: &Store) -> Looks {
     };
     let offered = Offered { http: false, boot: BootMedia::default(), addresses };
     let bmcs = Bmcs::new(store.clone(), &settings, Learning::default(), offered, system_clock());
-    Looks { store: store.clone(), bmcs: Arc::new(bmcs) }
+    Looks::new(store.clone(), Arc::new(bmcs))
 }
 
 fn timing(timeout: Duration) -> settings::Redfish {
@@ -230,6 +233,7 @@ fn stranger(scene: &Scene, trusted: bool, known: bool) -> Stranger {
 #[tokio::test]
 async fn a_stranger_is_told_whole_where_trust_and_account_were_named() {
     let scene = Scene::new("ilo5").await;
+    scene.put("https://192.0.2.77", "other").await;
 
     let probe = scene.looks.examine(stranger(&scene, true, true)).await.unwrap();
 
@@ -241,6 +245,8 @@ async fn a_stranger_is_told_whole_where_trust_and_account_were_named() {
     assert!(probe.media_plan.is_some() && probe.requests > 0);
     assert_eq!(scene.mock.state().sessions, 0, "the session was left open");
     assert_eq!(scene.store.probe(&serial()).await.unwrap(), None, "something was kept");
+    assert_eq!(scene.store.learned().await.unwrap(), [], "a stranger was believed");
+    assert_eq!(scene.looks.bmcs.learning.all(), [], "a stranger was believed");
     assert_eq!(scene.server().await.hardware, None);
     scene.mock.shutdown().await;
 }
@@ -248,6 +254,7 @@ async fn a_stranger_is_told_whole_where_trust_and_account_were_named() {
 #[tokio::test]
 async fn a_stranger_that_has_not_proved_who_it_is_shows_its_certificate_and_is_sent_nothing() {
     let scene = Scene::new("ilo5").await;
+    scene.put("https://192.0.2.77", "other").await;
     for (trusted, known, code) in [
         (false, false, "trust_unknown"),
         (false, true, "trust_unknown"),
@@ -267,4 +274,49 @@ async fn a_stranger_that_has_not_proved_who_it_is_shows_its_certificate_and_is_s
     let probe = scene.looks.examine(stranger).await.unwrap();
     assert_eq!(codes(&probe.problems), ["configuration"]);
     scene.mock.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_bmc_with_a_server_is_no_stranger_however_its_address_is_written() {
+    let scene = Scene::new("ilo5").await;
+    let asked = stranger(&scene, true, true);
+    let slashed = Stranger { bmc_address: format!("{}/", asked.bmc_address), ..asked.clone() };
+    for stranger in [asked, slashed] {
+        let probe = scene.looks.examine(stranger).await.unwrap();
+        assert_eq!(codes(&probe.problems), ["registered"]);
+        assert!(probe.problems[0].next_step.contains(SERIAL));
+    }
+    assert_eq!(scene.mock.journal().requests(), 0, "something was sent");
+    scene.mock.shutdown().await;
+}
+
+#[tokio::test]
+async fn of_several_machines_behind_one_bmc_the_named_one_is_meant_or_none() {
+    let habits = "[oddities]\nother_system = \"NODE-B\"\nother_boots = true";
+    for (serial, expected) in [("SN0001", Some("/redfish/v1/Systems/1")), ("SN0003", None)] {
+        let persona = Persona::with_habits("like = \"ilo5\"\nname = \"chassis\"", habits).unwrap();
+        let scene = Scene::of(persona).await;
+        let serial: ServerSerial = serial.parse().unwrap();
+        let record = scene.server().await;
+        let server = Server { serial: serial.clone(), ..record.server };
+        let credentials = scene.store.credentials(&self::serial()).await.unwrap();
+        let now = scene.looks.bmcs.now();
+        scene.store.put_server(server, credentials, "test", now).await.unwrap();
+        let server = scene.store.server(&serial).await.unwrap().unwrap();
+
+        let probe = scene.looks.probe(server).await.unwrap();
+        let turn = scene.looks.bmcs.turn(&serial).await.unwrap();
+        let found = scene.looks.bmcs.discover(&turn).await.ok().unwrap();
+
+        let refused = codes(&probe.problems) == ["wrong_machine"];
+        assert_eq!(refused, expected.is_none(), "{:?}", probe.problems);
+        assert_eq!(is_ambiguous(&found, &serial), expected.is_none());
+        let known = scene.store.server(&serial).await.unwrap().unwrap().hardware;
+        assert_eq!(known.is_some(), expected.is_some(), "a guess was recorded");
+        if let Some(system) = expected {
+            assert_eq!(found.system, system);
+            assert_eq!(known.unwrap().serial.as_deref(), Some("SN0001"));
+        }
+        scene.mock.shutdown().await;
+    }
 }

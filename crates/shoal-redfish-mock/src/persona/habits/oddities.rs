@@ -14,6 +14,8 @@ pub struct Oddities {
     pub mistyped: bool,
     /// Id of a system that comes first and can be neither booted nor reset.
     pub other_system: Option<String>,
+    /// That system is a machine of its own behind the same BMC, whose serial is its id.
+    pub other_boots: bool,
     /// Id of a manager that comes first and has no virtual media.
     pub other_manager: Option<String>,
     /// The service root does not lead to systems and managers.
