@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::name::{Pattern, Repository};
-use crate::retention;
+use crate::{quota, retention};
 
 /// How a registry is opened.
 #[derive(Debug, Clone)]
@@ -86,6 +86,8 @@ pub struct Policy {
     pub immutable_tags: Vec<Pattern>,
     /// Which tags are kept; where no rule matches, everything is.
     pub retention: Vec<retention::Rule>,
+    /// How much repositories may hold; where no rule matches, as much as there is room.
+    pub quotas: Vec<quota::Rule>,
 }
 
 impl Default for Policy {
@@ -97,6 +99,7 @@ impl Default for Policy {
             push: vec![Pattern::All],
             immutable_tags: Vec::new(),
             retention: Vec::new(),
+            quotas: Vec::new(),
         }
     }
 }

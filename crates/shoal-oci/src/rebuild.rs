@@ -177,6 +177,7 @@ fn adopt_entries(
             arrival: Arrival { digest, size, unsettled: None },
             tags: tag.into_iter().collect(),
             tags_may_move: true,
+            quota: None,
         });
         if batch.len() >= BATCH {
             adopt_batch(catalogue, std::mem::take(&mut batch), rebuilt)?;

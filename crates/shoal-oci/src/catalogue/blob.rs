@@ -2,10 +2,11 @@
 
 use shoal_sqlite::rusqlite::{OptionalExtension as _, Transaction};
 
-use super::{Catalogue, Size, ensure_repository, find_repository, now};
+use super::{Catalogue, Size, ensure_repository, find_repository, now, used};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::name::Repository;
+use crate::quota;
 use crate::upload::UploadId;
 
 /// Content whose file is in place.
@@ -51,6 +52,7 @@ impl Catalogue {
         repository: &Repository,
         arrival: Arrival,
         upload: Option<UploadId>,
+        quota: Option<u64>,
     ) -> Result<(), Error> {
         let (repository, size) = (repository.clone(), arrival.size);
         let new = self
@@ -58,7 +60,9 @@ impl Catalogue {
             .write(move |tx| {
                 let id = ensure_repository(tx, &repository)?;
                 let new = insert_blob(tx, &arrival)?;
-                link(tx, id, arrival.digest)?;
+                if link(tx, id, arrival.digest)? {
+                    quota::admit(&repository, quota, used(tx, id)?)?;
+                }
                 if let Some(upload) = upload {
                     tx.prepare_cached("DELETE FROM uploads WHERE id = ?1")?.execute([upload])?;
                 }
@@ -77,6 +81,7 @@ impl Catalogue {
         from: &Repository,
         to: &Repository,
         digest: Digest,
+        quota: Option<u64>,
     ) -> Result<bool, Error> {
         let (from, to) = (from.clone(), to.clone());
         self.database
@@ -85,8 +90,10 @@ impl Catalogue {
                 if !has_blob(tx, from, digest)? {
                     return Ok(false);
                 }
-                let to = ensure_repository(tx, &to)?;
-                link(tx, to, digest)?;
+                let id = ensure_repository(tx, &to)?;
+                if link(tx, id, digest)? {
+                    quota::admit(&to, quota, used(tx, id)?)?;
+                }
                 Ok(true)
             })
             .await
@@ -180,9 +187,9 @@ pub(super) fn has_blob(
     Ok(tx.prepare_cached(sql)?.exists((repository, digest))?)
 }
 
-pub(super) fn link(tx: &Transaction<'_>, repository: i64, digest: Digest) -> Result<(), Error> {
+/// Makes a repository know a blob; true when it did not.
+pub(super) fn link(tx: &Transaction<'_>, repository: i64, digest: Digest) -> Result<bool, Error> {
     let sql = "INSERT INTO repository_blobs (repository, digest, linked_at) VALUES (?1, ?2, ?3)
                ON CONFLICT DO NOTHING";
-    tx.prepare_cached(sql)?.execute((repository, digest, now()))?;
-    Ok(())
+    Ok(tx.prepare_cached(sql)?.execute((repository, digest, now()))? > 0)
 }

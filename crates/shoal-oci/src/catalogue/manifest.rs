@@ -7,12 +7,13 @@ use shoal_sqlite::rusqlite::{OptionalExtension as _, Transaction};
 
 use super::blob::{Arrival, has_blob, insert_blob};
 use super::sweep::promise_needs;
-use super::{Catalogue, Size, ensure_repository, find_repository, now};
+use super::{Catalogue, Size, ensure_repository, find_repository, now, used};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::lease::Leases;
 use crate::manifest::{Manifest, Need};
 use crate::name::{Reference, Repository, Tag};
+use crate::quota;
 
 /// A manifest to be stored.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Push {
     pub(crate) tags: Vec<Tag>,
     /// Whether a tag that exists may be pointed at another manifest.
     pub(crate) tags_may_move: bool,
+    /// Most bytes the repository may hold.
+    pub(crate) quota: Option<u64>,
 }
 
 /// A manifest as it is asked for.
@@ -115,8 +118,12 @@ fn put(tx: &Transaction<'_>, push: &Push) -> Result<bool, Error> {
             return Err(Error::ManifestBlobUnknown { digest: *need.digest() });
         }
     }
+    let known = has_manifest(tx, repository, arrival.digest)?;
     let new = insert_blob(tx, arrival)?;
     store(tx, repository, push)?;
+    if !known {
+        quota::admit(&push.repository, push.quota, used(tx, repository)?)?;
+    }
     Ok(new)
 }
 

@@ -91,6 +91,17 @@ impl Catalogue {
         metrics::gauge!("registry_storage_bytes").set(bytes as f64);
     }
 
+    /// Bytes of blobs and manifests that a repository refers to.
+    pub(crate) async fn usage(&self, repository: &Repository) -> Result<u64, Error> {
+        let repository = repository.clone();
+        self.database
+            .read(move |tx| match find_repository(tx, &repository)? {
+                Some(id) => used(tx, id),
+                None => Ok(0),
+            })
+            .await
+    }
+
     /// A single value kept across starts. Blocks.
     pub(crate) fn state(&self, key: &'static str) -> Result<Option<String>, Error> {
         self.database.read_blocking(|tx| -> Result<_, Error> {
@@ -139,6 +150,13 @@ impl FromSql for Size {
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Bytes of blobs and manifests that a repository refers to.
+fn used(tx: &Transaction<'_>, repository: i64) -> Result<u64, Error> {
+    let mut query = tx.prepare_cached("SELECT bytes FROM repositories WHERE id = ?1")?;
+    let Size(bytes) = query.query_row([repository], |row| row.get(0))?;
+    Ok(bytes)
 }
 
 /// The row of a repository, if anything was ever put in it.

@@ -6,7 +6,7 @@ use shoal_sqlite::Migration;
 pub(super) const APPLICATION_ID: i32 = 0x5368_4F43;
 
 /// Digests are kept as text, since an operator reads these tables when everything else failed.
-pub(super) const MIGRATIONS: &[Migration] = &[REGISTRY, KEEPING];
+pub(super) const MIGRATIONS: &[Migration] = &[REGISTRY, KEEPING, USAGE];
 
 const REGISTRY: Migration = Migration {
     name: "registry",
@@ -101,5 +101,34 @@ UPDATE tags SET pushed = ranked.place FROM (
     FROM tags
 ) AS ranked WHERE ranked.repository = tags.repository AND ranked.name = tags.name;
 CREATE INDEX tags_by_push ON tags (repository, pushed);
+",
+};
+
+/// How much each repository holds, kept by the database itself so that no push has to add it up.
+const USAGE: Migration = Migration {
+    name: "usage",
+    sql: "
+ALTER TABLE repositories ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE repositories SET bytes =
+    (SELECT coalesce(sum(size), 0) FROM repository_blobs JOIN blobs USING (digest)
+        WHERE repository = repositories.id)
+    + (SELECT coalesce(sum(size), 0) FROM manifests JOIN blobs USING (digest)
+        WHERE repository = repositories.id);
+CREATE TRIGGER blob_linked AFTER INSERT ON repository_blobs BEGIN
+    UPDATE repositories SET bytes = bytes + (SELECT size FROM blobs WHERE digest = NEW.digest)
+        WHERE id = NEW.repository;
+END;
+CREATE TRIGGER blob_unlinked AFTER DELETE ON repository_blobs BEGIN
+    UPDATE repositories SET bytes = bytes - (SELECT size FROM blobs WHERE digest = OLD.digest)
+        WHERE id = OLD.repository;
+END;
+CREATE TRIGGER manifest_stored AFTER INSERT ON manifests BEGIN
+    UPDATE repositories SET bytes = bytes + (SELECT size FROM blobs WHERE digest = NEW.digest)
+        WHERE id = NEW.repository;
+END;
+CREATE TRIGGER manifest_deleted AFTER DELETE ON manifests BEGIN
+    UPDATE repositories SET bytes = bytes - (SELECT size FROM blobs WHERE digest = OLD.digest)
+        WHERE id = OLD.repository;
+END;
 ",
 };

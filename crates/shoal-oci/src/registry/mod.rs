@@ -22,6 +22,7 @@ use crate::export::Export;
 use crate::layout::Layout;
 use crate::lease::Leases;
 use crate::name::Repository;
+use crate::quota;
 use crate::space::Space;
 use crate::upload::{Places, Receiving, Uploads};
 
@@ -123,6 +124,19 @@ impl Registry {
             return Err(Error::PushDenied { repository: repository.clone() });
         }
         Ok(settings)
+    }
+
+    /// Whether the repository holds no more than it may; what it may hold.
+    async fn admit_quota(
+        &self,
+        settings: &Settings,
+        repository: &Repository,
+    ) -> Result<Option<u64>, Error> {
+        let quota = quota::limit_of(&settings.policy.quotas, repository);
+        if quota.is_some() {
+            quota::admit(repository, quota, self.inner.catalogue.usage(repository).await?)?;
+        }
+        Ok(quota)
     }
 
     /// Whether anything may be deleted.

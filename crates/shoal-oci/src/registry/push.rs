@@ -10,6 +10,7 @@ use super::{Inner, Registry, Settings, blocking};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
 use crate::name::Repository;
+use crate::quota;
 use crate::upload::{Bounds, Chunk, Claim, Desk, Sealed, Session, UploadId, receive};
 
 /// Which bytes of the content a request carries, both counted from 0 and included.
@@ -59,7 +60,8 @@ impl Registry {
     /// Begins a session; `algorithm` is what the content is going to be addressed by, if known.
     ///
     /// # Errors
-    /// [`Error::TooManyUploads`], [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::PushDenied`].
+    /// [`Error::TooManyUploads`], [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::PushDenied`],
+    /// [`Error::QuotaExceeded`].
     pub async fn start_upload(
         &self,
         repository: &Repository,
@@ -67,6 +69,7 @@ impl Registry {
     ) -> Result<UploadId, Error> {
         let settings = self.admit_push(repository)?;
         self.inner.space.admit(0)?;
+        self.admit_quota(&settings, repository).await?;
         let id = UploadId::random().ok_or(Error::Closed)?;
         let Inner { layout, catalogue, uploads, .. } = &*self.inner;
         let desk = Desk::new(layout, id, algorithm, 0, Some(catalogue.clone()));
@@ -90,9 +93,10 @@ impl Registry {
         from: &Repository,
         digest: Digest,
     ) -> Result<Started, Error> {
-        self.admit_push(repository)?;
+        let settings = self.admit_push(repository)?;
+        let quota = self.admit_quota(&settings, repository).await?;
         let held = self.hold(digest).await?;
-        if self.inner.catalogue.mount_blob(from, repository, digest).await? {
+        if self.inner.catalogue.mount_blob(from, repository, digest, quota).await? {
             return Ok(Started::Mounted);
         }
         drop(held);
@@ -215,9 +219,30 @@ impl Registry {
             Ok(place) => place,
             Err(error) => return (Some(claim), Err(error)),
         };
-        let (idle, content_max) = (limits.idle, limits.blob_bytes);
+        let repository = claim.session().repository.clone();
+        let room = match self.room(settings, &repository).await {
+            Ok(room) => room,
+            Err(error) => return (Some(claim), Err(error)),
+        };
+        let (idle, content_max) = (limits.idle, limits.blob_bytes.min(room));
         let bounds = Bounds { idle, content_max, space: &self.inner.space };
-        receive(claim, chunk, incoming.body, bounds).await
+        let (claim, received) = receive(claim, chunk, incoming.body, bounds).await;
+        let quota = quota::limit_of(&settings.policy.quotas, &repository);
+        match (received, quota) {
+            // What the registry takes would have been enough.
+            (Err(Error::TooLarge { limit }), Some(quota)) if limit < limits.blob_bytes => {
+                (claim, Err(Error::QuotaExceeded { repository, quota }))
+            }
+            (received, _) => (claim, received),
+        }
+    }
+
+    /// Bytes of one more blob that the repository's quota leaves.
+    async fn room(&self, settings: &Settings, repository: &Repository) -> Result<u64, Error> {
+        let Some(quota) = quota::limit_of(&settings.policy.quotas, repository) else {
+            return Ok(u64::MAX);
+        };
+        Ok(quota.saturating_sub(self.inner.catalogue.usage(repository).await?))
     }
 
     /// Makes a received content a blob of the repository. Goes on to its end when the client is gone:
@@ -243,7 +268,9 @@ impl Registry {
         let repository = claim.session().repository.clone();
         let linked = match sealed {
             Ok(Sealed { arrival, held: _held }) => {
-                self.inner.catalogue.link_blob(&repository, arrival, id).await
+                let settings = self.settings();
+                let quota = quota::limit_of(&settings.policy.quotas, &repository);
+                self.inner.catalogue.link_blob(&repository, arrival, id, quota).await
             }
             Err(error) => Err(error),
         };

@@ -27,7 +27,7 @@ impl Registry {
     /// # Errors
     /// [`Error::ManifestInvalid`], [`Error::ManifestBlobUnknown`], [`Error::DigestMismatch`],
     /// [`Error::TagImmutable`], [`Error::TooLarge`], [`Error::DiskFull`], [`Error::ReadOnly`],
-    /// [`Error::PushDenied`]. Nothing is changed then.
+    /// [`Error::PushDenied`], [`Error::QuotaExceeded`]. Nothing is changed then.
     pub async fn put_manifest(
         &self,
         repository: &Repository,
@@ -42,6 +42,8 @@ impl Registry {
         }
         let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
         self.inner.space.admit(size)?;
+        // One that is there already needs no room; the transaction knows.
+        let quota = self.admit_quota(&settings, repository).await?;
         let manifest = Manifest::parse(content_type, &content)?;
         let (digest, mut tags) = match reference {
             Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &content), vec![tag.clone()]),
@@ -61,6 +63,7 @@ impl Registry {
             manifest,
             arrival,
             tags,
+            quota,
             tags_may_move: settings.policy.tags_may_move(repository),
         };
         self.inner.catalogue.put_manifest(push).await?;

@@ -16,6 +16,7 @@ mod manage;
 mod mend;
 mod pull;
 mod push;
+mod quota;
 mod race;
 mod resume;
 mod stage;
