@@ -178,11 +178,12 @@ impl Looks {
         Ok(())
     }
 
-    /// Looks at a BMC no server was registered with, in turn with whoever else is at its address. A
-    /// registered one is not asked: its refused logins are counted with the server.
+    /// Looks at a BMC no server was registered with, in turn with whoever else is at its address.
+    /// Nobody logs in to a registered one here: its refused logins are counted with the server.
     async fn examine_stranger(&self, stranger: Stranger) -> Result<Probe, NotProbed> {
         let _seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| NotProbed::Busy)?;
-        if let Some(serial) = self.store.server_at(&stranger.bmc_address).await? {
+        let whole = stranger.tls.is_some() && stranger.credentials.is_some();
+        if whole && let Some(serial) = self.store.server_at(&stranger.bmc_address).await? {
             let problems = vec![findings::registered(&serial)];
             return Ok(Probe { bmc_address: stranger.bmc_address, problems, ..Probe::default() });
         }
@@ -190,7 +191,6 @@ impl Looks {
         let Ok(_turn) = tokio::time::timeout(self.patience(), place).await else {
             return Err(NotProbed::Busy);
         };
-        let whole = stranger.tls.is_some() && stranger.credentials.is_some();
         let given = stranger.tls.as_ref().map_or("none", seen::policy);
         let mut probe = match self.meet(&stranger).await {
             Ok(probe) => probe,
