@@ -70,7 +70,7 @@ fn distinguished(name: &[u8]) -> String {
     attributes.collect::<Vec<_>>().join(", ")
 }
 
-/// What follows the key: perhaps unique ids, then the extensions, tagged [3].
+/// What follows the key: perhaps unique ids, then the extensions, with the context tag 3.
 fn alternative_names(after_key: &[u8]) -> Vec<String> {
     let Some(tagged) = elements(after_key).take(3).find(|field| field.tag == 0xa3) else {
         return Vec::new();
