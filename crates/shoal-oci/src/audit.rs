@@ -1,6 +1,7 @@
 //! Who changed what: one record for every push and every delete, done or refused.
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 
 use ::http::StatusCode;
 
@@ -39,12 +40,16 @@ impl Verb {
 pub struct Entry<'a> {
     /// Who asked.
     pub principal: &'a str,
+    /// The address they asked from, where the listener tells.
+    pub from: Option<IpAddr>,
     /// For what.
     pub verb: Verb,
     /// In which repository.
     pub repository: &'a Repository,
     /// A digest or a tag, as the client wrote it.
     pub what: &'a str,
+    /// The digest of what was stored.
+    pub digest: Option<&'a str>,
     /// What was answered; a success means that it is durable.
     pub status: StatusCode,
 }
@@ -63,9 +68,11 @@ impl Audit for LogAudit {
     fn record(&self, entry: &Entry<'_>) {
         tracing::info!(
             principal = entry.principal,
+            client = entry.from.map(tracing::field::display),
             action = entry.verb.as_str(),
             repository = entry.repository.as_str(),
             what = entry.what,
+            digest = entry.digest,
             status = entry.status.as_u16(),
             "registry change"
         );

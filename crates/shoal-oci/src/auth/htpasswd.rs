@@ -14,7 +14,7 @@ use ring::rand::SystemRandom;
 use tokio::sync::Semaphore;
 
 use super::password::PasswordHash;
-use super::{Access, Authenticating, Principal, Refused, Rights};
+use super::{Access, Authenticating, Claim, Principal, Refused, Rights};
 
 /// How long credentials are remembered.
 const REMEMBERED: Duration = Duration::from_mins(10);
@@ -88,13 +88,21 @@ impl Htpasswd {
         Arc::clone(&self.users.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Who was recognised by exactly this header a short while ago. Costs next to nothing, so that
+    /// whoever limits attempts need not count those that are sure to be right.
+    pub fn remembered(&self, header: &HeaderValue) -> Option<Principal> {
+        let users = self.users();
+        let name = users.remembered(&users.key(header))?;
+        Some(Principal::new(name, Rights::All))
+    }
+
     async fn recognise(&self, header: Option<&HeaderValue>) -> Result<Principal, Refused> {
         let header = header.ok_or(Refused::Unauthenticated)?;
+        if let Some(principal) = self.remembered(header) {
+            return Ok(principal);
+        }
         let users = self.users();
         let seen = users.key(header);
-        if let Some(name) = users.remembered(&seen) {
-            return Ok(Principal::new(name, Rights::All));
-        }
         let (name, password) = basic(header).ok_or(Refused::Unauthenticated)?;
         let checks = Arc::clone(&self.checks);
         let place = checks.acquire_owned().await.map_err(|_| Refused::Unavailable)?;
@@ -113,8 +121,8 @@ impl Htpasswd {
 }
 
 impl Access for Htpasswd {
-    fn authenticate<'a>(&'a self, header: Option<&'a HeaderValue>) -> Authenticating<'a> {
-        Box::pin(self.recognise(header))
+    fn authenticate<'a>(&'a self, claim: Claim<'a>) -> Authenticating<'a> {
+        Box::pin(self.recognise(claim.header))
     }
 }
 

@@ -5,12 +5,14 @@ mod htpasswd;
 mod password;
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::HeaderValue;
 
-use crate::name::Repository;
+use crate::name::{Reference, Repository};
 
 pub use htpasswd::{BadUsers, Htpasswd};
 
@@ -32,8 +34,27 @@ pub enum Rights {
     All,
     /// Read everything.
     PullAll,
-    /// Read these repositories and no other, as a job reads its own artifacts.
-    Pull(Arc<[Repository]>),
+    /// Read these artifacts with what they need, and nothing else, as a job reads its own.
+    Artifacts(Arc<[Artifact]>),
+}
+
+/// A manifest somebody may read, with its config and layers, and with the manifests it lists,
+/// however deep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its repository.
+    pub repository: Repository,
+    /// The tag or digest it goes by.
+    pub reference: Reference,
+}
+
+/// What of a repository somebody may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Readable {
+    /// All of it, lists included.
+    All,
+    /// These artifacts; none at all where there are none.
+    Only(Vec<Reference>),
 }
 
 /// Somebody whose credentials were right.
@@ -54,13 +75,22 @@ impl Principal {
         &self.name
     }
 
-    /// Whether they may do this there.
-    pub fn may(&self, action: Action, repository: &Repository) -> bool {
+    /// Whether they may do this there, with anything that is there.
+    pub(crate) fn may(&self, action: Action, repository: &Repository) -> bool {
         match &self.rights {
             Rights::All => true,
-            Rights::PullAll => action == Action::Pull,
-            Rights::Pull(repositories) => {
-                action == Action::Pull && repositories.contains(repository)
+            Rights::PullAll | Rights::Artifacts(_) if action != Action::Pull => false,
+            Rights::PullAll | Rights::Artifacts(_) => self.readable(repository) == Readable::All,
+        }
+    }
+
+    /// What they may read there.
+    pub(crate) fn readable(&self, repository: &Repository) -> Readable {
+        match &self.rights {
+            Rights::All | Rights::PullAll => Readable::All,
+            Rights::Artifacts(artifacts) => {
+                let here = artifacts.iter().filter(|artifact| artifact.repository == *repository);
+                Readable::Only(here.map(|artifact| artifact.reference.clone()).collect())
             }
         }
     }
@@ -69,7 +99,7 @@ impl Principal {
     pub fn may_list(&self) -> bool {
         match self.rights {
             Rights::All | Rights::PullAll => true,
-            Rights::Pull(_) => false,
+            Rights::Artifacts(_) => false,
         }
     }
 }
@@ -80,9 +110,24 @@ pub enum Refused {
     /// There are no credentials, or wrong ones.
     #[error("recognise the credentials")]
     Unauthenticated,
+    /// Too many were wrong before from there; whether these are right was not looked at.
+    #[error("recognise more credentials from there")]
+    TooMany {
+        /// How long to wait before the next attempt.
+        wait: Duration,
+    },
     /// Nobody can say at the moment.
     #[error("check the credentials")]
     Unavailable,
+}
+
+/// What a request says about who sent it.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// Its `Authorization` header; marked sensitive, so that it prints as nothing.
+    pub header: Option<&'a HeaderValue>,
+    /// The address it came from, where the listener tells.
+    pub from: Option<IpAddr>,
 }
 
 /// The answer to who somebody is.
@@ -90,8 +135,8 @@ pub type Authenticating<'a> = Pin<Box<dyn Future<Output = Result<Principal, Refu
 
 /// Who knows principals by their credentials.
 pub trait Access: Debug + Send + Sync + 'static {
-    /// Who sent this `Authorization` header. Must not log it.
-    fn authenticate<'a>(&'a self, header: Option<&'a HeaderValue>) -> Authenticating<'a>;
+    /// Who makes this claim. Must not log it.
+    fn authenticate<'a>(&'a self, claim: Claim<'a>) -> Authenticating<'a>;
 }
 
 /// Everybody may do everything.
@@ -99,7 +144,7 @@ pub trait Access: Debug + Send + Sync + 'static {
 pub struct Open;
 
 impl Access for Open {
-    fn authenticate<'a>(&'a self, _: Option<&'a HeaderValue>) -> Authenticating<'a> {
+    fn authenticate<'a>(&'a self, _: Claim<'a>) -> Authenticating<'a> {
         Box::pin(async { Ok(Principal::new("anonymous", Rights::All)) })
     }
 }

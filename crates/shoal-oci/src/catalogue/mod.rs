@@ -5,6 +5,7 @@ mod blob;
 mod inspect;
 mod list;
 mod manifest;
+mod reach;
 mod schema;
 mod sweep;
 mod upload;

@@ -49,6 +49,11 @@ pub(super) fn created(location: &str, digest: &Digest) -> Builder {
     of(StatusCode::CREATED).header(LOCATION, location).header(CONTENT_DIGEST, digest.to_string())
 }
 
+/// What an answer says was stored.
+pub(super) fn stored_digest(response: &Response<Body>) -> Option<&str> {
+    response.headers().get(CONTENT_DIGEST)?.to_str().ok()
+}
+
 /// Where a session is and how far. `0-0` stands for one byte and, since the protocol has no word for
 /// it, for none.
 pub(super) fn session(

@@ -5,7 +5,7 @@ use ::http::StatusCode;
 use super::{Answer, Asked, Body, answer};
 use crate::auth::Action;
 use crate::digest::Digest;
-use crate::name::Repository;
+use crate::name::{Reference, Repository};
 use crate::registry::Registry;
 
 pub(super) async fn pull(
@@ -13,7 +13,7 @@ pub(super) async fn pull(
     asked: &Asked,
     (repository, digest): (&Repository, Digest),
 ) -> Answer {
-    asked.may(Action::Pull, repository)?;
+    asked.may_read(registry, repository, &Reference::Digest(digest)).await?;
     let content = registry.blob(repository, digest).await?;
     answer::content(asked, content, "application/octet-stream")
 }

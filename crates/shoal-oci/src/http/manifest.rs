@@ -22,7 +22,7 @@ pub(super) async fn pull(
     asked: &Asked,
     (repository, reference): (&Repository, &Reference),
 ) -> Answer {
-    asked.may(Action::Pull, repository)?;
+    asked.may_read(registry, repository, reference).await?;
     let (content, media_type) = registry.manifest(repository, reference).await?;
     answer::content(asked, content, &media_type)
 }

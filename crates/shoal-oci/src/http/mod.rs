@@ -14,6 +14,7 @@ mod route;
 mod upload;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,9 +25,9 @@ use http_body::Body as HttpBody;
 use tracing::Instrument as _;
 
 use crate::audit::{Audit, Entry};
-use crate::auth::{Access, Action, Principal};
+use crate::auth::{Access, Action, Claim, Principal, Readable};
 use crate::error::Error;
-use crate::name::Repository;
+use crate::name::{Reference, Repository};
 use crate::registry::{Incoming, Registry};
 
 pub use body::Body;
@@ -41,6 +42,11 @@ pub struct Service {
     access: Arc<dyn Access>,
     audit: Arc<dyn Audit>,
 }
+
+/// The address of whoever sends a request, put into its extensions by the listener, which knows about
+/// proxies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client(pub IpAddr);
 
 /// One request, taken apart, without its body.
 #[derive(Debug)]
@@ -73,6 +79,28 @@ impl Asked {
 
     fn may(&self, action: Action, repository: &Repository) -> Result<(), Refusal> {
         if self.principal.may(action, repository) { Ok(()) } else { Err(Refusal::DENIED) }
+    }
+
+    /// Whether the principal may read what goes by the reference, alone or as a part of something.
+    async fn may_read(
+        &self,
+        registry: &Registry,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<(), Refusal> {
+        let roots = match self.principal.readable(repository) {
+            Readable::All => return Ok(()),
+            Readable::Only(roots) => roots,
+        };
+        if roots.contains(reference) {
+            return Ok(());
+        }
+        let Reference::Digest(digest) = reference else { return Err(Refusal::DENIED) };
+        if registry.belongs(repository, roots, *digest).await? {
+            Ok(())
+        } else {
+            Err(Refusal::DENIED)
+        }
     }
 }
 
@@ -129,12 +157,13 @@ impl Service {
         B: HttpBody<Data = Bytes> + Send,
         B::Error: fmt::Display,
     {
-        let credentials = head.headers.get(AUTHORIZATION);
+        let from = head.extensions.get::<Client>().map(|client| client.0);
+        let claim = Claim { header: head.headers.get(AUTHORIZATION), from };
         // Before anything is said about the path, or strangers could ask which names exist.
-        let principal = match self.access.authenticate(credentials).await {
+        let principal = match self.access.authenticate(claim).await {
             Ok(principal) => principal,
             Err(error) => {
-                if credentials.is_some() {
+                if claim.header.is_some() {
                     metrics::counter!("login_auth_failures_total", "surface" => "registry")
                         .increment(1);
                 }
@@ -146,12 +175,13 @@ impl Service {
         let route = route?;
         let answered = self.dispatch(&asked, &route, body).await;
         if let Some((verb, repository, what)) = route.change(&asked.method, &asked.query) {
-            let status = match &answered {
-                Ok(response) => response.status(),
-                Err(refusal) => refusal.status(),
+            let (status, digest) = match &answered {
+                Ok(response) => (response.status(), answer::stored_digest(response)),
+                Err(refusal) => (refusal.status(), None),
             };
             let principal = asked.principal.name();
-            self.audit.record(&Entry { principal, verb, repository, what: &what, status });
+            let what = what.as_str();
+            self.audit.record(&Entry { principal, from, verb, repository, what, digest, status });
         }
         answered
     }

@@ -33,6 +33,8 @@ enum More {
     Nothing,
     Authenticate,
     RetryAfter,
+    /// So many seconds.
+    Wait(u64),
     /// The size of the content of which no byte was asked for.
     Size(u64),
     /// The state of the session, which is as it was.
@@ -126,6 +128,7 @@ impl Refusal {
                 builder.header(WWW_AUTHENTICATE, "Basic realm=\"shoal registry\"")
             }
             More::RetryAfter => builder.header(RETRY_AFTER, "1"),
+            More::Wait(seconds) => builder.header(RETRY_AFTER, *seconds),
             More::Size(size) => builder.header(CONTENT_RANGE, format!("bytes */{size}")),
             More::Session(session) => {
                 let (repository, id, received) = &**session;
@@ -201,6 +204,12 @@ impl From<Refused> for Refusal {
                 let message = "log in: credentials are missing or wrong";
                 let status = StatusCode::UNAUTHORIZED;
                 Self { more: More::Authenticate, ..Self::new(status, "UNAUTHORIZED", message) }
+            }
+            Refused::TooMany { wait } => {
+                let message = "too many logins from there were wrong: wait, then try again";
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let more = More::Wait(wait.as_secs().saturating_add(1));
+                Self { more, ..Self::new(status, "TOOMANYREQUESTS", message) }
             }
             Refused::Unavailable => {
                 let message = "credentials cannot be checked now";

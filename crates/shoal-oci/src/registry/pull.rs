@@ -62,6 +62,20 @@ impl Registry {
         Ok((content, stored.media_type))
     }
 
+    /// Whether a digest is one of these artifacts of a repository, or belongs to one: as config, layer
+    /// or listed manifest, however deep.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn belongs(
+        &self,
+        repository: &Repository,
+        roots: Vec<Reference>,
+        digest: Digest,
+    ) -> Result<bool, Error> {
+        self.inner.catalogue.belongs(repository, roots, digest).await
+    }
+
     /// Promises a digest before it is looked for. Where a sweep is at it, waits for the few
     /// milliseconds that takes and keeps it away: the sweep may be about another repository.
     async fn lease(&self, digest: Digest) -> Result<Option<Held>, Error> {

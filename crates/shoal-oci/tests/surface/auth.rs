@@ -1,12 +1,15 @@
 //! Credentials: the same refusal everywhere, and rights that end at the repository.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use data_encoding::BASE64;
-use http::HeaderValue;
-use shoal_oci::auth::{Access, Authenticating, Htpasswd, Principal, Refused, Rights};
+use serde_json::json;
+use shoal_oci::auth::{
+    Access, Artifact, Authenticating, Claim, Htpasswd, Principal, Refused, Rights,
+};
 
-use crate::stage::{Stage, sha256};
+use crate::stage::{IMAGE, INDEX, Stage, sha256};
 
 /// bcrypt at cost 4, so that tests do not wait for what is slow on purpose.
 fn user(name: &str, password: &str) -> String {
@@ -72,48 +75,136 @@ async fn a_reload_forgets_who_was_recognised_and_a_bad_file_changes_nothing() {
     assert_eq!((status("old").await, status("new").await), (401, 200));
 }
 
-/// Knows one token, for one repository.
+/// Knows two tokens of jobs, each for one artifact.
 #[derive(Debug)]
-struct OneJob;
+struct Jobs {
+    by_digest: String,
+}
 
-impl Access for OneJob {
-    fn authenticate<'a>(&'a self, header: Option<&'a HeaderValue>) -> Authenticating<'a> {
-        Box::pin(async move {
-            match header.and_then(|header| header.to_str().ok()) {
-                Some("Bearer job") => {
-                    let own = [("tools/own").parse().unwrap()];
-                    Ok(Principal::new("job", Rights::Pull(own.into())))
-                }
-                Some("Bearer admin") => Ok(Principal::new("admin", Rights::All)),
-                _ => Err(Refused::Unauthenticated),
-            }
-        })
+impl Access for Jobs {
+    fn authenticate<'a>(&'a self, claim: Claim<'a>) -> Authenticating<'a> {
+        let job = |reference: &str| {
+            let repository = "tools/own".parse().unwrap();
+            let own = [Artifact { repository, reference: reference.parse().unwrap() }];
+            Ok(Principal::new("job", Rights::Artifacts(own.into())))
+        };
+        let known = match claim.header.and_then(|header| header.to_str().ok()) {
+            Some("Bearer tag") => job("v1"),
+            Some("Bearer digest") => job(&self.by_digest),
+            Some("Bearer admin") => Ok(Principal::new("admin", Rights::All)),
+            Some("Bearer often") => Err(Refused::TooMany { wait: Duration::from_secs(5) }),
+            _ => Err(Refused::Unauthenticated),
+        };
+        Box::pin(async { known })
     }
 }
 
-#[tokio::test]
-async fn a_job_reads_its_own_repository_and_nothing_else() {
-    let stage = Stage::with(|_| {}, Arc::new(OneJob)).await;
-    let (job, admin) = ([("Authorization", "Bearer job")], [("Authorization", "Bearer admin")]);
-    let digest = sha256(b"tool");
-    for name in ["tools/own", "tools/other"] {
+/// An index of one image of one layer, tagged `v1`; something else of the same repository, tagged
+/// `v2`; the first once more in another repository.
+struct Pushed {
+    index: Vec<u8>,
+    image: String,
+    layer: String,
+    config: String,
+    other: String,
+    other_layer: String,
+}
+
+async fn push(stage: &Stage, name: &str) -> Pushed {
+    let admin = [("Authorization", "Bearer admin")];
+    let blob = async |content: &'static str| {
+        let digest = sha256(content.as_bytes());
         let path = format!("/v2/{name}/blobs/uploads/?digest={digest}");
-        assert_eq!(stage.ask_with("POST", &path, &admin, b"tool").await.status, 201);
+        let pushed = stage.ask_with("POST", &path, &admin, content.as_bytes()).await;
+        assert_eq!(pushed.status, 201);
+        digest
+    };
+    let manifest = async |media_type: &str, reference: &str, body: &[u8]| {
+        let headers = [("Authorization", "Bearer admin"), ("Content-Type", media_type)];
+        let path = format!("/v2/{name}/manifests/{reference}");
+        assert_eq!(stage.ask_with("PUT", &path, &headers, body).await.status, 201, "{path}");
+    };
+    let (config, layer, other_layer) =
+        (blob("{}").await, blob("tool").await, blob("another").await);
+    let image = |layer: &str, size: usize| {
+        json!({
+            "schemaVersion": 2,
+            "mediaType": IMAGE,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": config, "size": 2},
+            "layers": [{"mediaType": "application/x-tool", "digest": layer, "size": size}],
+        })
+        .to_string()
+        .into_bytes()
+    };
+    let own = image(&layer, 4);
+    let own_digest = sha256(&own);
+    manifest(IMAGE, &own_digest, &own).await;
+    let entry = json!({"mediaType": IMAGE, "digest": own_digest, "size": own.len()});
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]});
+    let index = index.to_string().into_bytes();
+    manifest(INDEX, "v1", &index).await;
+    let other = image(&other_layer, 7);
+    manifest(IMAGE, "v2", &other).await;
+    let other = sha256(&other);
+    Pushed { index, image: own_digest, layer, config, other, other_layer }
+}
+
+#[tokio::test]
+async fn a_job_reads_its_own_artifact_with_what_that_needs_and_nothing_else() {
+    // The digest is known before anything is pushed: both stages hold the same.
+    let before = Stage::with(|_| {}, Arc::new(Jobs { by_digest: sha256(b"") })).await;
+    let by_digest = sha256(&push(&before, "tools/own").await.index);
+    let stage = Stage::with(|_| {}, Arc::new(Jobs { by_digest: by_digest.clone() })).await;
+    let Pushed { image, layer, config, other, other_layer, .. } = push(&stage, "tools/own").await;
+    push(&stage, "tools/other").await;
+
+    for (token, named) in [("Bearer tag", "v1"), ("Bearer digest", &by_digest)] {
+        let job = [("Authorization", token)];
+        let ask = async |method: &str, path: String| {
+            stage.ask_with(method, &path, &job, b"").await.status
+        };
+        assert_eq!(ask("GET", "/v2/".to_owned()).await, 200);
+        for path in [
+            format!("manifests/{named}"),
+            format!("manifests/{by_digest}"),
+            format!("manifests/{image}"),
+            format!("blobs/{layer}"),
+            format!("blobs/{config}"),
+        ] {
+            for method in ["GET", "HEAD"] {
+                let path = format!("/v2/tools/own/{path}");
+                assert_eq!(ask(method, path.clone()).await, 200, "{token}: {method} {path}");
+            }
+        }
+        for (method, path) in [
+            ("GET", "tools/own/manifests/v2".to_owned()),
+            ("GET", format!("tools/own/manifests/{other}")),
+            ("HEAD", format!("tools/own/blobs/{other_layer}")),
+            ("GET", format!("tools/own/blobs/{}", sha256(b"never pushed"))),
+            ("GET", "tools/own/tags/list".to_owned()),
+            ("GET", format!("tools/own/referrers/{by_digest}")),
+            ("GET", format!("tools/other/manifests/{by_digest}")),
+            ("GET", format!("tools/other/blobs/{layer}")),
+            ("GET", "tools/nobody/manifests/v1".to_owned()),
+            ("GET", "_catalog".to_owned()),
+            ("POST", "tools/own/blobs/uploads/".to_owned()),
+            ("POST", format!("tools/own/blobs/uploads/?mount={layer}&from=tools/own")),
+            ("PUT", "tools/own/manifests/v1".to_owned()),
+            ("DELETE", format!("tools/own/blobs/{layer}")),
+            ("DELETE", "tools/own/manifests/v1".to_owned()),
+        ] {
+            assert_eq!(ask(method, format!("/v2/{path}")).await, 403, "{token}: {method} {path}");
+        }
     }
-    let own = format!("/v2/tools/own/blobs/{digest}");
-    assert_eq!(stage.ask_with("GET", &own, &job, b"").await.text(), "tool");
-    assert_eq!(stage.ask_with("GET", "/v2/", &job, b"").await.status, 200);
-    for (method, path) in [
-        ("GET", format!("/v2/tools/other/blobs/{digest}")),
-        ("HEAD", format!("/v2/tools/own/x/blobs/{digest}")),
-        ("GET", "/v2/tools/other/tags/list".to_owned()),
-        ("GET", format!("/v2/tools/other/referrers/{digest}")),
-        ("GET", "/v2/_catalog".to_owned()),
-        ("POST", "/v2/tools/own/blobs/uploads/".to_owned()),
-        ("PUT", "/v2/tools/own/manifests/v1".to_owned()),
-        ("DELETE", own.clone()),
-    ] {
-        let refused = stage.ask_with(method, &path, &job, b"").await;
-        assert_eq!(refused.status, 403, "{method} {path}");
-    }
+    let by_tag = [("Authorization", "Bearer digest")];
+    let refused = stage.ask_with("GET", "/v2/tools/own/manifests/v1", &by_tag, b"").await;
+    assert_eq!(refused.status, 403, "who may read a digest may not read whatever a tag points at");
+}
+
+#[tokio::test]
+async fn who_was_wrong_too_often_is_told_when_to_come_back() {
+    let stage = Stage::with(|_| {}, Arc::new(Jobs { by_digest: String::new() })).await;
+    let refused = stage.ask_with("GET", "/v2/", &[("Authorization", "Bearer often")], b"").await;
+    assert_eq!((refused.status, refused.code()), (429, "TOOMANYREQUESTS".to_owned()));
+    assert_eq!(refused.header("retry-after"), "6");
 }

@@ -28,7 +28,7 @@ pub(crate) struct Book(pub(crate) Mutex<Vec<String>>);
 
 impl Audit for Book {
     fn record(&self, entry: &Entry<'_>) {
-        let Entry { principal, verb, repository, what, status } = entry;
+        let Entry { principal, verb, repository, what, status, .. } = entry;
         let line = format!("{principal} {} {repository} {what} {status}", verb.as_str());
         self.0.lock().unwrap().push(line);
     }
