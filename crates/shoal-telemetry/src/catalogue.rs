@@ -3,9 +3,11 @@
 //! repository's own checks all read this list.
 
 mod bmc;
+mod care;
 mod host;
 mod jobs;
 mod reference;
+mod registry;
 
 pub use reference::reference;
 
@@ -90,8 +92,9 @@ pub enum Start {
     Zero,
     /// Only these combinations, values in the order of the labels.
     Listed(&'static [&'static [&'static str]]),
-    /// None: zero would be untrue, or the combinations are not known before the first event.
-    FirstUse,
+    /// Those that the program knows: it sets them from what it finds, before it says that it is
+    /// ready or whenever it is scraped. Zero would be untrue.
+    Known,
 }
 
 impl Kind {
@@ -132,11 +135,11 @@ impl Label {
         Self { name, values: Values::Closed { values, otherwise: Some(otherwise) } }
     }
 
-    const fn code() -> Self {
+    pub(crate) const fn code() -> Self {
         Self { name: "code", values: Values::Code }
     }
 
-    const fn configured(name: &'static str) -> Self {
+    pub(crate) const fn configured(name: &'static str) -> Self {
         Self { name, values: Values::Configured }
     }
 
@@ -177,7 +180,7 @@ impl Metric {
     /// The label values of every series that exists at start, in the order of `labels`.
     pub fn initial_series(&self) -> Vec<Vec<&'static str>> {
         match self.start {
-            Start::FirstUse => Vec::new(),
+            Start::Known => Vec::new(),
             Start::Listed(listed) => listed.iter().map(|values| values.to_vec()).collect(),
             Start::Zero => self.labels.iter().fold(vec![Vec::new()], |series, label| {
                 let Values::Closed { values, .. } = label.values else { return Vec::new() };
@@ -196,10 +199,34 @@ impl Metric {
     }
 }
 
+/// Between the answer of a cache and a request that somebody gave up.
+const SECONDS_OF_HTTP: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// From a disk that lies about durability to one that dies.
+const SECONDS_OF_COMMIT: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// A gauge, which usually tells what is found rather than what was counted from zero.
+const fn gauge(name: &'static str, unit: Unit, help: &'static str, source: &'static str) -> Metric {
+    Metric::new(name, Kind::Gauge, unit, help, source).start(Start::Known)
+}
+
+const fn counter(
+    name: &'static str,
+    unit: Unit,
+    help: &'static str,
+    source: &'static str,
+) -> Metric {
+    Metric::new(name, Kind::Counter, unit, help, source)
+}
+
 /// The whole catalogue as titled groups, in the order of the reference page.
 pub const GROUPS: &[(&str, &[Metric])] = &[
     ("Jobs and workers", jobs::METRICS),
     ("BMCs, webhook and media", bmc::METRICS),
+    ("Registry", registry::METRICS),
+    ("Backups, checks, keys and certificates", care::METRICS),
     ("HTTP, storage, process and telemetry", host::METRICS),
 ];
 

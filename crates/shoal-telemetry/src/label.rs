@@ -71,6 +71,10 @@ pub const STEPS: &[&str] = &[
 /// The stand-in for a value outside a closed set.
 pub const OTHER: &str = "other";
 
+/// The two database files a controller owns.
+pub(crate) const DB: Label = Label::mapped("db", &["jobs", "registry", OTHER], OTHER);
+/// A template out of the code, never a path.
+pub(crate) const ROUTE: Label = Label::configured("route");
 pub(crate) const STATUS: Label = Label::closed("status", STATUSES);
 pub(crate) const OUTCOME: Label = Label::closed("outcome", OUTCOMES);
 pub(crate) const TASK_TARGET: Label = Label::mapped("task_target", TASK_TARGETS, OTHER);

@@ -52,7 +52,7 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 2.1",
     )
     .labels(&[OP, VENDOR])
-    .start(Start::FirstUse),
+    .start(Start::Listed(&[&["discover", "unknown"]])),
     Metric::new(
         "redfish_requests_total",
         Kind::Counter,
@@ -61,7 +61,7 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 2.1",
     )
     .labels(&[OP, Label::code(), VENDOR])
-    .start(Start::FirstUse),
+    .start(Start::Listed(&[&["discover", "200", "unknown"]])),
     Metric::new(
         "redfish_retries_total",
         Kind::Counter,
@@ -94,7 +94,7 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 12 profile detection",
     )
     .labels(&[VENDOR, Label::configured("profile")])
-    .start(Start::FirstUse),
+    .start(Start::Listed(&[&["unknown", "generic"]])),
     Metric::new(
         "redfish_probes_total",
         Kind::Counter,
@@ -102,8 +102,7 @@ pub(super) const METRICS: &[Metric] = &[
         "Looks at BMCs for operators, by what an install would meet there.",
         "runbook 12 profile detection",
     )
-    .labels(&[VENDOR, PROBE_RESULT])
-    .start(Start::FirstUse),
+    .labels(&[VENDOR, PROBE_RESULT]),
     Metric::new(
         "webhook_received_total",
         Kind::Counter,
@@ -172,7 +171,16 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 2.1",
     )
     .labels(&[Label::code(), MEDIA_KIND])
-    .start(Start::FirstUse),
+    .start(Start::Listed(&[
+        &["200", "task"],
+        &["206", "task"],
+        &["403", "task"],
+        &["404", "task"],
+        &["200", "boot"],
+        &["206", "boot"],
+        &["403", "boot"],
+        &["404", "boot"],
+    ])),
     Metric::new(
         "media_signed_url_validation_failures_total",
         Kind::Counter,

@@ -38,6 +38,16 @@ const TO: Label = Label::closed("to", STATUSES);
 const PHASE: Label =
     Label::closed("phase", &["detect", "iso", "mount", "boot", "install", "wait", "cleanup"]);
 
+/// Of each workflow those stretches that an objective speaks of; the others come as they pass.
+const FIRST_PHASES: &[&[&str]] = &[
+    &["install", "install-linux.target"],
+    &["install", "install-windows.target"],
+    &["install", "install-esxi.target"],
+    &["cleanup", "install-linux.target"],
+    &["cleanup", "install-windows.target"],
+    &["cleanup", "install-esxi.target"],
+];
+
 const SLOT_STATE: Label = Label::closed("state", &["busy", "free"]);
 
 pub(super) const METRICS: &[Metric] = &[
@@ -98,7 +108,7 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 3 job orchestration",
     )
     .labels(&[TASK_TARGET])
-    .start(Start::FirstUse),
+    .start(Start::Known),
     Metric::new(
         "job_oldest_age_seconds",
         Kind::Gauge,
@@ -115,7 +125,7 @@ pub(super) const METRICS: &[Metric] = &[
         "runbook 4 ESXi install and cleanup",
     )
     .labels(&[PHASE, TASK_TARGET])
-    .start(Start::FirstUse),
+    .start(Start::Listed(FIRST_PHASES)),
     Metric::new(
         "worker_slots",
         Kind::Gauge,

@@ -30,8 +30,8 @@ fn section(page: &mut String, title: &str, metrics: &[Metric]) -> std::fmt::Resu
     for metric in metrics {
         let start = match metric.start {
             Start::Zero => "zero",
-            Start::Listed(_) => "zero, legal combinations only",
-            Start::FirstUse => "absent until first use",
+            Start::Listed(_) => "zero, some combinations",
+            Start::Known => "as found",
         };
         let word = metric.kind.word();
         let (name, unit, help) = (shape(metric), metric.unit.word(), metric.help);

@@ -52,11 +52,65 @@ fn every_metric_the_runbook_must_have_is_listed() {
         ("http_requests_total", "route,code"),
         ("http_request_duration_seconds", "route,code"),
     ];
-    for (name, labels) in required {
-        let metric = find(name).unwrap_or_else(|| panic!("{name} is missing"));
-        let names: Vec<_> = metric.labels.iter().map(|label| label.name).collect();
-        assert_eq!(names.join(","), labels, "{name}");
-    }
+    assert_listed(&required);
+}
+
+#[test]
+fn every_metric_that_alerts_panels_and_procedures_need_is_listed() {
+    let needed = [
+        ("jobs_current", "status,task_target"),
+        ("job_failures_total", "failed_step,task_target"),
+        ("jobs_provisioning_stuck", "task_target"),
+        ("job_stuck_threshold_seconds", "task_target"),
+        ("job_oldest_age_seconds", "status"),
+        ("provisioning_phase_duration_seconds", "phase,task_target"),
+        ("redfish_poll_duration_seconds", "vendor"),
+        ("redfish_poll_timeouts_total", "vendor"),
+        ("redfish_profile_selected_total", "vendor,profile"),
+        ("webhook_deduplicated_total", ""),
+        ("webhook_rejected_total", "reason"),
+        ("media_signed_url_validation_failures_total", "reason"),
+        ("iso_build_failures_total", "reason"),
+        ("registry_up", ""),
+        ("registry_uploads_total", "result"),
+        ("registry_blob_read_seconds", "size_class"),
+        ("login_auth_failures_total", "surface"),
+        ("disk_size_bytes", "path"),
+        ("disk_inodes_free", "path"),
+        ("sqlite_busy_total", "db"),
+        ("sqlite_write_seconds", "db"),
+        ("sqlite_wal_bytes", "db"),
+        ("sqlite_db_bytes", "db"),
+        ("db_integrity_ok", "db"),
+        ("db_integrity_checked_timestamp_seconds", "db"),
+        ("backup_last_success_timestamp_seconds", ""),
+        ("backup_duration_seconds", ""),
+        ("backup_size_bytes", ""),
+        ("backup_failures_total", ""),
+        ("restore_test_last_success_timestamp_seconds", ""),
+        ("gc_last_success_timestamp_seconds", "kind"),
+        ("gc_reclaimed_bytes_total", "kind"),
+        ("gc_failures_total", "kind"),
+        ("secret_rotated_timestamp_seconds", "secret"),
+        ("secret_accepted_keys", "secret"),
+        ("secret_dual_accept_until_timestamp_seconds", "secret"),
+        ("secret_key_used_total", "secret,key"),
+        ("tls_certificate_not_after_timestamp_seconds", "cert"),
+        ("tls_handshake_failures_total", "peer"),
+        ("host_clock_synchronized", ""),
+        ("shoal_build_info", "version,revision"),
+        ("worker_slots", "state"),
+        ("worker_picking", ""),
+        ("lease_steals_total", ""),
+        ("instance_lock_held", ""),
+        ("panics_total", ""),
+        ("process_open_fds", ""),
+        ("process_max_fds", ""),
+        ("tokio_alive_tasks", ""),
+        ("otel_spans_dropped_total", ""),
+        ("log_lines_dropped_total", ""),
+    ];
+    assert_listed(&needed);
 }
 
 #[test]
@@ -104,6 +158,14 @@ fn a_status_code_or_a_transport_reason_is_a_code_and_nothing_else_is() {
     }
     for hostile in ["", "20", "2000", "999", "2x0", "/etc/passwd"] {
         assert_eq!(code.bound(hostile), Some("other"), "{hostile}");
+    }
+}
+
+fn assert_listed(wanted: &[(&str, &str)]) {
+    for (name, labels) in wanted {
+        let metric = find(name).unwrap_or_else(|| panic!("{name} is missing"));
+        let names: Vec<_> = metric.labels.iter().map(|label| label.name).collect();
+        assert_eq!(names.join(","), *labels, "{name}");
     }
 }
 
