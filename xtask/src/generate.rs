@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell;
 
 /// Directories that hold generated files.
-const GENERATED: &[&str] = &["docs", "schemas"];
+const GENERATED: &[&str] = &["docs", "ops", "schemas"];
 
 pub(crate) fn run(_: &[String]) -> Result<()> {
     let changed = regenerate()?;

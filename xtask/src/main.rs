@@ -9,6 +9,7 @@ mod deny;
 mod fuzz;
 mod generate;
 mod layers;
+mod ops;
 mod programs;
 mod shell;
 mod spdx;
@@ -76,6 +77,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "check the rules no compiler checks",
         run: tidy::run,
+    },
+    Command {
+        name: "ops-check",
+        arguments: "",
+        about: "check alerts, dashboards and the runbook against each other",
+        run: ops::run,
     },
     Command {
         name: "deny",

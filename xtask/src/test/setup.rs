@@ -39,7 +39,20 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("faketime", "faketime"),
     ("python3", "python3-venv"),
+    ("prometheus", "prometheus"),
+    ("promtool", "prometheus"),
+    ("amtool", "prometheus-alertmanager"),
+    ("prometheus-blackbox-exporter", "prometheus-blackbox-exporter"),
 ];
+
+/// Some packages start a daemon as they are installed; the tests start their own, on other ports.
+/// Debian asks this file first, and 101 means no. One that is there already is left alone.
+const WITHOUT_SERVICES: &str = "policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy || exit 1
+fi
+";
 
 const REQUIREMENTS: &str = include_str!("../../python-requirements.txt");
 
@@ -72,6 +85,7 @@ fn programs() -> Result<()> {
     if !is_root() || shell::find("apt-get").is_none() {
         bail!("programs are missing; as root: {install}");
     }
+    let install = format!("{WITHOUT_SERVICES}{install}");
     shell::run(Command::new("sh").args(["-c", &install]).env("DEBIAN_FRONTEND", "noninteractive"))?;
     let still = self::missing();
     if !still.is_empty() {
