@@ -100,14 +100,33 @@ impl Addresses {
         serial: &ServerSerial,
         bmc_address: &str,
     ) -> Result<String, NoAddress> {
-        let base = match &self.public {
-            Some(url) => url.clone(),
-            None => {
-                let local = local(self.api, bmc_address).await;
-                url("https", local.map_err(|source| no_route(bmc_address, "PUBLIC_URL", source))?)
-            }
-        };
+        let base = self.base(bmc_address).await?;
         Ok(format!("{}/api/v1/status-webhook/{serial}", base.as_str().trim_end_matches('/')))
+    }
+
+    /// The base address of our registry as a recipe writes it, if the registry it names (a host,
+    /// perhaps with a port) is this controller as the machine of that BMC reaches it.
+    pub(crate) async fn registry(
+        &self,
+        named: &str,
+        bmc_address: &str,
+    ) -> Result<Option<String>, NoAddress> {
+        let base = self.base(bmc_address).await?;
+        let Ok(named) = Url::parse(&format!("{}://{named}/", base.scheme())) else {
+            return Ok(None);
+        };
+        let same = |ours: &Url| target(ours).is_some() && target(ours) == target(&named);
+        let ours = same(&base) || self.media_https.as_ref().is_some_and(same);
+        Ok(ours.then(|| named.as_str().trim_end_matches('/').to_owned()))
+    }
+
+    /// Where hosts reach us.
+    async fn base(&self, bmc_address: &str) -> Result<Url, NoAddress> {
+        if let Some(url) = &self.public {
+            return Ok(url.clone());
+        }
+        let local = local(self.api, bmc_address).await;
+        Ok(url("https", local.map_err(|source| no_route(bmc_address, "PUBLIC_URL", source))?))
     }
 
     /// Beginnings of the paths of media that are ours, to tell stale images of ours from other

@@ -17,11 +17,15 @@ use shoal_store::{
 use crate::settings;
 
 /// Makes the directories that are missing, readable by nobody else.
-pub(crate) fn directories(storage: &settings::Storage) -> anyhow::Result<()> {
+pub(crate) fn directories(settings: &settings::Settings) -> anyhow::Result<()> {
+    let storage = &settings.storage;
     let secrets = storage.root.join("secrets");
     let database = storage.db_path.parent().unwrap_or(&storage.root);
     for path in [&storage.root, &secrets, &storage.task_iso_dir, &storage.static_dir] {
         private(path)?;
+    }
+    if settings.registry.enabled {
+        private(&settings.registry.config.root)?;
     }
     private(database)
 }

@@ -1,8 +1,8 @@
 //! The controller: everything that turns the crates of this product into one running process.
 //!
 //! # Purpose
-//! Reads the configuration, opens sockets and the database, connects the engine with live BMCs and
-//! media, serves the API, and ends all of it in the right order.
+//! Reads the configuration, opens sockets, the database and the registry, connects the engine with
+//! live BMCs and media, serves the API, and ends all of it in the right order.
 //!
 //! # Scope
 //! Settings, TLS, listeners, wiring, live effects, and the commands that work without a running
@@ -40,6 +40,7 @@ mod planner;
 mod pulse;
 mod reads;
 pub mod ready;
+mod registry;
 mod reload;
 mod retention;
 mod retire;

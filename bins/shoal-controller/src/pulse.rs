@@ -3,15 +3,17 @@
 use std::{path::PathBuf, time::Duration};
 
 use shoal_api::{Check, Health};
+use shoal_oci::Registry;
 use shoal_store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Looks at the database and the directories we write to.
+/// Looks at the databases and the directories we write to.
 pub(crate) struct Pulse {
     store: Store,
+    registry: Option<Registry>,
     directories: Vec<(&'static str, PathBuf)>,
     checks: watch::Sender<Vec<Check>>,
 }
@@ -19,13 +21,13 @@ pub(crate) struct Pulse {
 impl Pulse {
     /// Health as of the last look. The first look is made in the background.
     pub(crate) fn begin(
-        store: Store,
+        (store, registry): (Store, Option<Registry>),
         directories: Vec<(&'static str, PathBuf)>,
         stop: CancellationToken,
     ) -> Health {
         let pending = Check { name: "first_look", failing: Some("not made yet".to_owned()) };
         let (checks, seen) = watch::channel(vec![pending]);
-        let pulse = Self { store, directories, checks };
+        let pulse = Self { store, registry, directories, checks };
         tokio::spawn(pulse.follow(stop));
         Health::new(move || seen.borrow().clone())
     }
@@ -42,9 +44,15 @@ impl Pulse {
 
     async fn look(&self) {
         let (store, directories) = (self.store.clone(), self.directories.clone());
+        let registry = self.registry.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let database = store.sample().err().map(|error| error.to_string());
             let mut checks = vec![Check { name: "database", failing: database }];
+            if let Some(registry) = registry {
+                let sampled = registry.catalogue().database().sample();
+                let failing = sampled.err().map(|error| error.to_string());
+                checks.push(Check { name: "registry", failing });
+            }
             for (name, path) in directories {
                 let failing = std::fs::read_dir(&path).err();
                 let failing = failing.map(|error| format!("{}: {error}", path.display()));

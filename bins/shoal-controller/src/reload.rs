@@ -12,6 +12,7 @@ use std::{
 
 use shoal_api::{Auth, Changed, Installation, Pending, Reload, ReloadRefusal, Reloaded};
 use shoal_engine::{Clock, Gate};
+use shoal_oci::Registry;
 use shoal_store::Store;
 use shoal_telemetry::logs::Levels;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) gate: Gate,
     pub(crate) keys: Arc<Keys>,
     pub(crate) levels: Levels,
+    pub(crate) registry: Option<Registry>,
 }
 
 /// The running process, as far as its configuration can change.
@@ -75,6 +77,11 @@ impl Running {
     /// The store all of it is about.
     pub(crate) fn store(&self) -> Store {
         self.parts.store.clone()
+    }
+
+    /// The registry, where there is one.
+    pub(crate) fn registry(&self) -> Option<Registry> {
+        self.parts.registry.clone()
     }
 
     /// Reloads at every SIGHUP until `stop`, and tells the service manager.
@@ -169,6 +176,9 @@ impl Running {
         self.parts.tls.install(plan.certificate);
         self.parts.auth.replace_users(access.users.clone());
         self.parts.bmcs.configure(&plan.settings.redfish);
+        if let Some(registry) = &self.parts.registry {
+            registry.reconfigure(&plan.settings.registry.config);
+        }
         self.parts.gate.set_limits(plan.settings.jobs.limits());
         self.parts.levels.set(plan.level);
         self.in_force.replace(plan.settings);

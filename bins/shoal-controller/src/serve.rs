@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use shoal_api::{Api, Auth, Limits as ApiLimits, LoginLimits, WebhookCertificates};
 use shoal_engine::{Engine, system_clock};
+use shoal_oci::http::Service;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
@@ -20,6 +21,7 @@ use crate::{
     listen::{self, Sockets},
     pulse::Pulse,
     ready::{self, Ready},
+    registry::{self, Admission, Pulls, Trail, Written},
     reload::{Origin, Parts, Running},
     retention::Retention,
     retire::Retire,
@@ -49,6 +51,9 @@ pub async fn run(loaded: Loaded, options: ServeOptions) -> anyhow::Result<()> {
     stop.requested().await;
     ready::stopping();
     serving.end().await;
+    if let Some(registry) = &foundation.registry {
+        registry.close().await.context("failed to close the registry")?;
+    }
     foundation.store.close().await.context("failed to close the database")?;
     tracing::info!("stopped");
     Ok(())
@@ -75,6 +80,8 @@ struct Serving {
     /// Ends who follows the jobs' ends.
     retire: CancellationToken,
     tasks: TaskTracker,
+    /// What is left to write when nobody can call any more, and the word that this is so.
+    last: (TaskTracker, CancellationToken),
 }
 
 impl Serving {
@@ -86,6 +93,7 @@ impl Serving {
     ) -> Self {
         let [stop, close, retired] = std::array::from_fn(|_| CancellationToken::new());
         let tasks = TaskTracker::new();
+        let last = (TaskTracker::new(), CancellationToken::new());
         let Watched { in_force, snapshot, origin, levels, hangups, metrics } = watched;
         let settings = in_force.now();
         let access = &settings.access;
@@ -101,7 +109,15 @@ impl Serving {
             gate: controller.engine.gate().clone(),
             keys: controller.keys.clone(),
             levels,
+            registry: foundation.registry.clone(),
         };
+        let registry = serve_registry(foundation, &controller, &in_force, &auth);
+        let registry = registry.map(|(service, written)| {
+            let (registry, stop) = (service.registry().clone(), stop.clone());
+            tasks.spawn(async move { registry.run(stop).await });
+            last.0.spawn(written.follow(last.1.clone()));
+            service
+        });
         let retention = Retention {
             store: foundation.store.clone(),
             mediums: controller.mediums.clone(),
@@ -113,7 +129,8 @@ impl Serving {
         let health = api.health.clone();
         let media = controller.server.clone();
         let proxies = settings.http.trusted_proxies.clone();
-        let main = client::known(shoal_api::router(api, media.clone()), proxies.clone());
+        let main = registry::mounted(shoal_api::router(api, media.clone()), registry);
+        let main = client::known(main, proxies.clone());
         let admin = shoal_api::admin_router(health, move || metrics.render());
         let limits = listen::Limits::default().within(listen::raise_file_limit());
         let tls = Some(foundation.tls.clone());
@@ -138,7 +155,7 @@ impl Serving {
         tasks.spawn(running.clone().renew(stop.clone()));
         tasks.spawn(running.follow(hangups, stop.clone()));
         let Controller { engine, bmcs, .. } = controller;
-        Self { engine, bmcs, stop, close, retire: retired, tasks }
+        Self { engine, bmcs, stop, close, retire: retired, tasks, last }
     }
 
     /// Power-ons first: no new one is sent, and what is under way is awaited while media are still
@@ -150,6 +167,10 @@ impl Serving {
         self.close.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let (last, written) = self.last;
+        written.cancel();
+        last.close();
+        last.wait().await;
         self.bmcs.close_all().await;
     }
 }
@@ -174,6 +195,21 @@ fn announce(
     })
 }
 
+/// The surface of the registry, and who writes down what is changed through it.
+fn serve_registry(
+    foundation: &Foundation,
+    controller: &Controller,
+    in_force: &InForce,
+    auth: &Auth,
+) -> Option<(Service, Written)> {
+    let registry = foundation.registry.clone()?;
+    let (store, clock) = (&foundation.store, &controller.clock);
+    let pulls = Pulls::new(store.clone(), clock.clone());
+    let admission = Admission::new(in_force.clone(), auth.clone(), pulls);
+    let (trail, written) = Trail::new(store.clone(), clock.clone());
+    Some((Service::new(registry, Arc::new(admission), Arc::new(trail)), written))
+}
+
 fn api(
     settings: &Settings,
     controller: &Controller,
@@ -187,7 +223,7 @@ fn api(
     let directories = vec![("task_media", settings.storage.task_iso_dir.clone())];
     Api {
         auth,
-        health: Pulse::begin(store.clone(), directories, stop.clone()),
+        health: Pulse::begin((store.clone(), running.registry()), directories, stop.clone()),
         store,
         gate: controller.engine.gate().clone(),
         planner: Arc::new(controller.rules.clone()),

@@ -14,6 +14,8 @@ mod network;
 mod read;
 mod reader;
 mod reference;
+mod registry;
+mod size;
 mod snapshot;
 mod users;
 
@@ -31,6 +33,7 @@ pub use in_force::InForce;
 pub use layer::Sources;
 pub use network::{InvalidNetwork, Network};
 pub use reference::reference;
+pub use registry::{Registry, RegistryAccess};
 pub use snapshot::{Difference, Snapshot};
 pub use users::InvalidUsers;
 
@@ -47,6 +50,8 @@ pub struct Settings {
     pub redfish: Redfish,
     /// How jobs are carried out.
     pub jobs: Jobs,
+    /// The registry under `/v2/`.
+    pub registry: Registry,
     /// Who may do something.
     pub access: Access,
     /// What the controller tells about itself.

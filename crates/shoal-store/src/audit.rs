@@ -88,6 +88,17 @@ impl Store {
         self.write(move |tx, _| insert_audit(tx, &entry, now)).await
     }
 
+    /// Adds several entries to the audit log at once, each with its own time.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; none of them is there then.
+    pub async fn audit_all(&self, entries: Vec<(AuditEntry, Time)>) -> Result<(), Error> {
+        self.write(move |tx, _| {
+            entries.iter().try_for_each(|(entry, at)| insert_audit(tx, entry, *at))
+        })
+        .await
+    }
+
     /// The audit log, newest first.
     ///
     /// # Errors

@@ -74,3 +74,22 @@ async fn what_an_operator_says_needs_no_route() {
     let none = addresses().media(false, &named).await.unwrap_err();
     assert!(matches!(none, NoAddress::NoPlainListener) && !none.is_transient());
 }
+
+#[tokio::test]
+async fn a_registry_is_ours_if_it_is_named_as_machines_reach_us() {
+    let bmc = "https://127.0.0.1:9";
+    let mut ours = Addresses { api: ([127, 0, 0, 1], 8443).into(), ..addresses() };
+    let named = async |ours: &Addresses, text: &str| ours.registry(text, bmc).await.unwrap();
+    assert_eq!(named(&ours, "127.0.0.1:8443").await.unwrap(), "https://127.0.0.1:8443");
+    assert_eq!(named(&ours, "127.0.0.1:5000").await, None);
+    assert_eq!(named(&ours, "127.0.0.1").await, None);
+
+    ours.public = Some("https://shoal.example/".parse().unwrap());
+    assert_eq!(named(&ours, "shoal.example").await.unwrap(), "https://shoal.example");
+    assert_eq!(named(&ours, "shoal.example:443").await.unwrap(), "https://shoal.example");
+    assert_eq!(named(&ours, "SHOAL.example").await.unwrap(), "https://shoal.example");
+    assert_eq!(named(&ours, "shoal.example.org").await, None);
+    assert_eq!(named(&ours, "127.0.0.1:8443").await, None, "hosts were told another name");
+    ours.media_https = Some("https://media.example:8443/".parse().unwrap());
+    assert_eq!(named(&ours, "media.example:8443").await.unwrap(), "https://media.example:8443");
+}

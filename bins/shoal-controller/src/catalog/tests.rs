@@ -200,6 +200,7 @@ async fn serving(
         keys: MediaKeys::load(store, &clock).await.unwrap(),
         tls: Arc::new(Tls::open(&settings(directory), SystemTime::now()).unwrap()),
         boot: boot.clone(),
+        registry: false,
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     let shelf = Arc::new(Shelf::new(store.clone(), mediums, boot.clone(), clock.clone()));

@@ -71,6 +71,7 @@ pub(crate) struct Mediums {
     keys: MediaKeys,
     tls: Arc<Tls>,
     boot: BootMedia,
+    registry: bool,
     clock: Clock,
     turns: Mutex<HashMap<JobId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -87,14 +88,16 @@ pub(crate) struct Making {
     pub(crate) tls: Arc<Tls>,
     /// What attempts boot.
     pub(crate) boot: BootMedia,
+    /// Whether recipes may name a registry of ours.
+    pub(crate) registry: bool,
 }
 
 impl Mediums {
     /// Nothing is built yet.
     pub(crate) fn new(store: Store, making: Making, clock: Clock) -> Self {
-        let Making { directory, addresses, keys, tls, boot } = making;
+        let Making { directory, addresses, keys, tls, boot, registry } = making;
         let turns = Mutex::default();
-        Self { store, directory, addresses, keys, tls, boot, clock, turns }
+        Self { store, directory, addresses, keys, tls, boot, registry, clock, turns }
     }
 
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.
@@ -224,20 +227,13 @@ impl Mediums {
         frozen: &Frozen,
     ) -> Result<Vec<(&'static str, Vec<u8>)>, BuildError> {
         let job = record.job.id();
-        let bytes = self
-            .store
-            .recipe(job)
-            .await?
-            .ok_or_else(|| BuildError::Recipe("it is not there".to_owned()))?;
-        let parsed = Recipe::parse(&bytes).map_err(|problems| {
-            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            BuildError::Recipe(texts.join("; "))
-        })?;
-        let keys = self.store.keys(KeyPurpose::WebhookToken).await?;
-        let key = keys
-            .find(frozen.token_key)
-            .ok_or_else(|| BuildError::Recipe("the token key is not known any more".to_owned()))?;
-        let token = token::mint(key, KeyPurpose::WebhookToken, job, attempt);
+        let recipe = self.recipe(job).await?;
+        let of_attempt = (job, attempt);
+        let webhook = self.token(KeyPurpose::WebhookToken, frozen.token_key, of_attempt).await?;
+        let pull = match frozen.registry_key {
+            Some(key) => Some(self.token(KeyPurpose::RegistryToken, key, of_attempt).await?),
+            None => None,
+        };
         let file = JobFile {
             job_id: job.to_string(),
             attempt,
@@ -245,13 +241,37 @@ impl Mediums {
             identities: frozen.identities.clone(),
             webhook_url: http_url(&frozen.webhook_url)?,
             registry_url: frozen.registry_url.as_deref().map(http_url).transpose()?,
-            webhook_token: Sealed::new(token.expose().clone()),
-            registry_pull_token: None,
+            webhook_token: webhook,
+            registry_pull_token: pull,
             ca_pem: frozen.ca_pem.clone(),
             report_until: frozen.report_until.as_secs(),
             traceparent: frozen.traceparent.clone(),
         };
-        Ok(task_file::reveal_all(&parsed.recipe, &file))
+        Ok(task_file::reveal_all(&recipe, &file))
+    }
+
+    async fn recipe(&self, job: JobId) -> Result<Recipe, BuildError> {
+        let bytes = self.store.recipe(job).await?;
+        let bytes = bytes.ok_or_else(|| BuildError::Recipe("it is not there".to_owned()))?;
+        let parsed = Recipe::parse(&bytes).map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            BuildError::Recipe(texts.join("; "))
+        })?;
+        Ok(parsed.recipe)
+    }
+
+    /// The attempt's token of a purpose, by the key that was frozen with it.
+    async fn token(
+        &self,
+        purpose: KeyPurpose,
+        key: u8,
+        (job, attempt): (JobId, u32),
+    ) -> Result<Sealed, BuildError> {
+        let keys = self.store.keys(purpose).await?;
+        let key = keys
+            .find(key)
+            .ok_or_else(|| BuildError::Recipe("the token key is not known any more".to_owned()))?;
+        Ok(Sealed::new(token::mint(key, purpose, job, attempt).expose().clone()))
     }
 }
 

@@ -43,6 +43,7 @@ async fn retention(store: &Store, directory: &Path) -> Retention {
         keys: MediaKeys::load(store, &clock).await.unwrap(),
         tls: Arc::new(Tls::open(&settings, SystemTime::now()).unwrap()),
         boot: BootMedia::open(&settings.media, directory).await.unwrap(),
+        registry: false,
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     Retention { store: store.clone(), mediums, in_force: InForce::new(settings), clock }

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use anyhow::Context;
 use shoal_engine::Clock;
+use shoal_oci::Registry;
 use shoal_store::{KeyPurpose, Options, Store};
 
 use crate::{
@@ -19,6 +20,8 @@ pub(super) struct Foundation {
     pub(super) store: Store,
     pub(super) tls: Arc<Tls>,
     pub(super) boot: BootMedia,
+    /// None where it is switched off.
+    pub(super) registry: Option<Registry>,
 }
 
 pub(super) async fn lay(
@@ -29,7 +32,7 @@ pub(super) async fn lay(
 ) -> anyhow::Result<Foundation> {
     // First, because a configuration that cannot be followed changes nothing.
     let boot = BootMedia::open(&settings.media, &settings.storage.static_dir).await?;
-    first_start::directories(&settings.storage)?;
+    first_start::directories(settings)?;
     let sealing = first_start::sealing(&settings.storage.seal_key_file)?;
     let path = settings.storage.db_path.clone();
     let instance = options.instance.clone();
@@ -45,8 +48,22 @@ pub(super) async fn lay(
         tracing::warn!("{warning}");
     }
     first_start::admin_token(&store, &admin_token_file(settings), clock.now()).await?;
+    let registry = registry(settings).await?;
     note_start(&store, &tls, snapshot, clock).await?;
-    Ok(Foundation { store, tls, boot })
+    Ok(Foundation { store, tls, boot, registry })
+}
+
+async fn registry(settings: &Settings) -> anyhow::Result<Option<Registry>> {
+    if !settings.registry.enabled {
+        return Ok(None);
+    }
+    let config = settings.registry.config.clone();
+    let root = config.root.display().to_string();
+    let opened = tokio::task::spawn_blocking(move || Registry::open(config)).await?;
+    let opened = opened.with_context(|| {
+        format!("failed to open the registry in {root}; ENABLE_REGISTRY=false starts without it")
+    })?;
+    Ok(Some(opened))
 }
 
 /// Writes down what this start began with: who looks for a cause asks what changed first.

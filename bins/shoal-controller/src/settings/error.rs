@@ -101,6 +101,14 @@ pub enum Error {
         /// Which line, and why.
         source: InvalidUsers,
     },
+    /// The registry's file of users cannot be used.
+    #[error("use REGISTRY_USERS_FILE from {origin}")]
+    RegistryUsers {
+        /// Who set it.
+        origin: String,
+        /// Which line, and why.
+        source: Box<shoal_oci::auth::BadUsers>,
+    },
     /// A vendor profile that cannot be followed.
     #[error("use REDFISH_PROFILE_DIR from {origin}")]
     Profiles {
@@ -128,6 +136,7 @@ impl Error {
             Self::File { .. } | Self::Toml { .. } => None,
             Self::Certificate { .. } => Some("TLS_CERT_FILE"),
             Self::Users { .. } => Some("USERS_FILE"),
+            Self::RegistryUsers { .. } => Some("REGISTRY_USERS_FILE"),
             Self::Profiles { .. } => Some("REDFISH_PROFILE_DIR"),
             Self::Unknown { key, .. }
             | Self::NotInThisRelease { key, .. }

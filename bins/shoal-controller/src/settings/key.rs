@@ -1,6 +1,8 @@
 //! The table of keys: names, defaults, meanings. Reading, refusing unknown names and the reference
 //! page all follow from it, so that no default exists twice.
 
+mod registry;
+
 /// One key. In the environment it is `NAME` or `SHOAL_NAME`, in the file `name`.
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -38,15 +40,19 @@ impl Key {
 
 /// The key of that name.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    all().find(|key| key.name == name)
 }
 
 /// Every key but the budgets, in the order of the reference.
-pub(super) const KEYS: &[Key] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(registry::KEYS)
+}
+
+const KEYS: &[Key] = &[
     Key::new(
         "CONTROLLER_HTTP_ADDR",
         Value("0.0.0.0:8443"),
-        "Address of the HTTPS listener: API and media.",
+        "Address of the HTTPS listener: API, media and registry.",
     ),
     Key::new(
         "ADMIN_HTTP_ADDR",
@@ -224,17 +230,5 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Keys of the runbook that configure what this release does not have. Where they are certainly
 /// meant for this program they are refused, because to obey silently would be to promise.
-pub(super) const LATER: &[&str] = &[
-    "BACKUP_DIR",
-    "BACKUP_INTERVAL",
-    "BACKUP_KEEP",
-    "ENABLE_REGISTRY",
-    "JOB_LEASE_TTL",
-    "REGISTRY_AUTH_MODE",
-    "REGISTRY_GC_INTERVAL",
-    "REGISTRY_IMMUTABLE_TAGS",
-    "REGISTRY_MAX_CONCURRENCY",
-    "REGISTRY_RETENTION_TOOLS_KEEP",
-    "REGISTRY_STORAGE",
-    "REGISTRY_USERS_FILE",
-];
+pub(super) const LATER: &[&str] =
+    &["BACKUP_DIR", "BACKUP_INTERVAL", "BACKUP_KEEP", "JOB_LEASE_TTL"];

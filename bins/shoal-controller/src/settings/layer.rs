@@ -202,7 +202,7 @@ fn known_name(name: &str, origin: &str) -> Result<String, Error> {
 
 /// Replaces each `<KEY>_FILE` by the secret in that file.
 pub(super) fn resolve_secrets(layer: &mut Layer) -> Result<(), Error> {
-    for key in key::KEYS.iter().filter(|key| key.secret) {
+    for key in key::all().filter(|key| key.secret) {
         let name = format!("{}_FILE", key.name);
         let Some(Entry { text, origin }) = layer.remove(&name).filter(|it| !it.text.is_empty())
         else {

@@ -17,7 +17,8 @@ use url::Url;
 
 use super::{
     Access, Error, Http, Jobs, Loaded, Media, Network, Redfish, Settings, Snapshot, Sources,
-    Storage, Telemetry, TlsFiles, WebhookMtls, budget, duration, layer, reader::Reader, users,
+    Storage, Telemetry, TlsFiles, WebhookMtls, budget, duration, layer, reader::Reader, registry,
+    users,
 };
 
 const ADDRESS: &str = "an address with a port, such as 0.0.0.0:8443 or [::]:8443";
@@ -27,11 +28,12 @@ pub(super) fn load(sources: &Sources) -> Result<Loaded, Error> {
     let (mut merged, ignored) = layer::merge(sources)?;
     layer::resolve_secrets(&mut merged)?;
     let reader = Reader::new(merged);
-    let http = http(&reader)?;
+    let (http, storage) = (http(&reader)?, storage(&reader)?);
     let settings = Settings {
         media: media(&reader, &http)?,
         http,
-        storage: storage(&reader)?,
+        registry: registry::read(&reader, &storage)?,
+        storage,
         redfish: redfish(&reader)?,
         jobs: jobs(&reader)?,
         access: access(&reader)?,

@@ -106,7 +106,7 @@ impl Reader {
             let value = if secret { "***".to_owned() } else { text.to_owned() };
             Some(Given { key: key.to_owned(), value, source: self.origin(key) })
         };
-        let keys = key::KEYS.iter().filter_map(|key| shown(key.name, key.secret));
+        let keys = key::all().filter_map(|key| shown(key.name, key.secret));
         keys.chain(self.budgets().filter_map(|key| shown(key, false))).collect()
     }
 

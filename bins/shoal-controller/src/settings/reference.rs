@@ -7,7 +7,7 @@ use shoal_core::Budgets;
 use super::{
     budget::{FIELDS, WORKFLOWS},
     duration,
-    key::{Default, KEYS, LATER},
+    key::{self, Default, LATER},
 };
 
 const INTRODUCTION: &str = "\
@@ -18,7 +18,7 @@ This page is generated from the table of keys; `cargo xtask generate` writes it.
 Defaults are overridden by the file (`/etc/shoal/shoal.toml`, or `--config FILE`), that by the environment, and that by `--set NAME=VALUE`.
 In the environment each key is `NAME` or `SHOAL_NAME`; in the file it is the same name in either case.
 An empty value is no value.
-Durations are numbers with units: `500ms`, `30s`, `15m`, `1h30m`, `7d`.
+Durations are numbers with units: `500ms`, `30s`, `15m`, `1h30m`, `7d`; sizes too: `512MiB`, `20GiB`, `1TiB`.
 Secrets come from the environment, or from a file named by `<KEY>_FILE`, which holds one line.
 Unknown keys are refused in the file, under `SHOAL_` and with `--set`; so is everything that contradicts itself, before a socket is bound (exit code 64).
 `shoal-controller config check` says what would be used and who set it.
@@ -33,7 +33,7 @@ The environment of a running process cannot change; files that keys name are rea
 pub fn reference() -> String {
     let mut page = String::from(INTRODUCTION);
     page.push_str("| key | default | meaning | reload |\n|---|---|---|---|\n");
-    for key in KEYS {
+    for key in key::all() {
         let default = match key.default {
             Default::Value(value) => format!("`{value}`"),
             Default::Unset(words) => words.to_owned(),

@@ -12,17 +12,14 @@ use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
-use super::{
-    Error,
-    key::{self, KEYS},
-    reader::Reader,
-};
+use super::{Error, key, reader::Reader};
 
 /// Keys that name files whose content counts as part of the configuration.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
     "USERS_FILE",
+    "REGISTRY_USERS_FILE",
     "REDFISH_PROFILE_DIR",
     "WEBHOOK_CLIENT_CA_FILE",
 ];
@@ -61,7 +58,7 @@ pub struct Difference {
 impl Snapshot {
     pub(super) fn of(reader: &Reader) -> Result<Self, Error> {
         let mut entries = BTreeMap::new();
-        let names = KEYS.iter().map(|key| key.name).chain(reader.budgets());
+        let names = key::all().map(|key| key.name).chain(reader.budgets());
         for name in names {
             let (text, source) = reader.in_force(name);
             let content = match text.filter(|_| FILES.contains(&name)) {

@@ -91,9 +91,16 @@ fn defaults_are_those_of_the_product() {
 fn every_key_of_the_table_is_read() {
     // A value nothing accepts shows that somebody looks at it. Paths and free text accept almost
     // everything, so they are given what cannot be opened, or are listed with what they become.
-    let free = ["STORAGE_ROOT", "DB_PATH", "TASK_ISO_DIR", "STATIC_DIR", "WEBHOOK_SECRET"];
+    let free = [
+        "STORAGE_ROOT",
+        "DB_PATH",
+        "TASK_ISO_DIR",
+        "STATIC_DIR",
+        "REGISTRY_STORAGE",
+        "WEBHOOK_SECRET",
+    ];
     let named = |key: &&key::Key| !free.contains(&key.name) && key.name != "SIGNED_URL_SECRET";
-    for key in key::KEYS.iter().filter(named) {
+    for key in key::all().filter(named) {
         assert_refused(&nothing().env(key.name, ":nonsense://"), key.name, "environment variable");
     }
     assert_refused(
@@ -110,6 +117,7 @@ fn every_key_of_the_table_is_read() {
     let read = [storage.root, storage.db_path, storage.task_iso_dir, storage.static_dir];
     let read: Vec<String> = read.iter().map(|path| path.display().to_string()).collect();
     assert_eq!(read, ["/x/STORAGE_ROOT", "/x/DB_PATH", "/x/TASK_ISO_DIR", "/x/STATIC_DIR"]);
+    assert_eq!(settings.registry.config.root, Path::new("/x/REGISTRY_STORAGE"));
     assert_eq!(settings.access.webhook_secret.unwrap().expose(), "/x/WEBHOOK_SECRET");
 }
 
@@ -156,7 +164,7 @@ fn unknown_keys_are_refused_where_they_are_meant_for_us() {
 
 #[test]
 fn keys_of_other_releases_are_refused_or_told() {
-    assert_refused(&nothing().file("enable_registry = true"), "ENABLE_REGISTRY", "this release");
+    assert_refused(&nothing().file("job_lease_ttl = '10m'"), "JOB_LEASE_TTL", "this release");
     assert_refused(&nothing().env("SHOAL_BACKUP_DIR", "/b"), "BACKUP_DIR", "this release");
 
     let plain = nothing().env("BACKUP_DIR", "/b");
@@ -461,7 +469,7 @@ proptest! {
 }
 
 fn name() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(key::KEYS.iter().map(|key| key.name).collect::<Vec<_>>())
+    proptest::sample::select(key::all().map(|key| key.name).collect::<Vec<_>>())
 }
 
 fn value() -> impl Strategy<Value = String> {

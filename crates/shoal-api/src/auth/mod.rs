@@ -100,6 +100,15 @@ impl Auth {
         *self.0.accounts.write().unwrap_or_else(PoisonError::into_inner) = accounts;
     }
 
+    /// Pays for one attempt to log in from an address, at a door of the controller that is not this
+    /// crate's, or says how long to wait.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn attempt(&self, from: IpAddr) -> Result<(), Duration> {
+        self.0.logins.check(&network(from))
+    }
+
     /// Who sent these headers.
     ///
     /// Every refusal is counted before a rate limit can answer in its place.

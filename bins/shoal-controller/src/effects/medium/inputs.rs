@@ -43,22 +43,41 @@ impl Mediums {
             task_url = Some(self.media_url(&server, scheme, &keyring, &grant).await?);
         }
         let tokens = self.store.keys(KeyPurpose::WebhookToken).await?;
+        let registry = self.registry(job, &server).await?;
+        let (registry_url, registry_key) = registry.unzip();
         Ok(Frozen {
             boot_url,
             task_url,
             webhook_url: self.addresses.webhook(serial, &server.server.bmc_address).await?,
-            registry_url: None,
+            registry_url,
             ca_pem: self.tls.trust().pem.clone(),
             traceparent: record.traceparent.clone(),
             media_key: u8::try_from(key.value()).unwrap_or(u8::MAX),
             token_key: tokens.current.id,
-            registry_key: None,
+            registry_key,
             expires_at,
             report_until: now + budgets.boot + budgets.boot + budgets.poll + budgets.report,
             objects,
             identities: identities(&server),
             boot_medium: boot_medium(record, &self.boot),
         })
+    }
+
+    /// Our registry as the recipe names it, and the key of the token for it; none where the recipe
+    /// names another one, or none at all.
+    async fn registry(
+        &self,
+        job: JobId,
+        server: &ServerRecord,
+    ) -> Result<Option<(String, u8)>, BuildError> {
+        let named = if self.registry { self.recipe(job).await?.oci_url } else { None };
+        let Some(named) = named else { return Ok(None) };
+        let bmc = &server.server.bmc_address;
+        let Some(url) = self.addresses.registry(named.registry(), bmc).await? else {
+            return Ok(None);
+        };
+        let keys = self.store.keys(KeyPurpose::RegistryToken).await?;
+        Ok(Some((url, keys.current.id)))
     }
 
     async fn media_url(
