@@ -13,6 +13,7 @@ mod objectives;
 mod pages;
 mod promql;
 mod rules;
+mod series;
 mod tools;
 
 use std::{
@@ -32,6 +33,8 @@ const PAGES: &str = "docs/runbook";
 const EXPLORE: &str = "ops/explore-only.toml";
 const METRICS: &str = "docs/reference/metrics.md";
 const COMMAND_LINE: &str = "docs/cli.md";
+const CONFIGURATION: &str = "docs/configuration.md";
+const EXAMPLES: [&str; 2] = ["ops/alertmanager", "ops/prometheus"];
 const OPERATE: &str = "docs/operate.md";
 
 /// Something to mend: where, what, and how.
@@ -68,6 +71,10 @@ struct Corpus {
     dashboards: Vec<File>,
     /// Pages of the runbook, its README included.
     pages: Vec<File>,
+    /// Configurations for Prometheus and its companions.
+    examples: Vec<File>,
+    /// The page with all keys.
+    configuration: String,
     catalogue: catalogue::Catalogue,
     /// Metrics that no rule and no panel shows, with the reason.
     explore: BTreeMap<String, String>,
@@ -90,11 +97,13 @@ const CHECKS: &[Check] = &[
     Check { name: "alerts say whom they concern", run: alerts::labels },
     Check { name: "alerts explain themselves", run: alerts::annotations },
     Check { name: "alerts and pages know each other", run: alerts::pages },
+    Check { name: "alerts that are named exist", run: alerts::mentions },
     Check { name: "lists of alerts are current", run: index::current },
     Check { name: "alerts are tested both ways", run: coverage::both_ways },
     Check { name: "pages have their shape", run: pages::shape },
     Check { name: "pages link to what exists", run: pages::links },
     Check { name: "pages use commands that exist", run: pages::commands },
+    Check { name: "pages name keys that exist", run: pages::keys },
     Check { name: "pages quote what is logged", run: pages::log_lines },
 ];
 
@@ -144,6 +153,12 @@ fn read() -> Result<Corpus> {
             .collect::<Result<_>>()?,
         dashboards: files(DASHBOARDS, "json")?,
         pages: files(PAGES, "md")?,
+        examples: EXAMPLES
+            .iter()
+            .map(|directory| files(directory, "yml"))
+            .collect::<Result<Vec<_>>>()?
+            .concat(),
+        configuration: file(CONFIGURATION)?.text,
         catalogue: catalogue::Catalogue::read(&file(METRICS)?.text),
         explore: toml::from_str(&explore).context(EXPLORE)?,
         commands: commands::Commands::read(&file(COMMAND_LINE)?.text, &file(OPERATE)?.text),

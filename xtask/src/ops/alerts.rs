@@ -76,6 +76,23 @@ pub(super) fn annotations(corpus: &Corpus) -> Vec<Problem> {
     problems
 }
 
+/// Alerts that pages and example configurations name exist.
+pub(super) fn mentions(corpus: &Corpus) -> Vec<Problem> {
+    let alerts: BTreeSet<&str> =
+        corpus.rules.iter().flat_map(Rules::alerts).map(|(name, _)| name).collect();
+    let mut problems = Vec::new();
+    for file in corpus.pages.iter().chain(&corpus.examples) {
+        let words = file.text.split(|c: char| !c.is_ascii_alphanumeric());
+        let named = words.filter(|word| word.len() > "Shoal".len() && word.starts_with("Shoal"));
+        let gone: BTreeSet<&str> = named.filter(|word| !alerts.contains(word)).collect();
+        problems.extend(
+            gone.into_iter()
+                .map(|name| Problem::new(&file.path, format!("names {name}, which is no alert"))),
+        );
+    }
+    problems
+}
+
 /// Each alert has a page that says the same of it, and each page has its alert.
 pub(super) fn pages(corpus: &Corpus) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -174,6 +191,16 @@ mod tests {
         assert_eq!(super::pages(&orphan).len(), 1);
         let other = corpus(RULE, &PAGE.replace("owner: sre", "owner: network"));
         assert_eq!(super::pages(&other).len(), 1);
+    }
+
+    #[test]
+    fn names_of_alerts_that_are_gone_are_found() {
+        let mut corpus = corpus(RULE, PAGE);
+        let text = "inhibit: [alertname=\"ShoalX\", alertname=~\"Shoal.+\"]".to_owned();
+        corpus.examples = vec![File { path: "a.yml".into(), text }];
+        assert_eq!(mentions(&corpus), []);
+        corpus.examples[0].text.push_str("ShoalXHigh");
+        assert_eq!(mentions(&corpus).len(), 1);
     }
 
     fn corpus(rules: &str, page: &str) -> Corpus {

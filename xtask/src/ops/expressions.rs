@@ -1,11 +1,11 @@
 //! Expressions of rules, dashboards and pages against the catalogue: whether what they select is
 //! exported, with these labels and values, and whether what they compute of it makes sense.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use promql_parser::{
     label::{MatchOp, Matcher},
-    parser::{Expr, VectorSelector},
+    parser::Expr,
 };
 use serde_json::Value;
 
@@ -13,13 +13,10 @@ use super::{
     Corpus, Problem, alerts,
     catalogue::{Catalogue, Kind, Metric, Values},
     pages, promql,
-    promql::{Labels, Selector},
+    promql::Selector,
+    series::{FOREIGN, Known, SCRAPED, Series},
 };
 
-/// Series that Prometheus and its blackbox exporter make. `ALERTS` carries any label.
-const FOREIGN: &[&str] = &["up", "probe_success", "ALERTS"];
-/// Labels that every scraped series gets.
-const SCRAPED: &[&str] = &["job", "instance"];
 /// Functions that want a counter, and those that want anything else.
 const OF_COUNTERS: &[&str] = &["rate", "irate", "increase", "resets"];
 const OF_GAUGES: &[&str] = &["delta", "idelta", "deriv", "predict_linear"];
@@ -55,48 +52,10 @@ struct Place {
     expr: Expr,
 }
 
-/// What is known of a series by its name.
-enum Series<'a> {
-    Exported(&'a Metric),
-    Recorded(&'a Labels),
-    Foreign,
-}
-
-/// What selectors are looked up in.
-struct Known<'a> {
-    catalogue: &'a Catalogue,
-    recorded: BTreeMap<String, Labels>,
-}
-
-impl Known<'_> {
-    fn find(&self, name: &str) -> Option<Series<'_>> {
-        if let Some(labels) = self.recorded.get(name) {
-            return Some(Series::Recorded(labels));
-        }
-        if FOREIGN.contains(&name) {
-            return Some(Series::Foreign);
-        }
-        self.catalogue.find(name).map(|(_, metric)| Series::Exported(metric))
-    }
-
-    fn labels(&self, selector: &VectorSelector) -> Labels {
-        let name = selector.name.as_deref().unwrap_or_default();
-        let scraped = || SCRAPED.iter().map(|label| (*label).to_owned());
-        match self.find(name) {
-            Some(Series::Exported(metric)) => {
-                let edge = name.ends_with("_bucket").then(|| "le".to_owned());
-                metric.labels.keys().cloned().chain(scraped()).chain(edge).collect()
-            }
-            Some(Series::Recorded(labels)) => labels.clone(),
-            Some(Series::Foreign) | None => scraped().collect(),
-        }
-    }
-}
-
 /// Selected names, labels and values exist.
 pub(super) fn names(corpus: &Corpus) -> Vec<Problem> {
     let (places, mut problems) = places(corpus);
-    let known = known(corpus);
+    let known = Known::of(corpus);
     for place in &places {
         for selector in promql::selectors(&place.expr) {
             let wrong = unknown(&selector, &known);
@@ -109,7 +68,7 @@ pub(super) fn names(corpus: &Corpus) -> Vec<Problem> {
 /// Counters are taken as rates, windows hold enough scrapes, what is grouped by exists, alerts
 /// compare, and their texts use labels that the result has.
 pub(super) fn sense(corpus: &Corpus) -> Vec<Problem> {
-    let known = known(corpus);
+    let known = Known::of(corpus);
     let mut problems = Vec::new();
     // A page may name a counter without computing anything of it.
     let computed = |place: &Place| !place.at.starts_with(super::PAGES);
@@ -213,18 +172,6 @@ fn panels(json: &Value, found: &mut Vec<String>) {
         Value::Array(values) => values.iter().for_each(|value| panels(value, found)),
         _ => (),
     }
-}
-
-fn known(corpus: &Corpus) -> Known<'_> {
-    let mut known = Known { catalogue: &corpus.catalogue, recorded: BTreeMap::new() };
-    // Twice, since a recorded series may be made of one of a later file.
-    for rule in corpus.rules.iter().chain(&corpus.rules).flat_map(super::rules::Rules::rules) {
-        let (Some(name), Ok(expr)) = (&rule.record, promql::parse(&rule.expr)) else { continue };
-        let mut labels = promql::labels(&expr, &|selector| known.labels(selector));
-        labels.extend(rule.labels.keys().cloned());
-        known.recorded.entry(name.clone()).or_default().extend(labels);
-    }
-    known
 }
 
 fn unknown(selector: &Selector<'_>, known: &Known<'_>) -> Vec<String> {

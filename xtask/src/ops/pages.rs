@@ -110,6 +110,22 @@ pub(super) fn commands(corpus: &Corpus) -> Vec<Problem> {
     problems
 }
 
+/// Keys of the configuration exist.
+pub(super) fn keys(corpus: &Corpus) -> Vec<Problem> {
+    let key = |span: &&str| {
+        span.contains('_') && span.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    let mut problems = Vec::new();
+    for page in &corpus.pages {
+        let named = spans(&page.text).filter(key);
+        let unknown = named.filter(|key| !corpus.configuration.contains(&format!("`{key}`")));
+        problems.extend(unknown.map(|key| {
+            Problem::new(&page.path, format!("{key} is no key of {}", super::CONFIGURATION))
+        }));
+    }
+    problems
+}
+
 /// What a page searches the journal for is what the code logs.
 pub(super) fn log_lines(corpus: &Corpus) -> Vec<Problem> {
     let mut problems = Vec::new();

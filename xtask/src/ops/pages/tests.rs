@@ -51,6 +51,13 @@ fn commands_that_are_none_are_found_in_blocks_and_in_prose() {
 }
 
 #[test]
+fn a_key_that_cannot_be_set_is_found() {
+    let key = |key: &str| keys(&corpus(&PAGE.replace("All of it.", &format!("See `{key}`."))));
+    assert_eq!(key("BACKUP_DIR"), []);
+    assert_eq!(key("BACKUP_DIRECTORY").len(), 1);
+}
+
+#[test]
 fn a_search_for_what_nobody_logs_is_found() {
     assert_eq!(log_lines(&corpus(&PAGE.replace("failed to claim", "could not claim"))).len(), 1);
 }
@@ -63,6 +70,7 @@ fn corpus(page: &str) -> Corpus {
             file("docs/runbook/ShoalX.md", page),
         ],
         commands: Commands::read("\n### shoal jobs\n\n### shoal jobs list\n\nhelp\n", ""),
+        configuration: "| `BACKUP_DIR` | where |".into(),
         code: "tracing::warn!(\"failed to claim a job\")".into(),
         ..Corpus::default()
     }
