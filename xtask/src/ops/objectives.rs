@@ -144,7 +144,9 @@ pub(super) fn rules() -> String {
 
 /// The table of objectives for the page about alerts.
 pub(super) fn table() -> String {
-    let mut text = String::from("| objective | promise over 30 days | alerts |\n|---|---|---|\n");
+    let mut text = String::from(
+        "| objective | promise over 30 days | its error budget alerts: |\n|---|---|---|\n",
+    );
     for it in OBJECTIVES {
         let alerts: Vec<String> = it.tiers.iter().map(in_words).collect();
         let _ = writeln!(text, "| `{}` | {} | {} |", it.slo, it.promise, alerts.join("; "));
@@ -155,7 +157,9 @@ pub(super) fn table() -> String {
 fn in_words(tier: &Tier) -> String {
     let (does, Tier { factor, long, short, .. }) =
         (if tier.pages { "page" } else { "ticket" }, tier);
-    format!("{does} at {factor} times the pace over {long} and {short}")
+    // As fast as allowed and no faster, a budget lasts as long as it is meant to.
+    let pace = if *factor > 1.0 { format!("{factor} times as fast") } else { "as fast".to_owned() };
+    format!("{does} if spent {pace} as allowed over {long} and {short}")
 }
 
 fn write_groups(text: &mut String) -> std::fmt::Result {
@@ -240,7 +244,7 @@ fn write_alert(text: &mut String, it: &Objective, tier: &Tier) -> std::fmt::Resu
     )?;
     writeln!(
         text,
-        "        annotations:\n          summary: the budget of {slo} is spent too fast"
+        "        annotations:\n          summary: the error budget of {{{{ $labels.slo }}}} is spent too fast"
     )?;
     writeln!(
         text,
