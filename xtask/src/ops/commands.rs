@@ -22,40 +22,48 @@ impl Commands {
     /// What is wrong with a command as somebody would type it, if anything.
     pub(super) fn wrong(&self, typed: &str) -> Option<String> {
         let words: Vec<&str> = typed.split_whitespace().collect();
-        if words.first() == Some(&"shoal-controller") {
-            let verb: Vec<&str> = (words.iter().copied()).take_while(|word| plain(word)).collect();
-            let verb = verb.join(" ");
-            // Said whole, or by its verb alone where the program is clear.
-            let alone = verb.strip_prefix("shoal-controller ").map(|verb| format!("`{verb}`"));
-            let known = self.operate.contains(&verb)
-                || alone.is_some_and(|alone| self.operate.contains(&alone));
-            return (!known).then(|| format!("`{verb}` is not in {}", super::OPERATE));
+        match words.split_first() {
+            Some((&"shoal-controller", rest)) => self.wrong_of_controller(rest),
+            Some((_, rest)) => self.wrong_of_client(rest),
+            None => None,
         }
-        let rest = words.get(1..).unwrap_or_default();
-        let depth = (1..=rest.len()).rev().find(|depth| {
-            let path = rest.iter().take(*depth).copied().collect::<Vec<_>>().join(" ");
-            self.help.contains_key(&format!("shoal {path}"))
-        });
-        let Some(depth) = depth else { return Some(format!("there is no command `{typed}`")) };
-        let path = rest.iter().take(depth).copied().collect::<Vec<_>>().join(" ");
-        let name = format!("shoal {path}");
-        let next = rest.get(depth).filter(|word| !word.starts_with('-'));
+    }
+
+    /// The page says the whole command, or its verb alone where the program is clear.
+    fn wrong_of_controller(&self, words: &[&str]) -> Option<String> {
+        let part = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase());
+        let verb = words.iter().take_while(part).copied().collect::<Vec<_>>().join(" ");
+        let said = [format!("shoal-controller {verb}"), format!("`{verb}`")];
+        let known = said.iter().any(|said| self.operate.contains(said));
+        (!known).then(|| format!("`shoal-controller {verb}` is not in {}", super::OPERATE))
+    }
+
+    fn wrong_of_client(&self, words: &[&str]) -> Option<String> {
+        let name = |depth: usize| {
+            let verbs = words.iter().take(depth).copied();
+            std::iter::once("shoal").chain(verbs).collect::<Vec<_>>().join(" ")
+        };
+        let depths = (1..=words.len()).rev();
+        let found = depths.map(|depth| (depth, name(depth)));
+        let Some((depth, name)) = found.into_iter().find(|it| self.help.contains_key(&it.1)) else {
+            return Some(format!("there is no command `shoal {}`", words.join(" ")));
+        };
         let has_verbs = self.help.keys().any(|other| other.starts_with(&format!("{name} ")));
+        let next = words.get(depth).filter(|word| !word.starts_with('-'));
         if let (true, Some(verb)) = (has_verbs, next) {
             return Some(format!("`{name}` has no verb `{verb}`"));
         }
-        let help = self.help.get(&name).map_or("", String::as_str);
-        let root = self.help.get("shoal").map_or("", String::as_str);
-        let flag = rest.iter().filter(|word| word.starts_with("--"));
-        let mut flags = flag.map(|word| word.split('=').next().unwrap_or(word));
-        let strange = flags.find(|flag| !help.contains(*flag) && !root.contains(*flag));
+        let flags = words.iter().filter(|word| word.starts_with("--"));
+        let mut flags = flags.map(|word| word.split('=').next().unwrap_or(word));
+        let strange =
+            flags.find(|flag| !self.has_flag(&name, flag) && !self.has_flag("shoal", flag));
         strange.map(|flag| format!("`{name}` has no flag {flag}"))
     }
-}
 
-/// A word of a command, not a flag, a value or a placeholder.
-fn plain(word: &str) -> bool {
-    word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with("--")
+    fn has_flag(&self, command: &str, flag: &str) -> bool {
+        let help = self.help.get(command).map_or("", String::as_str);
+        help.split(|c: char| !c.is_ascii_lowercase() && c != '-').any(|word| word == flag)
+    }
 }
 
 /// The calls of our programs in a block of shell commands or a piece of inline code.
@@ -85,6 +93,7 @@ mod tests {
             "shoal job list",
             "shoal jobs lits",
             "shoal jobs list --stuk",
+            "shoal jobs list --stu",
             "shoal audit --until now",
             "shoal-controller db mend",
         ] {

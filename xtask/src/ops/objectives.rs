@@ -49,11 +49,12 @@ const LONG_WINDOWS: &[&str] = &["1d", "3d", BUDGET_WINDOW];
 
 const OBJECTIVES: &[Objective] = &[
     Objective {
+        // A look at a BMC answers 503 to say that the BMC is busy.
         slo: "api-availability",
         promise: "99.9 % of the requests to the API are answered without a 5xx code",
         target: 0.999,
-        bad: r#"sum(increase(http_requests_total{job="shoal",route=~"/api/v1/.*",code=~"5.."}[WINDOW]))"#,
-        total: r#"sum(increase(http_requests_total{job="shoal",route=~"/api/v1/.*"}[WINDOW]))"#,
+        bad: r#"sum(increase(http_requests_total{job="shoal",route=~"/api/v1/.*",route!~".*/probe|.*/examine",code=~"5.."}[WINDOW]))"#,
+        total: r#"sum(increase(http_requests_total{job="shoal",route=~"/api/v1/.*",route!~".*/probe|.*/examine"}[WINDOW]))"#,
         least: 100,
         escalation: "sre",
         tiers: MANY,

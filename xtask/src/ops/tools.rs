@@ -50,17 +50,13 @@ fn lint(promtool: &str, rules: &[&str]) -> Result<()> {
 fn unit(promtool: &str, tests: &[&str]) -> Result<()> {
     ensure!(!tests.is_empty(), "there are no tests in {RULE_TESTS}");
     // Each in a process of its own, at one time: windows of a month take seconds to walk through.
-    let results: Vec<Result<()>> = std::thread::scope(|scope| {
-        let asked = |file: &&'_ str| {
-            let file = (*file).to_owned();
-            scope.spawn(move || ask(promtool, &["test", "rules", &file]))
-        };
-        let threads: Vec<_> = tests.iter().map(asked).collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined.map(|result| result.unwrap_or_else(|_| bail!("a thread panicked"))).collect()
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let ask = |file| scope.spawn(move || ask(promtool, &["test", "rules", file]));
+        let asked: Vec<_> = tests.iter().copied().map(ask).collect();
+        let answers = asked.into_iter().map(std::thread::ScopedJoinHandle::join);
+        let answers = answers.map(|answer| answer.unwrap_or_else(|_| bail!("a thread panicked")));
+        answers.filter_map(Result::err).map(|error| format!("{error:#}")).collect()
     });
-    let failed: Vec<String> =
-        results.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\n")) }
 }
 
