@@ -104,6 +104,18 @@ fn expressions_of_dashboards_and_pages_are_read_too() {
     assert_eq!(problems.len(), 2, "{problems:?}");
 }
 
+#[test]
+fn a_series_that_prose_names_must_exist() {
+    let mut corpus = corpus("groups: []\n");
+    let text =
+        "`gone_total` grows, `req_total{code=\"5\"}` too; `took_seconds` and `task_media` do not.";
+    corpus.pages = vec![File { path: "docs/runbook/p.md".into(), text: text.into() }];
+    let problems: Vec<String> = names(&corpus).into_iter().map(|problem| problem.what).collect();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("gone_total is neither"));
+    assert!(problems[1].starts_with("req_total can never have code"));
+}
+
 fn found(check: fn(&Corpus) -> Vec<Problem>, expr: &str) -> Vec<String> {
     let expr = serde_json::to_string(expr).unwrap();
     let text = format!("groups:\n- name: g\n  rules:\n  - alert: A\n    expr: {expr}\n");
