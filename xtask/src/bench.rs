@@ -6,7 +6,10 @@ use anyhow::{Result, bail};
 use crate::{shell, workspace};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let wanted = arguments.first();
+    let (wanted, more) = match arguments {
+        [wanted, more @ ..] => (Some(wanted), more),
+        [] => (None, arguments),
+    };
     let mut benches = Vec::new();
     for package in workspace::members()? {
         for target in &package.targets {
@@ -21,7 +24,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     for (package, bench) in benches {
         println!("== {package} {bench}");
-        shell::run(&mut shell::cargo(&["bench", "--package", &package, "--bench", &bench]))?;
+        let mut cargo = shell::cargo(&["bench", "--package", &package, "--bench", &bench]);
+        // What follows the name is for the benchmark itself.
+        shell::run(cargo.arg("--").args(more))?;
     }
     Ok(())
 }

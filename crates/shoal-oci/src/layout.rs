@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, failed};
-use crate::upload::UploadId;
+use crate::upload::{Step, UploadId, Watch};
 
 const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
@@ -28,12 +28,13 @@ const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
+    watch: Watch,
 }
 
 impl Layout {
     /// Makes what is missing of the directory. Blocks.
-    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
-        let layout = Self { root: root.to_owned() };
+    pub(crate) fn open(root: &Path, watch: Watch) -> Result<Self, Error> {
+        let layout = Self { root: root.to_owned(), watch };
         for algorithm in Algorithm::ALL {
             create_directory(&layout.blobs(algorithm))?;
         }
@@ -50,6 +51,11 @@ impl Layout {
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Who is told of the steps of a push.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Where the blobs of one algorithm are.
@@ -80,14 +86,20 @@ impl Layout {
         let blob = self.blob(digest);
         match fs::hard_link(upload, &blob) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            other => return other.map_err(failed("name blob", &blob)),
+            other => {
+                other.map_err(failed("name blob", &blob))?;
+                self.watch.reached(Step::Named);
+                return Ok(());
+            }
         }
         // What is there was checked when it came, the new content just now: a damaged file heals.
         let name = upload.file_name().unwrap_or_default().to_string_lossy();
         let twin = upload.with_file_name(format!("{TEMPORARY}{name}"));
         remove(&twin)?;
         fs::hard_link(upload, &twin).map_err(failed("name", &twin))?;
+        self.watch.reached(Step::Twinned);
         fs::rename(&twin, &blob).map_err(failed("replace blob", &blob))?;
+        self.watch.reached(Step::Named);
         // Two names of one file are not renamed but both kept.
         remove(&twin)
     }
@@ -98,8 +110,11 @@ impl Layout {
         let uploads = self.root.join("uploads");
         let mut file = NamedTempFile::with_prefix_in(TEMPORARY, &uploads)
             .map_err(failed("create a file in", &uploads))?;
+        self.watch.reached(Step::Opened);
         file.write_all(content).map_err(failed("write", file.path()))?;
+        self.watch.reached(Step::Written);
         file.persist(&blob).map_err(|error| failed("name blob", &blob)(error.error))?;
+        self.watch.reached(Step::Named);
         Ok(())
     }
 
@@ -107,12 +122,15 @@ impl Layout {
     pub(crate) fn sync_blob(&self, digest: &Digest) -> Result<(), Error> {
         let blob = self.blob(digest);
         File::open(&blob).and_then(|file| file.sync_all()).map_err(failed("flush", &blob))?;
+        self.watch.reached(Step::Durable);
         self.sync_blobs(digest.algorithm())
     }
 
     /// Makes the names of blobs safe from a power failure. Blocks.
     pub(crate) fn sync_blobs(&self, algorithm: Algorithm) -> Result<(), Error> {
-        sync_directory(&self.blobs(algorithm))
+        sync_directory(&self.blobs(algorithm))?;
+        self.watch.reached(Step::NameDurable);
+        Ok(())
     }
 
     /// Makes everything written so far safe from a power failure. Blocks.

@@ -65,7 +65,7 @@ pub mod rebuild;
 pub mod registry;
 pub mod retention;
 mod space;
-mod upload;
+pub mod upload;
 
 pub use config::{Config, Limits, Policy};
 pub use digest::{Algorithm, Digest};

@@ -17,7 +17,7 @@ use crate::layout::{Layout, remove};
 use crate::manifest::Manifest;
 use crate::name::{Repository, Tag};
 use crate::registry::{UNCONFIRMED, digest_of};
-use crate::upload::JOURNALED_MAX;
+use crate::upload::{JOURNALED_MAX, Watch};
 
 /// Rows written in one transaction.
 const BATCH: usize = 256;
@@ -85,7 +85,7 @@ impl Entry {
 /// # Errors
 /// [`Error::CatalogueExists`], [`Error::BadIndex`], [`Error::Storage`], [`Error::Database`].
 pub fn rebuild(root: &Path) -> Result<Rebuilt, Error> {
-    let layout = Layout::open(root)?;
+    let layout = Layout::open(root, Watch::default())?;
     let database = root.join("registry.db");
     if database.exists() && !layout.is_rebuilding() {
         return Err(Error::CatalogueExists { path: database });

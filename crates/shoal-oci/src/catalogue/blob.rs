@@ -143,6 +143,14 @@ impl Catalogue {
         })
     }
 
+    /// What the journal holds of one content. Blocks.
+    pub(crate) fn journaled_content(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
+        self.database.read_blocking(|tx| {
+            let mut query = tx.prepare_cached("SELECT content FROM journal WHERE digest = ?1")?;
+            Ok(query.query_row([digest], |row| row.get(0)).optional()?)
+        })
+    }
+
     /// The digests of what the journal holds. Blocks.
     pub(crate) fn journaled_digests(&self) -> Result<Vec<Digest>, Error> {
         self.database.read_blocking(|tx| {

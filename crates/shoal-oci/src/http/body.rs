@@ -1,5 +1,6 @@
 //! The body of an answer: nothing, a text, or a part of a file read as the client takes it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -8,13 +9,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinHandle;
 
-/// Read at once, and so the most one answer holds in memory.
+/// Read at once.
 const CHUNK: u64 = 256 * 1024;
+
+/// Chunks of one answer in memory: one being read, and what the connection takes while it sends.
+const CHUNKS: usize = 4;
 
 /// Bytes for a client. An error ends the connection, so that nobody takes a short body for a whole.
 pub struct Body(Source);
@@ -30,6 +34,9 @@ struct Part {
     at: u64,
     left: u64,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
+    /// Chunks that were given away, to be filled again once they were sent: fresh memory for each of
+    /// a thousand chunks costs more than the reading.
+    given: VecDeque<Bytes>,
 }
 
 impl Body {
@@ -43,7 +50,7 @@ impl Body {
 
     /// `length` bytes of a file from `at` on.
     pub(super) fn file(file: Arc<File>, at: u64, length: u64) -> Self {
-        Self(Source::File(Part { file, at, left: length, reading: None }))
+        Self(Source::File(Part { file, at, left: length, reading: None, given: VecDeque::new() }))
     }
 }
 
@@ -93,51 +100,72 @@ impl Part {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let length = usize::try_from(self.left.min(CHUNK)).unwrap_or(0);
-        let read = match &mut self.reading {
-            Some(reading) => {
-                let read = ready!(Pin::new(reading).poll(cx));
-                self.reading = None;
-                read.unwrap_or_else(|gone| Err(io::Error::other(gone)))
-            }
+        let read = if let Some(reading) = &mut self.reading {
+            let read = ready!(Pin::new(reading).poll(cx));
+            self.reading = None;
+            read.unwrap_or_else(|gone| Err(io::Error::other(gone)))
+        } else {
+            let buffer = self.buffer(usize::try_from(self.left.min(CHUNK)).unwrap_or(0));
             // What is in the page cache is taken here: handing it to another thread would cost more.
             // What is not must not hold up the other answers of this thread.
-            None => match read_cached(&self.file, self.at, length) {
-                Some(read) => read,
-                None => {
+            match read_cached(&self.file, self.at, buffer) {
+                Ok(read) => read,
+                Err(buffer) => {
                     let (file, at) = (Arc::clone(&self.file), self.at);
-                    let read = move || read_blocking(&file, at, length);
+                    let read = move || read_blocking(&file, at, buffer);
                     self.reading = Some(tokio::task::spawn_blocking(read));
                     return self.poll_chunk(cx);
                 }
-            },
+            }
         };
         Poll::Ready(Some(read.inspect(|bytes| {
             let count = bytes.len() as u64;
             self.at += count;
             self.left = self.left.saturating_sub(count);
+            if self.left > 0 {
+                self.given.push_back(bytes.clone());
+            }
             metrics::counter!("registry_download_bytes_total").increment(count);
         })))
     }
-}
 
-/// What can be had without waiting for a disk, maybe less than asked; none if that is nothing.
-fn read_cached(file: &File, at: u64, length: usize) -> Option<io::Result<Bytes>> {
-    let mut buffer = vec![0; length];
-    let slices = &mut [IoSliceMut::new(&mut buffer)];
-    match rustix::io::preadv2(file, slices, at, ReadWriteFlags::NOWAIT) {
-        Ok(0) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
-        Ok(read) => {
-            buffer.truncate(read);
-            Some(Ok(buffer.into()))
-        }
-        Err(Errno::AGAIN | Errno::INTR | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => None,
-        Err(error) => Some(Err(error.into())),
+    /// Room for a chunk: that of one which has been sent, if there is any.
+    fn buffer(&mut self, length: usize) -> BytesMut {
+        let sent = match self.given.pop_front().map(Bytes::try_into_mut) {
+            Some(Ok(buffer)) => Some(buffer),
+            Some(Err(sending)) => {
+                if self.given.len() + 1 < CHUNKS {
+                    self.given.push_front(sending);
+                }
+                None
+            }
+            None => None,
+        };
+        let mut buffer = sent.unwrap_or_default();
+        buffer.resize(length, 0);
+        buffer
     }
 }
 
-fn read_blocking(file: &File, at: u64, length: usize) -> io::Result<Bytes> {
-    let mut buffer = vec![0; length];
+/// What can be had without waiting for a disk, maybe less than there is room for; the room again if
+/// that is nothing.
+fn read_cached(file: &File, at: u64, mut buffer: BytesMut) -> Result<io::Result<Bytes>, BytesMut> {
+    let read =
+        rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut buffer)], at, ReadWriteFlags::NOWAIT);
+    match read {
+        Ok(0) => Ok(Err(io::ErrorKind::UnexpectedEof.into())),
+        Ok(read) => {
+            buffer.truncate(read);
+            Ok(Ok(buffer.freeze()))
+        }
+        Err(Errno::AGAIN | Errno::INTR | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+            Err(buffer)
+        }
+        Err(error) => Ok(Err(error.into())),
+    }
+}
+
+fn read_blocking(file: &File, at: u64, mut buffer: BytesMut) -> io::Result<Bytes> {
     file.read_exact_at(&mut buffer, at)?;
-    Ok(buffer.into())
+    Ok(buffer.freeze())
 }

@@ -26,6 +26,8 @@ pub struct Checked {
     pub bytes: u64,
     /// Blobs that were put away; they have to be pushed again.
     pub damaged: Vec<Damage>,
+    /// Blobs that were written again from the journal, which still had them.
+    pub healed: Vec<Digest>,
     /// Blobs that looked damaged while somebody was bringing them; look again.
     pub skipped: u64,
     /// The check was told to stop before it had read everything.
@@ -97,11 +99,29 @@ impl Registry {
         };
         let Some(size) = self.inner.catalogue.size(digest)? else { return Ok(()) };
         let Some(fault) = examine(&self.inner.layout, &digest, size) else { return Ok(()) };
+        if self.heal(digest)? {
+            tracing::warn!(%digest, ?fault, "damaged content was written again from the journal");
+            checked.healed.push(digest);
+            return Ok(());
+        }
         let needed_by = self.inner.catalogue.users(digest)?;
         self.put_away(digest)?;
         tracing::error!(%digest, ?fault, manifests = needed_by.len(), "blob is damaged: it is put away");
         checked.damaged.push(Damage { digest, fault, needed_by });
         Ok(())
+    }
+
+    /// Writes content again that was pushed so recently that the journal still has it. The caller has
+    /// seized it. Blocks.
+    fn heal(&self, digest: Digest) -> Result<bool, Error> {
+        let Some(content) = self.inner.catalogue.journaled_content(digest)? else {
+            return Ok(false);
+        };
+        let layout = &self.inner.layout;
+        layout.quarantine(&digest)?;
+        layout.write_blob(&digest, &content)?;
+        layout.sync_blob(&digest)?;
+        Ok(true)
     }
 
     /// Makes everybody forget content whose file is damaged, and moves the file to the quarantine.

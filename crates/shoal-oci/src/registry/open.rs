@@ -17,7 +17,7 @@ use crate::journal;
 use crate::layout::Layout;
 use crate::lease::Leases;
 use crate::space::Space;
-use crate::upload::{Desk, Session, Uploads};
+use crate::upload::{Desk, Session, Step, Uploads, Watch};
 
 /// How often the chores are done.
 const CHORES_EVERY: Duration = Duration::from_secs(2);
@@ -33,8 +33,23 @@ impl Registry {
     /// [`Error::Storage`], [`Error::Database`], among others when another process has it open;
     /// [`Error::CatalogueLost`], [`Error::RebuildUnfinished`].
     pub fn open(config: Config) -> Result<Self, Error> {
+        Self::open_with(config, Watch::default())
+    }
+
+    /// [`Registry::open`], telling `watch` of each step of every push, from the thread that does it.
+    ///
+    /// # Errors
+    /// As [`Registry::open`].
+    pub fn open_watched(
+        config: Config,
+        watch: impl Fn(Step) + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        Self::open_with(config, Watch::new(watch))
+    }
+
+    fn open_with(config: Config, watch: Watch) -> Result<Self, Error> {
         let Config { root, limits, policy, grace, gc_interval } = config;
-        let layout = Layout::open(&root)?;
+        let layout = Layout::open(&root, watch)?;
         admit(&layout)?;
         // Opening the catalogue takes the instance lock: nothing is removed before.
         let catalogue = Catalogue::open(&root)?;
@@ -98,9 +113,7 @@ impl Registry {
         let mut expired = 0;
         for session in self.inner.uploads.untouched_for(age) {
             let Some(claim) = session.try_claim() else { continue };
-            self.inner.catalogue.end_upload(session.id).await?;
-            self.inner.uploads.close(session.id);
-            claim.end();
+            self.give_up(claim).await?;
             expired += 1;
             tracing::info!(upload = %session.id, repository = %session.repository, "stale upload removed");
         }

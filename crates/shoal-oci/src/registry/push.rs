@@ -11,7 +11,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
 use crate::name::Repository;
 use crate::quota;
-use crate::upload::{Bounds, Chunk, Claim, Desk, Sealed, Session, UploadId, receive};
+use crate::upload::{Bounds, Chunk, Claim, Desk, Sealed, Session, Step, UploadId, receive};
 
 /// Which bytes of the content a request carries, both counted from 0 and included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,7 @@ impl Registry {
             uploads.close(id);
             return Err(error);
         }
+        layout.watch().reached(Step::Begun);
         Ok(id)
     }
 
@@ -129,7 +130,7 @@ impl Registry {
     {
         let settings = self.admit_push(repository)?;
         let session = self.inner.uploads.find(repository, id)?;
-        let claim = session.claim().await?;
+        let claim = session.claim(settings.limits.takeover).await?;
         let (claim, received) = self.receive(&settings, claim, incoming).await;
         received?;
         drop(claim);
@@ -158,7 +159,7 @@ impl Registry {
                 return self.blob(repository, digest).await.map(drop).map_err(|_| unknown);
             }
         };
-        let mut claim = session.claim().await?;
+        let mut claim = session.claim(settings.limits.takeover).await?;
         if claim.desk().offset() == 0 {
             claim.desk().expect(digest.algorithm());
         }
@@ -195,7 +196,19 @@ impl Registry {
     /// [`Error::UploadUnknown`], [`Error::UploadBusy`].
     pub async fn cancel_upload(&self, repository: &Repository, id: UploadId) -> Result<(), Error> {
         let session = self.inner.uploads.find(repository, id)?;
-        let claim = session.claim().await?;
+        let claim = session.claim(self.settings().limits.takeover).await?;
+        self.give_up(claim).await
+    }
+
+    /// Ends a session that nobody wants. Its bytes go first: where the disk is full, that is what lets
+    /// the catalogue forget it.
+    pub(super) async fn give_up(&self, mut claim: Claim) -> Result<(), Error> {
+        let id = claim.session().id;
+        let claim = blocking(move || {
+            claim.empty();
+            Ok(claim)
+        })
+        .await?;
         self.inner.catalogue.end_upload(id).await?;
         self.inner.uploads.close(id);
         end(claim).await
@@ -275,6 +288,7 @@ impl Registry {
             Err(error) => Err(error),
         };
         linked?;
+        self.inner.layout.watch().reached(Step::Known);
         if let Some(id) = id {
             self.inner.uploads.close(id);
         }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::lease::Held;
 use crate::manifest::Manifest;
 use crate::name::{Reference, Repository, Tag};
-use crate::upload::JOURNALED_MAX;
+use crate::upload::{JOURNALED_MAX, Step};
 
 /// What became of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,7 @@ impl Registry {
             tags_may_move: settings.policy.tags_may_move(repository),
         };
         self.inner.catalogue.put_manifest(push).await?;
+        self.inner.layout.watch().reached(Step::Known);
         metrics::counter!("registry_upload_bytes_total").increment(size);
         self.inner.export.note_change();
         Ok(pushed)

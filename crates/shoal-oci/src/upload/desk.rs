@@ -6,8 +6,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::UploadId;
+use super::direct::{BLOCK, Direct};
 use super::flush::Flush;
+use super::{Step, UploadId, Watch};
 use crate::catalogue::{Arrival, Catalogue};
 use crate::digest::{Algorithm, Digest, Hash};
 use crate::error::{Error, failed};
@@ -16,6 +17,9 @@ use crate::lease::{Held, Leases};
 
 /// Content of at most this many bytes goes into the journal and is not flushed by itself.
 pub(crate) const JOURNALED_MAX: u64 = 32 * 1024;
+
+/// Bytes a request has brought before the rest of it is written past the page cache.
+const DIRECT_FROM: u64 = 4 * 1024 * 1024;
 
 /// Read at once when content has to be hashed again.
 const REREAD: usize = 1024 * 1024;
@@ -29,6 +33,13 @@ pub(crate) struct Desk {
     offset: u64,
     hash: Progress,
     flush: Flush,
+    watch: Watch,
+    /// Bytes of the present request.
+    streamed: u64,
+    /// How they are written once they are many.
+    direct: Option<Direct>,
+    /// Whether that was found impossible here.
+    indirect: bool,
 }
 
 /// How far the content has been hashed. Behind the offset after a restart, or when the client ends
@@ -84,18 +95,29 @@ impl Desk {
         offset: u64,
         record: Option<Catalogue>,
     ) -> Self {
+        let watch = layout.watch().clone();
+        let record = record.map(|catalogue| (catalogue, id));
         Self {
             path: layout.upload(id),
             file: None,
             offset,
             hash: Progress::new(algorithm),
-            flush: Flush::new(offset, record.map(|catalogue| (catalogue, id))),
+            flush: Flush::new(offset, record, watch.clone()),
+            watch,
+            streamed: 0,
+            direct: None,
+            indirect: false,
         }
     }
 
     /// Bytes received.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Bytes that are in the file; the others are on their way there until [`Desk::put_down`].
+    pub(crate) fn written(&self) -> u64 {
+        self.direct.as_ref().map_or(self.offset, Direct::written)
     }
 
     /// Expects this hash function from now on.
@@ -115,17 +137,66 @@ impl Desk {
     /// flush failed: then nobody knows which are, and the upload is empty again.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let file = self.file()?;
-        file.write_all_at(bytes, self.offset).map_err(failed("write", &self.path))?;
+        self.write(&file, bytes)?;
         if self.hash.at == self.offset {
             self.hash.hash.update(bytes);
             self.hash.at += bytes.len() as u64;
         }
         self.offset += bytes.len() as u64;
-        if let Err(error) = self.flush.after_write(&file, self.offset) {
-            self.start_over();
-            return Err(failed("flush", &self.path)(error));
+        self.streamed += bytes.len() as u64;
+        self.watch.reached(Step::Written);
+        let written = self.written();
+        if let Err(error) = self.flush.after_write(&file, written) {
+            return Err(self.start_over(error));
         }
         Ok(())
+    }
+
+    /// Ends a request: whatever it brought is in the file afterwards.
+    pub(crate) fn put_down(&mut self) -> Result<(), Error> {
+        self.streamed = 0;
+        let Some(mut direct) = self.direct.take() else { return Ok(()) };
+        let file = self.file()?;
+        let ended = direct.end().map(<[u8]>::to_vec);
+        let at = direct.written();
+        ended
+            .and_then(|rest| file.write_all_at(&rest, at))
+            .map_err(|error| self.fall_back(at, error))
+    }
+
+    /// Writes at the end of the file.
+    fn write(&mut self, file: &Arc<File>, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(direct) = &mut self.direct {
+            let appended = direct.append(bytes);
+            let at = direct.written();
+            return appended.map_err(|error| self.fall_back(at, error));
+        }
+        // Up to where a block begins, from where on the other way is possible.
+        let gap = usize::try_from(self.offset.wrapping_neg() % BLOCK).unwrap_or(0);
+        let straight = !self.indirect && self.streamed >= DIRECT_FROM && bytes.len() >= gap;
+        let (head, rest) = bytes.split_at(if straight { gap } else { bytes.len() });
+        file.write_all_at(head, self.offset).map_err(failed("write", &self.path))?;
+        if !straight {
+            return Ok(());
+        }
+        let at = self.offset + gap as u64;
+        self.direct = Direct::open(&self.path, file, at);
+        match &mut self.direct {
+            Some(direct) => direct.append(rest).map_err(failed("write", &self.path)),
+            None => {
+                self.indirect = true;
+                file.write_all_at(rest, at).map_err(failed("write", &self.path))
+            }
+        }
+    }
+
+    /// Takes the first `at` bytes for all there is, after a write behind them failed. What was hashed
+    /// may be more than that.
+    fn fall_back(&mut self, at: u64, error: std::io::Error) -> Error {
+        self.direct = None;
+        self.offset = at;
+        self.hash = Progress::new(self.hash.hash.algorithm());
+        failed("write", &self.path)(error)
     }
 
     /// Checks the content, makes it durable and gives it its name. The desk keeps the upload until
@@ -139,6 +210,7 @@ impl Desk {
         layout: &Layout,
         leases: &Arc<Leases>,
     ) -> Result<Sealed, Error> {
+        self.put_down()?;
         let file = self.file()?;
         self.expect(expected.algorithm());
         self.hash.catch_up(&file, self.offset).map_err(failed("read", &self.path))?;
@@ -146,6 +218,7 @@ impl Desk {
         if found != expected {
             return Err(Error::DigestMismatch { expected, found: Box::new(found) });
         }
+        self.watch.reached(Step::Checked);
         let written = file.metadata().map_err(failed("look at", &self.path))?.len();
         if written != self.offset {
             // A write that failed may have left more than was accounted for.
@@ -161,9 +234,9 @@ impl Desk {
             return Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled }, held });
         }
         if let Err(error) = self.flush.finish(&file) {
-            self.start_over();
-            return Err(failed("flush", &self.path)(error));
+            return Err(self.start_over(error));
         }
+        self.watch.reached(Step::Durable);
         layout.place(&self.path, &expected)?;
         layout.sync_blobs(expected.algorithm())?;
         Ok(Sealed { arrival: Arrival { digest: expected, size, unsettled: None }, held })
@@ -174,16 +247,24 @@ impl Desk {
         if let Err(error) = remove(&self.path) {
             tracing::warn!(%error, "a finished upload's file stays until the next start");
         }
+        self.watch.reached(Step::Ended);
     }
 
     /// After a failed flush the kernel may have dropped pages it shows as written; a new file shows
     /// what is in it.
-    fn start_over(&mut self) {
+    fn start_over(&mut self, error: std::io::Error) -> Error {
         tracing::error!(path = %self.path.display(), "flush failed: the upload starts over");
+        self.empty();
+        failed("flush", &self.path)(error)
+    }
+
+    /// Removes what was received; what comes next is the first byte.
+    pub(crate) fn empty(&mut self) {
         if let Err(error) = remove(&self.path) {
-            tracing::warn!(%error, "a broken upload's file stays");
+            tracing::warn!(%error, "the file of an upload that begins anew stays");
         }
         self.file = None;
+        self.direct = None;
         self.offset = 0;
         self.hash = Progress::new(self.hash.hash.algorithm());
         self.flush.start_over();
@@ -194,6 +275,7 @@ impl Desk {
             return Ok(Arc::clone(file));
         }
         let file = Arc::new(open_upload(&self.path)?);
+        self.watch.reached(Step::Opened);
         self.file = Some(Arc::clone(&file));
         Ok(file)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Instant;
 
-use super::UploadId;
+use super::{Step, UploadId, Watch};
 use crate::catalogue::Catalogue;
 
 /// Bytes written before a flush of them begins.
@@ -29,11 +29,12 @@ pub(crate) struct Flush {
     recorded: u64,
     running: Option<Receiver<io::Result<()>>>,
     record: Option<(Catalogue, UploadId)>,
+    watch: Watch,
 }
 
 impl Flush {
-    pub(crate) fn new(offset: u64, record: Option<(Catalogue, UploadId)>) -> Self {
-        Self { durable: offset, begun: offset, recorded: offset, running: None, record }
+    pub(crate) fn new(offset: u64, record: Option<(Catalogue, UploadId)>, watch: Watch) -> Self {
+        Self { durable: offset, begun: offset, recorded: offset, running: None, record, watch }
     }
 
     /// Flushes what is due, mostly without waiting.
@@ -53,7 +54,7 @@ impl Flush {
 
     /// Nothing is durable any more.
     pub(crate) fn start_over(&mut self) {
-        *self = Self::new(0, self.record.take());
+        *self = Self::new(0, self.record.take(), self.watch.clone());
         if let Some((catalogue, id)) = &self.record {
             note(catalogue, *id, 0);
         }
@@ -88,8 +89,10 @@ impl Flush {
         if due {
             self.recorded = offset;
         }
+        let watch = self.watch.clone();
         tokio::task::spawn_blocking(move || {
             let flushed = timed(|| file.sync_data());
+            watch.reached(Step::Flushed);
             if let (Ok(()), Some((catalogue, id))) = (&flushed, record) {
                 note(&catalogue, id, offset);
             }

@@ -2,9 +2,11 @@
 //! offset, keeps every byte that arrived, and lets one request at a time append.
 
 mod desk;
+mod direct;
 mod flush;
 mod receive;
 mod session;
+mod step;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,6 +25,8 @@ use crate::name::{BadName, Repository};
 pub(crate) use desk::{Desk, JOURNALED_MAX, Sealed};
 pub(crate) use receive::{Bounds, Chunk, Places, Receiving, receive};
 pub(crate) use session::{Claim, Session};
+pub use step::Step;
+pub(crate) use step::Watch;
 
 /// Names a session. Whoever knows it may append, so it cannot be guessed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

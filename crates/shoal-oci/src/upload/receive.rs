@@ -199,14 +199,20 @@ fn write(mut claim: Claim, mut chunks: mpsc::Receiver<Bytes>) -> (Claim, Result<
 
 fn write_all(claim: &mut Claim, chunks: &mut mpsc::Receiver<Bytes>) -> Result<(), Error> {
     claim.desk().catch_up()?;
+    let mut written = Ok(());
     while let Some(bytes) = chunks.blocking_recv() {
-        let appended = claim.desk().append(&bytes);
-        let offset = claim.desk().offset();
-        claim.session.note_received(offset);
-        appended?;
+        written = claim.desk().append(&bytes);
+        let received = claim.desk().written();
+        claim.session.note_received(received);
+        if written.is_err() {
+            break;
+        }
         metrics::counter!("registry_upload_bytes_total").increment(bytes.len() as u64);
     }
-    Ok(())
+    let put_down = claim.desk().put_down();
+    let received = claim.desk().written();
+    claim.session.note_received(received);
+    written.and(put_down)
 }
 
 #[cfg(test)]
@@ -219,7 +225,7 @@ mod tests {
     use super::*;
     use crate::digest::Algorithm;
     use crate::layout::Layout;
-    use crate::upload::{Desk, UploadId};
+    use crate::upload::{Desk, UploadId, Watch};
 
     /// A byte now and then, for ever.
     struct Trickle(Interval, &'static [u8]);
@@ -240,7 +246,7 @@ mod tests {
     /// How a body that sends `bytes` each second ends, and after how many bytes.
     async fn pump_seconds(bytes: &'static [u8]) -> (Result<(), Error>, u64) {
         let root = tempfile::tempdir().unwrap();
-        let layout = Layout::open(root.path()).unwrap();
+        let layout = Layout::open(root.path(), Watch::default()).unwrap();
         let id = UploadId::random().unwrap();
         let desk = Desk::new(&layout, id, Algorithm::Sha256, 0, None);
         let session = Session::new(id, "a".parse().unwrap(), desk, Duration::ZERO);

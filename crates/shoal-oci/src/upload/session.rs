@@ -11,10 +11,6 @@ use super::{Desk, UploadId};
 use crate::error::Error;
 use crate::name::Repository;
 
-/// Who has sent nothing for this long loses the desk to who asks for it: a client that reconnects
-/// after a cut must not wait until the server notices that the old connection is dead.
-const STALLED: Duration = Duration::from_secs(5);
-
 /// How long to wait for a desk whose holder was told to give it back.
 const HANDOVER: Duration = Duration::from_secs(5);
 
@@ -29,7 +25,10 @@ pub(crate) struct Session {
     /// The holder of the desk is asked to give it back.
     pub(super) evicted: Notify,
     received: AtomicU64,
+    /// Somebody last cared for the session.
     touched: Mutex<Instant>,
+    /// Its writer last took the desk or sent something; asking where the session is does not count.
+    moved: Mutex<Instant>,
 }
 
 impl Session {
@@ -44,6 +43,7 @@ impl Session {
             free: Notify::new(),
             evicted: Notify::new(),
             touched: Mutex::new(now.checked_sub(idle).unwrap_or(now)),
+            moved: Mutex::new(now),
         }
     }
 
@@ -56,44 +56,56 @@ impl Session {
     pub(super) fn note_received(&self, offset: u64) {
         self.received.store(offset, Ordering::Release);
         self.touch();
+        set_now(&self.moved);
     }
 
     /// Somebody cares for this session.
     pub(crate) fn touch(&self) {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        set_now(&self.touched);
     }
 
     /// How long nobody has.
     pub(crate) fn untouched_for(&self) -> Duration {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        elapsed(&self.touched)
     }
 
-    /// Takes the desk, or from a holder that has stalled.
+    /// Takes the desk, also from a holder that has sent nothing for `takeover`: a client that
+    /// reconnects after a cut must not wait until the server notices that the old connection is dead.
     ///
     /// # Errors
     /// [`Error::UploadBusy`].
-    pub(crate) async fn claim(self: &Arc<Self>) -> Result<Claim, Error> {
+    pub(crate) async fn claim(self: &Arc<Self>, takeover: Duration) -> Result<Claim, Error> {
+        let free = self.free.notified();
         if let Some(claim) = self.try_claim() {
             return Ok(claim);
         }
-        if self.untouched_for() < STALLED {
+        if elapsed(&self.moved) < takeover {
             return Err(Error::UploadBusy { id: self.id });
         }
-        let free = self.free.notified();
         self.evicted.notify_waiters();
-        let waited = tokio::time::timeout(HANDOVER, free).await;
-        waited.ok().and_then(|()| self.try_claim()).ok_or(Error::UploadBusy { id: self.id })
+        // A holder that is not receiving, but at the end of the upload, does not listen.
+        let _ = tokio::time::timeout(HANDOVER, free).await;
+        self.try_claim().ok_or(Error::UploadBusy { id: self.id })
     }
 
     /// Takes the desk if it is free.
     pub(crate) fn try_claim(self: &Arc<Self>) -> Option<Claim> {
         let desk = self.desk().take()?;
+        set_now(&self.moved);
         Some(Claim { session: Arc::clone(self), desk: Some(desk), alone: false })
     }
 
     fn desk(&self) -> MutexGuard<'_, Option<Desk>> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn set_now(time: &Mutex<Instant>) {
+    *time.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+}
+
+fn elapsed(time: &Mutex<Instant>) -> Duration {
+    time.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
 }
 
 /// The desk of a session, in the hands of its single writer.
@@ -123,6 +135,12 @@ impl Claim {
     pub(crate) fn desk(&mut self) -> &mut Desk {
         #[expect(clippy::expect_used, reason = "only drop and end take the desk, and both consume")]
         self.desk.as_mut().expect("a claim has its desk")
+    }
+
+    /// Takes the received bytes away; the session begins anew.
+    pub(crate) fn empty(&mut self) {
+        self.desk().empty();
+        self.session.received.store(0, Ordering::Release);
     }
 
     /// Ends the session: nobody will claim it again, and its file goes.

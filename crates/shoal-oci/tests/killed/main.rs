@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod pushed;
 mod served;
 mod swept;
 
@@ -69,6 +70,13 @@ fn what_was_answered_outlives_kill_minus_nine() {
     verify(served.port, &blobs, &tags);
     long.finish(served.port);
     assert_eq!(left(root.path(), "uploads"), 0, "no upload is left that nobody owns");
+}
+
+#[test]
+fn a_push_killed_at_any_step_goes_on_or_leaves_nothing() {
+    if !pushed::push_if_child() {
+        pushed::kill_at_each_step("a_push_killed_at_any_step_goes_on_or_leaves_nothing");
+    }
 }
 
 #[test]
