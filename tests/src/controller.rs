@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use serde::Deserialize;
 
 use self::process::{Process, Wakened};
@@ -227,6 +228,20 @@ impl Controller {
             Some(process) => process.hang_up().await,
             None => bail!("the controller is not running"),
         }
+    }
+
+    /// Stops the process where it stands: it lives, holds what it holds, and does nothing.
+    pub fn freeze(&self) -> Result<()> {
+        self.running()?.signal(Signal::STOP).context("freeze the controller")
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.running()?.signal(Signal::CONT).context("let the controller go on")
+    }
+
+    fn running(&self) -> Result<&Process> {
+        self.process.as_ref().context("the controller is not running")
     }
 
     /// Kills the process as a power failure would, and waits until it is gone.

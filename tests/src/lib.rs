@@ -7,8 +7,8 @@
 //! # Scope
 //! [`Controller`] is the real process with listening sockets that outlive it. [`Api`] is what an
 //! operator's program would send, [`Follow`] is one job's history as it happens. [`Rack`] makes
-//! [`Machine`]s, and [`BootMedium`] is the disc they boot. The programs `shoal-demo` and `shoal-e2e`
-//! and the benchmarks are made of these.
+//! [`Machine`]s, and [`BootMedium`] is the disc they boot. The programs `shoal-demo`, `shoal-e2e` and
+//! `shoal-ops-live` and the benchmarks are made of these.
 //!
 //! # Non-goals
 //! Nothing here reaches into the controller: no database, no internal types. What cannot be seen

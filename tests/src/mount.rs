@@ -52,8 +52,10 @@ impl OwnMount {
     fn begin(&self, config: Config, mount: &str) -> Config {
         let script = format!("at=$1; shift; {mount} && exec \"$@\"");
         let at = self.at.display().to_string();
-        let words = ["unshare", "--mount", "sh", "-c", &script, "sh", &at];
-        config.set("PATH", SEARCH).wrapped(words.map(str::to_owned))
+        let words = ["unshare", "--mount", "sh", "-c", &script, "sh", &at].map(str::to_owned);
+        // What became the controller before becomes it in here.
+        let words = words.into_iter().chain(config.wrapper.clone()).collect::<Vec<_>>();
+        config.set("PATH", SEARCH).wrapped(words)
     }
 
     /// Changes the room of the file system that the process `pid` has there.
@@ -74,10 +76,23 @@ impl OwnMount {
         well(&output).with_context(|| format!("give {} {room}", self.at.display()))
     }
 
+    /// Takes so much of the room for a file of nothing, as the process `pid` sees it.
+    ///
+    /// # Errors
+    /// When there is less.
+    pub fn occupy(&self, pid: u32, bytes: usize) -> Result<()> {
+        let path = self.seen_by(pid).join("ballast");
+        fs::write(&path, vec![0; bytes]).with_context(|| format!("write {}", path.display()))
+    }
+
+    fn seen_by(&self, pid: u32) -> PathBuf {
+        let root = Path::new("/proc").join(pid.to_string()).join("root");
+        root.join(self.at.strip_prefix("/").unwrap_or(&self.at))
+    }
+
     /// Leaves no room at all in it: what is in use stays, and not a page more.
     pub async fn fill(&self, pid: u32) -> Result<()> {
-        let seen = Path::new("/proc").join(pid.to_string()).join("root");
-        let seen = seen.join(self.at.strip_prefix("/").unwrap_or(&self.at));
+        let seen = self.seen_by(pid);
         let mut filled = Ok(());
         for _ in 0..TRIES {
             let stat = rustix::fs::statvfs(&seen);

@@ -4,12 +4,15 @@
 //! Each command is one module; the table below is the only list of them.
 #![expect(clippy::print_stdout, reason = "what a task runner prints is its result")]
 
+mod alerts;
 mod bench;
+mod dashboards;
 mod deny;
 mod fuzz;
 mod generate;
 mod layers;
 mod ops;
+mod ops_live;
 mod programs;
 mod shell;
 mod spdx;
@@ -47,6 +50,18 @@ const COMMANDS: &[Command] = &[
         arguments: "[--persona P] [--workflow W] [--keep]",
         about: "the end-to-end suite against simulated BMCs",
         run: programs::e2e,
+    },
+    Command {
+        name: "ops-live",
+        arguments: "[--brief] [--keep FILE]",
+        about: "real faults, a real Prometheus, and the alerts that come of them",
+        run: ops_live::run,
+    },
+    Command {
+        name: "dashboards",
+        arguments: "[--preview KEPT.json PAGE.html]",
+        about: "check the dashboards, or draw what a live run kept",
+        run: dashboards::run,
     },
     Command {
         name: "bench",

@@ -12,7 +12,8 @@ pub(crate) fn e2e(arguments: &[String]) -> Result<()> {
     start("shoal-e2e", arguments)
 }
 
-fn start(program: &str, arguments: &[String]) -> Result<()> {
+/// Builds every program, and starts one of the tests package.
+pub(crate) fn start(program: &str, arguments: &[String]) -> Result<()> {
     shell::run(&mut shell::cargo(&["build", "--workspace", "--bins"]))?;
     // Started directly: `cargo run --package` selects other features and would build again.
     let built = workspace::target_directory()?.join("debug").join(program);

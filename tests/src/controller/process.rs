@@ -98,9 +98,7 @@ impl Process {
 
     /// Sends the signal to reload, and waits for the status that ends it.
     pub(super) async fn hang_up(&mut self) -> Result<String> {
-        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        kill_process(pid.context("the controller has ended")?, Signal::HUP)
-            .context("ask the controller to reload")?;
+        self.signal(Signal::HUP).context("ask the controller to reload")?;
         let wait = async {
             let mut message = [0; 4096];
             loop {
@@ -112,6 +110,11 @@ impl Process {
             }
         };
         timeout(END, wait).await.context("the controller did not say how its reload went")?
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        Ok(kill_process(pid.context("the controller has ended")?, signal)?)
     }
 
     pub(super) async fn kill(mut self) -> Result<()> {
