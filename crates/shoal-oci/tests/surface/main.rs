@@ -10,8 +10,10 @@
 
 mod auth;
 mod collect;
+mod conform;
 mod discover;
 mod fault;
+mod handover;
 mod manage;
 mod mend;
 mod pull;

@@ -59,6 +59,18 @@ async fn damage_of_every_kind_is_found_named_and_healed_by_a_push() {
 }
 
 #[tokio::test]
+async fn what_the_journal_still_has_is_healed_by_the_check() {
+    let stage = Stage::new().await;
+    let digest = stage.blob("a", b"small and new").await;
+    std::fs::write(file(&stage, &digest), b"small and bad").unwrap();
+    let checked = stage.registry.check(&CancellationToken::new()).await.unwrap();
+    let healed: Vec<String> = checked.healed.iter().map(ToString::to_string).collect();
+    assert_eq!((healed, checked.damaged), (vec![digest.clone()], vec![]));
+    let path = format!("/v2/a/blobs/{digest}");
+    assert_eq!(stage.ask("GET", &path, b"").await.text(), "small and new");
+}
+
+#[tokio::test]
 async fn a_check_that_is_told_to_stop_says_so() {
     let stage = Stage::new().await;
     stage.blob("a", b"x").await;
