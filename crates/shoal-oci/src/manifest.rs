@@ -226,6 +226,7 @@ fn is_type(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -299,5 +300,53 @@ mod tests {
         both["mediaType"] = json!(OCI_INDEX);
         let told = parse(Some(OCI_IMAGE), &both.to_string());
         assert!(matches!(told, Err(BadManifest::MediaTypeMismatch { .. })));
+    }
+
+    /// Any JSON of the words that manifests are made of.
+    fn document() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(json!(null)),
+            any::<i64>().prop_map(|number| json!(number)),
+            "[a-z/.+]{0,12}|\\PC{0,6}".prop_map(|text| json!(text)),
+            Just(json!(OCI_INDEX)),
+            Just(json!(OCI_IMAGE)),
+            "[0-3]".prop_map(|content| json!(digest(&content).to_string())),
+        ];
+        let key = prop_oneof![
+            "config|layers|manifests|blobs|subject|annotations|data",
+            "mediaType|artifactType|digest|size|schemaVersion",
+        ];
+        leaf.prop_recursive(4, 48, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(|list| json!(list)),
+                proptest::collection::btree_map(key.clone(), inner, 0..7)
+                    .prop_map(|map| json!(map)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_understood_names_all_that_it_needs(document in document(), index: bool) {
+            let media_type = if index { OCI_INDEX } else { OCI_IMAGE };
+            let text = document.to_string();
+            if let Ok(manifest) = Manifest::parse(Some(media_type), text.as_bytes()) {
+                prop_assert_eq!(&manifest.media_type, media_type);
+                for need in &manifest.needs {
+                    prop_assert!(text.contains(&need.digest().to_string()));
+                    prop_assert_eq!(matches!(need, Need::Manifest(_)), index);
+                }
+                let list = if index { "manifests" } else { "layers" };
+                let listed = document[list].as_array().map_or(0, Vec::len);
+                let foreign = text.contains("nondistributable") || text.contains("foreign");
+                prop_assert!(foreign || manifest.needs.len() == listed + usize::from(!index));
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_too_odd_to_be_refused(bytes: Vec<u8>, text in "\\PC{0,64}") {
+            prop_assert!(Manifest::parse(None, &bytes).is_err());
+            prop_assert!(Manifest::parse(Some(&text), text.as_bytes()).is_err());
+        }
     }
 }

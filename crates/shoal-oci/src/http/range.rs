@@ -94,6 +94,21 @@ mod tests {
 
     proptest! {
         #[test]
+        fn the_range_of_a_chunk_is_read_as_it_was_written(first: u64, more: u32, unit: bool) {
+            let last = first.saturating_add(more.into());
+            let unit = if unit { "bytes " } else { "" };
+            let read = content_range(&format!("{unit}{first}-{last}"));
+            prop_assert_eq!(read, Some(ContentRange { first, last }));
+        }
+
+        #[test]
+        fn no_text_is_a_chunk_that_ends_before_it_begins(text in "[0-9 a-z=/-]{0,24}|\\PC{0,24}") {
+            if let Some(range) = content_range(&text) {
+                prop_assert!(range.first <= range.last);
+            }
+        }
+
+        #[test]
         fn no_range_leads_out(header in "bytes=[0-9]{0,21}-[0-9]{0,21}|\\PC{0,30}", size: u64) {
             if let Part::Bytes(first, last) = select(&header, size) {
                 prop_assert!(first <= last && last < size);

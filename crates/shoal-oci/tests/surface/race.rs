@@ -1,5 +1,6 @@
 //! Clients and the garbage collection at the same time, on the same few digests. What a client was
-//! told exists must be there when it acts on it within the grace, and what a manifest needs always.
+//! told exists must be there when it acts on it within the grace, and what a manifest needs always,
+//! and so must who refers to it be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,10 +107,43 @@ async fn work(stage: &Stage, client: usize, grace: Duration) -> Seen {
                 seen.violations.push(format!("round {round}: {path} {}", got.status));
             }
         }
+        if let Some(violation) = refer(&mut connection, name, (&manifest, &config)).await {
+            seen.violations.push(format!("round {round}: {violation}"));
+        }
         assert_eq!(connection.ask("DELETE", &path, &[], b"").await.status, 202);
         seen.whole += 1;
     }
     seen
+}
+
+/// Attaches something to a manifest that is there, looks for it, and takes it away again; what went
+/// wrong. Its config is the manifest's own, which is why it cannot be missing.
+async fn refer(
+    connection: &mut Client,
+    name: &str,
+    (manifest, config): (&str, &str),
+) -> Option<String> {
+    let subject = sha256(manifest.as_bytes());
+    let mut referrer = image(config, &[]);
+    referrer["subject"] =
+        serde_json::json!({"mediaType": IMAGE, "digest": subject, "size": manifest.len()});
+    let referrer = referrer.to_string();
+    let digest = sha256(referrer.as_bytes());
+    let path = format!("/v2/{name}/manifests/{digest}");
+    let headers = [("Content-Type", IMAGE)];
+    let put = connection.ask("PUT", &path, &headers, referrer.as_bytes()).await;
+    if put.status != 201 {
+        return Some(format!("referrer {} {}", put.status, put.text()));
+    }
+    let list = connection.ask("GET", &format!("/v2/{name}/referrers/{subject}"), &[], b"").await;
+    let listed =
+        list.json()["manifests"].as_array().unwrap().iter().any(|it| it["digest"] == digest);
+    let got = connection.ask("GET", &path, &[], b"").await;
+    assert_eq!(connection.ask("DELETE", &path, &[], b"").await.status, 202);
+    if listed && got.text() == referrer {
+        return None;
+    }
+    Some(format!("referrer {} listed: {listed}", got.status))
 }
 
 /// Makes sure that a repository has content, as clients do; true if it was there already.
