@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,11 +12,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
+use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinHandle;
 
 /// Read at once.
 const CHUNK: u64 = 256 * 1024;
+
+/// Fetched from the disk at once when the page cache does not have it.
+const AHEAD: Option<NonZeroU64> = NonZeroU64::new(8 * 1024 * 1024);
 
 /// Chunks of one answer in memory: one being read, and what the connection takes while it sends.
 const CHUNKS: usize = 4;
@@ -165,7 +170,11 @@ fn read_cached(file: &File, at: u64, mut buffer: BytesMut) -> Result<io::Result<
     }
 }
 
+/// Waits for the disk, and has it fetch what comes next meanwhile: what was pushed just now is in no
+/// page cache, and neither is most of what is larger than memory.
 fn read_blocking(file: &File, at: u64, mut buffer: BytesMut) -> io::Result<Bytes> {
+    // Only a hint.
+    let _ = rustix::fs::fadvise(file, at, AHEAD, Advice::WillNeed);
     file.read_exact_at(&mut buffer, at)?;
     Ok(buffer.freeze())
 }
