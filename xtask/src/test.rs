@@ -8,7 +8,7 @@ use std::{fmt, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{deny, fuzz, generate, layers, programs, shell, tidy};
+use crate::{deny, fuzz, generate, layers, ops, programs, shell, tidy};
 pub(crate) use cargo_test::Tally;
 
 struct Stage {
@@ -38,6 +38,7 @@ const STAGES: &[Stage] = &[
         about: "who depends on whom",
         run: |tally| tally.check("layers", layers::run(&[])),
     },
+    Stage { name: "ops", about: "alerts, dashboards and the runbook", run: ops::stage },
     Stage { name: "tidy", about: "rules no compiler checks", run: tidy::stage },
     Stage {
         name: "deny",
