@@ -139,8 +139,11 @@ impl Claim {
 
     /// Takes the received bytes away; the session begins anew.
     pub(crate) fn empty(&mut self) {
-        self.desk().empty();
-        self.session.received.store(0, Ordering::Release);
+        // Most sessions that are given up after a mount that failed never had any.
+        if self.desk().offset() > 0 {
+            self.desk().empty();
+            self.session.received.store(0, Ordering::Release);
+        }
     }
 
     /// Ends the session: nobody will claim it again, and its file goes.
