@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 
 use self::process::{Process, Wakened};
-use crate::{Api, BootMedium, Programs, Workflow, socket::Sockets};
+use crate::{Api, BootMedium, Programs, Scrape, Workflow, socket::Sockets};
 
 /// What one controller is started with.
 #[derive(Clone, Debug)]
@@ -195,6 +195,20 @@ impl Controller {
         }
     }
 
+    /// What its metrics say now.
+    pub async fn scrape(&self) -> Result<Scrape> {
+        Scrape::read(&Scrape::fetch(&self.ready.admin).await?)
+    }
+
+    /// Keeps what its metrics say before it ends, for whoever looks at all of a run. One that hangs
+    /// or is gone already has nothing to say.
+    async fn last_scrape(&self) -> Result<()> {
+        let Ok(text) = Scrape::fetch(&self.ready.admin).await else { return Ok(()) };
+        let name = format!("scrape-{}.{}", self.ready.pid, Scrape::EXTENSION);
+        let path = self.config.directory.join(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    }
+
     /// What the controller said when it was ready.
     pub fn ready(&self) -> &Ready {
         &self.ready
@@ -246,6 +260,7 @@ impl Controller {
 
     /// Kills the process as a power failure would, and waits until it is gone.
     pub async fn kill(&mut self) -> Result<()> {
+        self.last_scrape().await?;
         match self.process.take() {
             Some(process) => process.kill().await,
             None => bail!("the controller is not running"),
@@ -265,6 +280,7 @@ impl Controller {
     /// # Errors
     /// When it does not end cleanly in time.
     pub async fn stop(mut self) -> Result<()> {
+        self.last_scrape().await?;
         match self.process.take() {
             Some(process) => process.stop().await,
             None => Ok(()),

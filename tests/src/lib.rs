@@ -56,6 +56,7 @@ mod mount;
 mod outcome;
 mod program;
 mod rack;
+mod scrape;
 mod shift;
 mod socket;
 
@@ -71,4 +72,5 @@ pub use mount::OwnMount;
 pub use outcome::{Outcome, table};
 pub use program::{Programs, install_crypto, on_path, python_tools, redfish_tools};
 pub use rack::Rack;
+pub use scrape::{Declared, Scrape, declared};
 pub use shift::{Moves, Shift};

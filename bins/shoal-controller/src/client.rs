@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
 };
 
 use axum::{
@@ -12,14 +11,14 @@ use axum::{
     http::HeaderMap,
     middleware::{Next, from_fn},
 };
-use shoal_api::{Arrived, ClientAddr};
+use shoal_api::ClientAddr;
 
 use crate::settings::Network;
 
 /// Where proxies write the addresses a request came through, the nearest last.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Tells the router's handlers who calls, and when the call arrived.
+/// Tells the router's handlers who calls.
 pub(crate) fn known(router: Router, proxies: Vec<Network>) -> Router {
     let proxies: Arc<[Network]> = proxies.into();
     router.layer(from_fn(move |mut request: Request, next: Next| {
@@ -29,7 +28,6 @@ pub(crate) fn known(router: Router, proxies: Vec<Network>) -> Router {
                 let client = caller(peer.ip(), request.headers(), &proxies);
                 request.extensions_mut().insert(ClientAddr(client));
             }
-            request.extensions_mut().insert(Arrived(Instant::now()));
             next.run(request).await
         }
     }))

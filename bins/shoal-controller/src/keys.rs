@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use shoal_core::Time;
 use shoal_engine::Clock;
 use shoal_media::{Key, KeyId, Keyring, MediaServer};
 use shoal_store::{Error, KeyPurpose, KeyRing, KeyState, Store};
@@ -76,6 +77,7 @@ impl Keys {
 
     async fn measure(&self) -> Result<(), Error> {
         let (records, now) = (self.store.key_records().await?, self.clock.now());
+        let installed = self.store.chores().await?.installed;
         for purpose in KeyPurpose::ALL {
             let secret = purpose.as_str();
             let of_purpose = || records.iter().filter(|key| key.purpose == purpose);
@@ -87,12 +89,16 @@ impl Keys {
             #[expect(clippy::cast_precision_loss, reason = "there are at most 256 keys")]
             metrics::gauge!("secret_accepted_keys", "secret" => secret)
                 .set(accepted.count() as f64);
-            let newest = of_purpose().filter_map(|key| key.created_at).max();
-            if let Some(newest) = newest {
-                #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-                metrics::gauge!("secret_rotated_timestamp_seconds", "secret" => secret)
-                    .set(newest.as_secs() as f64);
-            }
+            // The first key was drawn by the installation itself.
+            let newest = of_purpose().filter_map(|key| key.created_at).max().unwrap_or(installed);
+            let open = of_purpose().filter(|key| key.state == KeyState::Accepted);
+            let open = open.filter_map(|key| key.accepted_until).filter(|until| now < *until).max();
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+            let seconds = |at: Time| at.as_secs() as f64;
+            metrics::gauge!("secret_rotated_timestamp_seconds", "secret" => secret)
+                .set(seconds(newest));
+            metrics::gauge!("secret_dual_accept_until_timestamp_seconds", "secret" => secret)
+                .set(open.map_or(0.0, seconds));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@
 
 mod addresses;
 mod boot_medium;
+mod care;
 mod catalog;
 pub mod cli;
 mod client;
@@ -42,6 +43,7 @@ mod reads;
 pub mod ready;
 mod registry;
 mod reload;
+mod restored;
 mod retention;
 mod retire;
 pub mod serve;

@@ -6,6 +6,7 @@ mod answer;
 mod connection;
 mod files;
 mod places;
+mod stamp;
 
 use std::{
     io,

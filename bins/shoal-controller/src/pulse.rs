@@ -50,6 +50,7 @@ impl Pulse {
             let mut checks = vec![Check { name: "database", failing: database }];
             if let Some(registry) = registry {
                 let sampled = registry.catalogue().database().sample();
+                metrics::gauge!("registry_up").set(f64::from(u8::from(sampled.is_ok())));
                 let failing = sampled.err().map(|error| error.to_string());
                 checks.push(Check { name: "registry", failing });
             }

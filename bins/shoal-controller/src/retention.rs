@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use shoal_core::Time;
 use shoal_engine::Clock;
-use shoal_store::Store;
+use shoal_store::{Chore, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::{effects::Mediums, settings::InForce};
+use crate::{care::Ledger, effects::Mediums, settings::InForce};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -22,6 +22,8 @@ pub(crate) struct Retention {
     pub(crate) in_force: InForce,
     /// What time it is.
     pub(crate) clock: Clock,
+    /// Where it is written down that files were looked after.
+    pub(crate) ledger: Ledger,
 }
 
 impl Retention {
@@ -39,7 +41,11 @@ impl Retention {
     async fn pass(&self) {
         let jobs = self.in_force.now().jobs.clone();
         let before = |days: u32| earlier(self.clock.now(), DAY * days);
-        self.files(before(jobs.retention_days)).await;
+        if self.files(before(jobs.retention_days)).await {
+            self.ledger.done(Chore::TaskCollection).await;
+        } else {
+            metrics::counter!("gc_failures_total", "kind" => "tasks").increment(1);
+        }
         let history = before(jobs.history_days);
         match self.store.prune_jobs(history).await {
             Ok(0) => {}
@@ -57,14 +63,21 @@ impl Retention {
 
     /// Deletes what is left on disk of jobs that were complete before `before`, or that nobody
     /// knows. Usually a job's files are deleted at its end; these are the ones that could not be.
-    async fn files(&self, before: Time) {
-        for job in self.mediums.kept().await {
+    /// Answers whether all of it could be done.
+    async fn files(&self, before: Time) -> bool {
+        let Some(kept) = self.mediums.kept().await else { return false };
+        let mut all = true;
+        for job in kept {
             match self.store.job(job).await {
                 Ok(Some(record)) if record.job.completed_at().is_none_or(|at| at >= before) => {}
-                Ok(_) => self.mediums.remove(job).await,
-                Err(error) => tracing::error!(job_id = %job, %error, "failed to read a job"),
+                Ok(_) => all &= self.mediums.remove(job).await,
+                Err(error) => {
+                    tracing::error!(job_id = %job, %error, "failed to read a job");
+                    all = false;
+                }
             }
         }
+        all
     }
 }
 

@@ -49,11 +49,11 @@ impl Retire {
 
     /// Ends what ended while nobody listened, before a restart or in a burst of changes.
     async fn sweep(&self) {
-        for job in self.mediums.kept().await {
+        for job in self.mediums.kept().await.unwrap_or_default() {
             match self.store.job(job).await {
                 Ok(Some(record)) if !record.job.is_complete() => {}
                 Ok(Some(_)) => self.end(job).await,
-                Ok(None) => self.mediums.remove(job).await,
+                Ok(None) => drop(self.mediums.remove(job).await),
                 Err(error) => tracing::error!(job_id = %job, %error, "failed to read a job"),
             }
         }

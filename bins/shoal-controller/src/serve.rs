@@ -123,6 +123,7 @@ impl Serving {
             mediums: controller.mediums.clone(),
             in_force: in_force.clone(),
             clock: controller.clock.clone(),
+            ledger: controller.ledger.clone(),
         };
         let running = Running::new(origin, in_force, snapshot, parts);
         let api = api(&settings, &controller, auth, running.clone(), stop.clone());
@@ -149,6 +150,7 @@ impl Serving {
         };
         tasks.spawn(retire.follow(controller.changes, retired.clone()));
         tasks.spawn(retention.follow(stop.clone()));
+        tasks.spawn(controller.care.follow(stop.clone()));
         // It ends with the listeners, so that the last reads are told too.
         tasks.spawn(controller.shelf.reads().follow(foundation.store.clone(), close.clone()));
         tasks.spawn(controller.keys.follow(stop.clone()));

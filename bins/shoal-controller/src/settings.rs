@@ -48,6 +48,8 @@ pub struct Settings {
     pub media: Media,
     /// How BMCs are talked to.
     pub redfish: Redfish,
+    /// Copies of the job database.
+    pub backups: Backups,
     /// How jobs are carried out.
     pub jobs: Jobs,
     /// The registry under `/v2/`.
@@ -97,6 +99,17 @@ pub struct Storage {
     pub static_dir: PathBuf,
     /// The key that seals credentials; created at the first start unless the operator named it.
     pub seal_key_file: PathBuf,
+}
+
+/// Copies of the job database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backups {
+    /// Where they are kept.
+    pub dir: PathBuf,
+    /// From one to the next.
+    pub interval: Duration,
+    /// How many are kept; at least 1.
+    pub keep: usize,
 }
 
 /// Where BMCs find their media.

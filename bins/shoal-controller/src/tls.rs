@@ -24,6 +24,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use crate::settings::{Settings, TlsFiles};
 use authority::Authority;
@@ -123,6 +124,8 @@ pub struct Tls {
     config: Arc<ServerConfig>,
     trust: ArcSwap<Trust>,
     clients: Clients,
+    /// When the first of the authorities ends whose machines may report.
+    client_authorities_end: Option<i64>,
 }
 
 /// What new handshakes get. Connections under way keep what they were given.
@@ -149,7 +152,15 @@ impl Tls {
         let mut config =
             builder.with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { current, config: Arc::new(config), trust: ArcSwap::from_pointee(trust), clients })
+        let authorities = settings.access.webhook_mtls.as_ref();
+        let authorities = authorities.map(|mtls| chain(&mtls.client_ca_file)).transpose()?;
+        Ok(Self {
+            current,
+            config: Arc::new(config),
+            trust: ArcSwap::from_pointee(trust),
+            clients,
+            client_authorities_end: authorities.as_deref().and_then(first_end),
+        })
     }
 
     /// For the listener; it follows every exchange of the certificate.
@@ -175,6 +186,20 @@ impl Tls {
     /// When the leaf in use ends, in seconds since 1970.
     pub fn not_after(&self) -> Option<i64> {
         prepared::validity(&self.current.0.load()).map(|(_, until)| until)
+    }
+
+    /// When the leaf in use, what others trust it by, and the authorities of clients end, each in
+    /// seconds since 1970 under its metric label.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        let trusted: Vec<_> = CertificateDer::pem_slice_iter(self.trust().pem.as_bytes())
+            .filter_map(Result::ok)
+            .collect();
+        let ends = [
+            ("server", self.not_after()),
+            ("ca", first_end(&trusted)),
+            ("webhook_client_ca", self.client_authorities_end),
+        ];
+        ends.into_iter().filter_map(|(cert, end)| Some((cert, end?)))
     }
 
     /// Whether that is another certificate than the one in use.
@@ -218,6 +243,15 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider::default_provider())
+}
+
+/// When the first of these certificates ends, in seconds since 1970.
+fn first_end(certificates: &[CertificateDer<'_>]) -> Option<i64> {
+    let end = |der: &CertificateDer<'_>| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    };
+    certificates.iter().filter_map(end).min()
 }
 
 /// Refuses files that hold no chain and key which belong together.

@@ -57,12 +57,6 @@ async fn once(
         let age = oldest(&unfinished, status).map_or(0, |created| now.since(created).as_secs());
         metrics::gauge!("job_oldest_age_seconds", "status" => status.as_str()).set(as_f64(age));
     }
-    for record in &unfinished {
-        let plan = record.job.plan();
-        let target = target_label(&plan.task_target);
-        metrics::gauge!("job_stuck_threshold_seconds", "task_target" => target)
-            .set(plan.budgets.stuck.as_secs_f64());
-    }
     let (busy, free) = shared.gate().places().busy_and_free();
     metrics::gauge!("worker_slots", "state" => "free").set(as_f64(free as u64));
     metrics::gauge!("worker_slots", "state" => "busy").set(as_f64(busy as u64));

@@ -78,7 +78,11 @@ impl<C: Catalog> MediaServer<C> {
         if request.uri.query().is_some() {
             return Err(Rejection::Malformed);
         }
-        self.keyring().verify(request.uri.path(), self.clock.unix_seconds())
+        let keyring = self.keyring();
+        let verified = keyring.verify(request.uri.path(), self.clock.unix_seconds())?;
+        let key = if verified.key == keyring.current().id() { "current" } else { "previous" };
+        metrics::counter!("secret_key_used_total", "secret" => "media", "key" => key).increment(1);
+        Ok(verified)
     }
 
     async fn open(&self, request: &Parts, verified: &Verified) -> Response<Body> {

@@ -165,6 +165,8 @@ impl Report {
                     let what = item.what.as_str();
                     metrics::counter!("registry_gc_removed_total", "what" => what).increment(1);
                     metrics::counter!("registry_gc_removed_bytes_total").increment(item.bytes);
+                    metrics::counter!("gc_reclaimed_bytes_total", "kind" => "registry")
+                        .increment(item.bytes);
                 }
             }
             Some(Kept::Leased) => self.leased += 1,

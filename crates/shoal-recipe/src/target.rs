@@ -86,14 +86,16 @@ impl TaskTarget {
         }
     }
 
-    /// A value for metric labels: the unit name for targets known by name, `other` for the rest, so
-    /// that users cannot add label values.
+    /// A value for metric labels: the unit name for targets known by name, `synthetic` for the one of
+    /// drills, whose jobs count towards no objective, and `other` for the rest, so that users cannot
+    /// add label values.
     pub fn label(&self) -> &'static str {
         match self {
             Self::InstallLinux => "install-linux.target",
             Self::InstallWindows => "install-windows.target",
             Self::InstallEsxi => "install-esxi.target",
             Self::SupermicroUpdate => "supermicro-update.target",
+            Self::Other(name) if name == "synthetic.target" => "synthetic",
             Self::Other(_) => "other",
         }
     }
@@ -169,6 +171,7 @@ mod tests {
             ("install-esxi.target", Workflow::Esxi, "install-esxi.target"),
             ("supermicro-update.target", Workflow::Firmware, "supermicro-update.target"),
             ("wipe-disks.target", Workflow::Maintenance, "other"),
+            ("synthetic.target", Workflow::Maintenance, "synthetic"),
         ] {
             let target: TaskTarget = text.parse().unwrap();
 

@@ -142,6 +142,14 @@ impl KeyRing {
         std::iter::once(&self.current).chain(&self.accepted)
     }
 
+    /// Counts that the key with this id proved something. A former key that proves nothing any more
+    /// can be revoked.
+    pub fn note_use(&self, purpose: KeyPurpose, id: u8) {
+        let key = if id == self.current.id { "current" } else { "previous" };
+        metrics::counter!("secret_key_used_total", "secret" => purpose.as_str(), "key" => key)
+            .increment(1);
+    }
+
     /// The key with this id.
     pub fn find(&self, id: u8) -> Option<&Key> {
         self.iter().find(|key| key.id == id)

@@ -57,6 +57,7 @@ mod announce;
 mod attempt;
 mod audit;
 mod caller;
+mod chore;
 mod commit;
 mod create;
 mod error;
@@ -91,6 +92,7 @@ mod upkeep;
 pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck};
 pub use audit::{Actor, AuditEntry, AuditFilter, Audited, InstallationEvent};
 pub use caller::{ApiToken, Caller, Role, TokenRecord};
+pub use chore::{Chore, Chores};
 pub use error::Error;
 pub use import::{ImportCounts, ServerImport};
 pub use key::{

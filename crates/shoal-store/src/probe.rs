@@ -35,6 +35,24 @@ impl Store {
         .await
     }
 
+    /// When the first certificate ends among those that BMCs showed at the newest look, by the
+    /// vendor's word, which is empty where the vendor was not found out.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn bmc_certificate_ends(&self) -> Result<Vec<(String, Time)>, Error> {
+        self.read(|tx, _| {
+            let sql = "SELECT coalesce(json_extract(report, '$.profile.vendor'), ''),
+                           min(json_extract(report, '$.tls.not_after'))
+                       FROM probes WHERE json_extract(report, '$.tls.not_after') > 0 GROUP BY 1";
+            row::all(tx, sql, [], |found| {
+                let seconds: i64 = found.get(1)?;
+                Ok((found.get(0)?, row::time(seconds.saturating_mul(1000))))
+            })
+        })
+        .await
+    }
+
     /// The newest look at a server's BMC.
     ///
     /// # Errors

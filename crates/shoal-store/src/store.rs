@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "learned and transcripts",
         sql: include_str!("../migrations/0008_learned_and_transcripts.sql"),
     },
+    Migration { name: "chores", sql: include_str!("../migrations/0009_chores.sql") },
 ];
 
 /// The store. Clones share it.

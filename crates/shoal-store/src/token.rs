@@ -43,6 +43,7 @@ pub fn verify(keys: &KeyRing, purpose: KeyPurpose, text: &str) -> Option<(JobId,
         return None;
     }
     let attempt = u32::from_be_bytes(attempt.try_into().ok()?);
+    keys.note_use(purpose, key.id);
     Some((JobId::from_u128(u128::from_be_bytes(*job)), attempt))
 }
 

@@ -25,6 +25,7 @@ mod schemathesis;
 mod stage;
 mod suite;
 mod sushy;
+mod telemetry;
 mod thrift;
 mod trouble;
 mod workflows;
@@ -110,6 +111,8 @@ enum Group {
     Doors,
     /// Every secret of a run, searched for wherever it must not be
     Canary,
+    /// What controllers tell in numbers
+    Metrics,
     /// What nobody should send
     Input,
     /// The OpenAPI document, asked of the running controller
@@ -162,7 +165,26 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         println!("everything is kept in {}", scratch.path().display());
     }
     let suite = Suite { programs, scratch: scratch.path().to_owned() };
-    Ok(suite.run(scenarios, arguments.at_once.max(1)).await)
+    let passed = suite.run(scenarios, arguments.at_once.max(1)).await;
+    if arguments.is_partial() {
+        return Ok(passed);
+    }
+    let decorative = telemetry::decorative(scratch.path())?;
+    if !decorative.is_empty() {
+        println!("FAIL  metrics that nothing recorded: {}", decorative.join(", "));
+    }
+    Ok(passed && decorative.is_empty())
+}
+
+impl Arguments {
+    /// Whether scenarios were left out that may record what others do not.
+    fn is_partial(&self) -> bool {
+        self.persona.is_some()
+            || self.workflow.is_some()
+            || self.only.is_some()
+            || self.name.is_some()
+            || !self.tools
+    }
 }
 
 fn chosen(arguments: &Arguments) -> Vec<Scenario> {
@@ -175,6 +197,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(faults());
     scenarios.extend(doors::scenarios());
     scenarios.extend(canary::scenarios());
+    scenarios.extend(telemetry::scenarios());
     scenarios.extend(bad_input::scenarios());
     let of_tools = [
         (Group::Sushy, "sushy-emulator", sushy::is_installed(), sushy::scenarios()),

@@ -11,7 +11,7 @@ use shoal_sqlite::{Depth, Error, check_file, restore, vacuum};
 use shoal_store::{Options, Sealing, Store};
 
 use super::{Configuration, Failure};
-use crate::{Exit, first_start, settings::Storage};
+use crate::{Exit, first_start, restored, settings::Storage};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Db {
@@ -77,6 +77,8 @@ impl Db {
                 let path = file.path()?;
                 let restored =
                     restore(&path, &backup).map_err(|error| failure(error, "restore", &path))?;
+                restored::leave_word(&path, &backup, &restored.manifest)
+                    .map_err(|error| Failure { exit: Exit::Internal, error })?;
                 writeln!(out, "{} is now {}", path.display(), backup.display())?;
                 if let Some(aside) = restored.aside {
                     writeln!(out, "the former database is {}", aside.display())?;

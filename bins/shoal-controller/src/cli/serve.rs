@@ -76,7 +76,7 @@ fn telemetry(settings: &Settings, instance: &str) -> Result<Guard, Failure> {
     config.traces = wanted.otlp_endpoint.clone().map(traces::Config::new);
     instance.clone_into(&mut config.instance);
     let storage = &settings.storage;
-    config.disks = vec![storage.root.clone()];
+    config.disks = vec![storage.root.clone(), storage.task_iso_dir.clone()];
     config.disks.extend(settings.registry.enabled.then(|| settings.registry.config.root.clone()));
     Telemetry::init(config).map_err(|error| Failure::new(Exit::Internal, error))
 }

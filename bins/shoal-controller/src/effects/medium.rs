@@ -9,7 +9,7 @@ mod inputs;
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -187,27 +187,34 @@ impl Mediums {
     }
 
     /// Deletes a finished job's medium: it holds the recipe's secrets.
-    pub(crate) async fn remove(&self, job: JobId) {
+    /// Answers whether nothing of it is left.
+    pub(crate) async fn remove(&self, job: JobId) -> bool {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
         let directory = self.directory.join(job.to_string());
-        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(directory)).await;
-        if let Ok(Err(error)) = removed
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(job_id = %job, %error, "failed to delete a task medium");
+        let removed = tokio::task::spawn_blocking(move || file::remove(&directory)).await;
+        match removed {
+            Ok(Ok(bytes)) => {
+                metrics::counter!("gc_reclaimed_bytes_total", "kind" => "tasks").increment(bytes);
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(job_id = %job, %error, "failed to delete a task medium");
+                false
+            }
+            Err(_) => false,
         }
     }
 
-    /// Jobs whose media are still on disk.
-    pub(crate) async fn kept(&self) -> Vec<JobId> {
+    /// Jobs whose media are still on disk; none if that could not be seen.
+    pub(crate) async fn kept(&self) -> Option<Vec<JobId>> {
         let directory = self.directory.clone();
         match tokio::task::spawn_blocking(move || file::jobs_in(&directory)).await {
-            Ok(Ok(jobs)) => jobs,
+            Ok(Ok(jobs)) => Some(jobs),
             Ok(Err(error)) => {
                 tracing::error!(%error, "failed to list the task media");
-                Vec::new()
+                None
             }
-            Err(_) => Vec::new(),
+            Err(_) => None,
         }
     }
 

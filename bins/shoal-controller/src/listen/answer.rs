@@ -9,17 +9,24 @@ use std::{
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-use super::places::Busy;
+use super::{places::Busy, stamp::Stamp};
 
 /// An answer under way.
 pub(super) struct Answer {
     body: Body,
+    stamp: Stamp,
     _busy: Busy,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+    pub(super) fn new(body: Body, busy: Busy, stamp: Stamp) -> Self {
+        Self { body, stamp, _busy: busy }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.stamp.clear();
     }
 }
 

@@ -2,7 +2,7 @@
 //! finish. The HTTP library limits the head of a request but not the time before it knows which
 //! protocol it speaks, so silence before the first request is watched for here.
 
-use std::{convert::Infallible, future::pending, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, pin::pin, sync::Arc};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
@@ -10,7 +10,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use shoal_api::ClientCertificate;
+use shoal_api::{Arrived, ClientCertificate};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -20,7 +20,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Limits, answer::Answer, places::Place};
+use super::{
+    Limits,
+    answer::Answer,
+    places::Place,
+    stamp::{Stamp, Stamped},
+};
 use crate::tls::{Clients, Tls};
 
 /// Requests of one HTTP/2 connection at one time.
@@ -48,6 +53,7 @@ struct Caller {
     peer: SocketAddr,
     shown: ClientCertificate,
     place: Arc<Place>,
+    stamp: Stamp,
 }
 
 impl Connection {
@@ -78,10 +84,10 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "could not set TCP_NODELAY");
         }
+        let stamp = Stamp::default();
         let Some((tls, clients)) = &self.tls else {
-            return self
-                .serve(stream, Caller { peer, shown: ClientCertificate::None, place })
-                .await;
+            let shown = ClientCertificate::None;
+            return self.serve(stream, Caller { peer, shown, place, stamp }).await;
         };
         let handshake = timeout(self.limits.handshake, tls.accept(stream));
         // Nobody has been promised anything yet, so a stop may end a handshake.
@@ -89,9 +95,16 @@ impl Connection {
             None => {}
             Some(Ok(Ok(stream))) => {
                 let shown = clients.shown(stream.get_ref().1);
-                self.serve(stream, Caller { peer, shown, place }).await;
+                self.serve(stream, Caller { peer, shown, place, stamp }).await;
             }
-            Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Some(Ok(Err(error))) => {
+                // Who merely went away, such as a check whether the port is open, failed at nothing.
+                if error.kind() == io::ErrorKind::InvalidData {
+                    metrics::counter!("tls_handshake_failures_total", "peer" => "client")
+                        .increment(1);
+                }
+                tracing::debug!(%peer, %error, "TLS handshake failed");
+            }
             Some(Err(_)) => tracing::debug!(%peer, "TLS handshake took too long"),
         }
     }
@@ -100,7 +113,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let peer = caller.peer;
+        let (peer, stamp) = (caller.peer, caller.stamp.clone());
         let heard = CancellationToken::new();
         let service = service_fn(|request: Request<Incoming>| {
             heard.cancel();
@@ -111,7 +124,8 @@ impl Connection {
                 pending::<()>().await;
             }
         };
-        let mut exchange = pin!(self.http.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Stamped::new(stream, stamp));
+        let mut exchange = pin!(self.http.serve_connection(stream, service));
         let ended = tokio::select! {
             ended = exchange.as_mut() => ended,
             () = silence => {
@@ -131,16 +145,17 @@ impl Connection {
     fn answer(
         &self,
         request: Request<Incoming>,
-        Caller { peer, shown, place }: Caller,
+        Caller { peer, shown, place, stamp }: Caller,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(shown);
+        request.extensions_mut().insert(Arrived(stamp.take()));
         let (router, busy) = (self.router.clone(), place.busy());
         async move {
             let response = router.oneshot(request).await?;
-            Ok(response.map(|body| Body::new(Answer::new(body, busy))))
+            Ok(response.map(|body| Body::new(Answer::new(body, busy, stamp))))
         }
     }
 }

@@ -46,7 +46,8 @@ async fn retention(store: &Store, directory: &Path) -> Retention {
         registry: false,
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
-    Retention { store: store.clone(), mediums, in_force: InForce::new(settings), clock }
+    let ledger = Ledger::new(store.clone(), clock.clone());
+    Retention { store: store.clone(), mediums, in_force: InForce::new(settings), clock, ledger }
 }
 
 /// A job that came as many days ago, and was ended then if it was.

@@ -10,6 +10,7 @@ use tokio::sync::broadcast::Receiver;
 use super::foundation::Foundation;
 use crate::{
     addresses::Addresses,
+    care::{Care, Ledger},
     catalog::Shelf,
     effects::{self, Bmcs, Live, Making, Mediums, Offered},
     keys::{self, Keys, MediaKeys},
@@ -26,6 +27,8 @@ pub(super) struct Controller {
     pub(super) keys: Arc<Keys>,
     pub(super) mediums: Arc<Mediums>,
     pub(super) rules: Rules,
+    pub(super) care: Care,
+    pub(super) ledger: Ledger,
     pub(super) changes: Receiver<Change>,
     pub(super) clock: Clock,
 }
@@ -70,12 +73,26 @@ pub(super) async fn raise(
         disks: vec![settings.storage.db_path.clone(), settings.storage.task_iso_dir.clone()],
         ..shoal_engine::Settings::default()
     };
+    let ledger = Ledger::new(store.clone(), clock.clone());
+    let care = Care::begin(ledger.clone(), in_force.clone(), foundation.tls.clone()).await?;
     let rules = Rules { in_force: in_force.clone(), boot: foundation.boot.clone() };
     // Before anything can change, so that no job's end is missed.
     let changes = store.subscribe();
     let engine = Engine::start(store, live, clock.clone(), pace).await?;
     let keys = Arc::new(keys);
-    Ok(Controller { engine, bmcs, shelf, server, keys, mediums, rules, changes, clock })
+    Ok(Controller {
+        engine,
+        bmcs,
+        shelf,
+        server,
+        keys,
+        mediums,
+        rules,
+        care,
+        ledger,
+        changes,
+        clock,
+    })
 }
 
 fn addresses(settings: &Settings, sockets: &Sockets) -> anyhow::Result<Addresses> {

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, sync::Arc, time::SystemTime};
 
 use anyhow::Context;
+use shoal_core::Time;
 use shoal_engine::Clock;
 use shoal_oci::Registry;
 use shoal_store::{KeyPurpose, Options, Store};
@@ -11,7 +12,7 @@ use shoal_store::{KeyPurpose, Options, Store};
 use crate::{
     ServeOptions,
     boot_medium::BootMedia,
-    first_start,
+    first_start, restored,
     settings::{Settings, Snapshot},
     tls::Tls,
 };
@@ -50,6 +51,7 @@ pub(super) async fn lay(
     first_start::admin_token(&store, &admin_token_file(settings), clock.now()).await?;
     let registry = registry(settings).await?;
     note_start(&store, &tls, snapshot, clock).await?;
+    restored::note(&store, &settings.storage.db_path, clock.now()).await?;
     Ok(Foundation { store, tls, boot, registry })
 }
 
@@ -82,6 +84,15 @@ async fn note_start(
     for purpose in [KeyPurpose::Media, KeyPurpose::WebhookToken] {
         let id = store.keys(purpose).await?.current.id;
         start.insert(format!("{}_key", purpose.as_str()), id.to_string());
+    }
+    let before = store.installation_events(Time::from_millis(0)).await?;
+    let before = before.iter().rev().find(|event| event.kind == "start");
+    let version = env!("CARGO_PKG_VERSION");
+    let from = before.and_then(|event| event.detail.get("version")).filter(|it| *it != version);
+    if let Some(from) = from {
+        let detail = [("from", from.as_str()), ("to", version)];
+        let detail = detail.map(|(name, word)| (name.to_owned(), word.to_owned())).into();
+        store.installation_event("version", detail, clock.now()).await?;
     }
     store.installation_event("start", start, clock.now()).await?;
     Ok(())

@@ -105,6 +105,18 @@ const KEYS: &[Key] = &[
         "The key that seals credentials, 32 bytes in hexadecimal; a file named here must exist.",
     ),
     Key::new(
+        "BACKUP_DIR",
+        Unset("`STORAGE_ROOT/backups`"),
+        "Directory of backups of the job database; another disk than the database's is better.",
+    ),
+    Key::new(
+        "BACKUP_INTERVAL",
+        Value("24h"),
+        "From one backup to the next; the first is made at the first start.",
+    )
+    .reload(),
+    Key::new("BACKUP_KEEP", Value("7"), "How many backups are kept, the newest ones.").reload(),
+    Key::new(
         "MAINTENANCE_ISO_URL",
         Unset("jobs must name one"),
         "The maintenance OS: an `http`, `https` or `file` URL, or a file under `STATIC_DIR`.",
@@ -230,5 +242,4 @@ const KEYS: &[Key] = &[
 
 /// Keys of the runbook that configure what this release does not have. Where they are certainly
 /// meant for this program they are refused, because to obey silently would be to promise.
-pub(super) const LATER: &[&str] =
-    &["BACKUP_DIR", "BACKUP_INTERVAL", "BACKUP_KEEP", "JOB_LEASE_TTL"];
+pub(super) const LATER: &[&str] = &["JOB_LEASE_TTL"];

@@ -16,9 +16,9 @@ use shoal_telemetry::logs;
 use url::Url;
 
 use super::{
-    Access, Error, Http, Jobs, Loaded, Media, Network, Redfish, Settings, Snapshot, Sources,
-    Storage, Telemetry, TlsFiles, WebhookMtls, budget, duration, layer, reader::Reader, registry,
-    users,
+    Access, Backups, Error, Http, Jobs, Loaded, Media, Network, Redfish, Settings, Snapshot,
+    Sources, Storage, Telemetry, TlsFiles, WebhookMtls, budget, duration, layer, reader::Reader,
+    registry, users,
 };
 
 const ADDRESS: &str = "an address with a port, such as 0.0.0.0:8443 or [::]:8443";
@@ -34,6 +34,7 @@ pub(super) fn load(sources: &Sources) -> Result<Loaded, Error> {
         http,
         registry: registry::read(&reader, &storage)?,
         storage,
+        backups: backups(&reader)?,
         redfish: redfish(&reader)?,
         jobs: jobs(&reader)?,
         access: access(&reader)?,
@@ -99,6 +100,16 @@ fn storage(reader: &Reader) -> Result<Storage, Error> {
         static_dir: under("STATIC_DIR", "static/isos")?,
         seal_key_file: seal_key.unwrap_or_else(|| root.join("secrets/seal.key")),
         root,
+    })
+}
+
+fn backups(reader: &Reader) -> Result<Backups, Error> {
+    let root = reader.value("STORAGE_ROOT", "a path", |text| Some(PathBuf::from(text)))?;
+    let keep = |text: &str| within(text, 1, 10_000).map(|it| it as usize);
+    Ok(Backups {
+        dir: reader.path("BACKUP_DIR")?.unwrap_or_else(|| root.join("backups")),
+        interval: positive(reader, "BACKUP_INTERVAL")?,
+        keep: reader.value("BACKUP_KEEP", "a number from 1 to 10000", keep)?,
     })
 }
 

@@ -96,6 +96,7 @@ fn every_key_of_the_table_is_read() {
         "DB_PATH",
         "TASK_ISO_DIR",
         "STATIC_DIR",
+        "BACKUP_DIR",
         "REGISTRY_STORAGE",
         "WEBHOOK_SECRET",
     ];
@@ -114,9 +115,11 @@ fn every_key_of_the_table_is_read() {
     }
     let settings = setup.load();
     let storage = settings.storage;
-    let read = [storage.root, storage.db_path, storage.task_iso_dir, storage.static_dir];
+    let backups = settings.backups.dir;
+    let read = [storage.root, storage.db_path, storage.task_iso_dir, storage.static_dir, backups];
     let read: Vec<String> = read.iter().map(|path| path.display().to_string()).collect();
-    assert_eq!(read, ["/x/STORAGE_ROOT", "/x/DB_PATH", "/x/TASK_ISO_DIR", "/x/STATIC_DIR"]);
+    let given = ["STORAGE_ROOT", "DB_PATH", "TASK_ISO_DIR", "STATIC_DIR", "BACKUP_DIR"];
+    assert_eq!(read, given.map(|name| format!("/x/{name}")));
     assert_eq!(settings.registry.config.root, Path::new("/x/REGISTRY_STORAGE"));
     assert_eq!(settings.access.webhook_secret.unwrap().expose(), "/x/WEBHOOK_SECRET");
 }
@@ -165,10 +168,25 @@ fn unknown_keys_are_refused_where_they_are_meant_for_us() {
 #[test]
 fn keys_of_other_releases_are_refused_or_told() {
     assert_refused(&nothing().file("job_lease_ttl = '10m'"), "JOB_LEASE_TTL", "this release");
-    assert_refused(&nothing().env("SHOAL_BACKUP_DIR", "/b"), "BACKUP_DIR", "this release");
+    assert_refused(&nothing().env("SHOAL_JOB_LEASE_TTL", "5m"), "JOB_LEASE_TTL", "this release");
 
-    let plain = nothing().env("BACKUP_DIR", "/b");
-    assert_eq!(Settings::load(&plain.sources).unwrap().ignored, ["BACKUP_DIR"]);
+    let plain = nothing().env("JOB_LEASE_TTL", "5m");
+    assert_eq!(Settings::load(&plain.sources).unwrap().ignored, ["JOB_LEASE_TTL"]);
+}
+
+#[test]
+fn backups_are_made_nightly_below_the_storage_root_unless_said_otherwise() {
+    let found = nothing().set("STORAGE_ROOT=/s").load().backups;
+    let nightly = Duration::from_hours(24);
+    assert_eq!(found, Backups { dir: "/s/backups".into(), interval: nightly, keep: 7 });
+
+    let given =
+        nothing().env("BACKUP_DIR", "/b").env("BACKUP_INTERVAL", "1h").env("BACKUP_KEEP", "2");
+    let hourly = Duration::from_hours(1);
+    assert_eq!(given.load().backups, Backups { dir: "/b".into(), interval: hourly, keep: 2 });
+
+    assert_refused(&nothing().env("BACKUP_INTERVAL", "0s"), "BACKUP_INTERVAL", "a duration");
+    assert_refused(&nothing().env("BACKUP_KEEP", "0"), "BACKUP_KEEP", "from 1");
 }
 
 #[test]

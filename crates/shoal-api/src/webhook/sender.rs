@@ -145,7 +145,11 @@ async fn of_token(
 async fn is_fleet_secret(shared: &Shared, secret: &[u8]) -> Result<bool, Refusal> {
     let accepted = shared.store().keys(KeyPurpose::FleetWebhook).await?.at(shared.now());
     let given = digest::digest(&digest::SHA256, secret);
-    Ok(accepted.iter().any(|key| key.secret.expose().as_slice() == given.as_ref()))
+    let proved = accepted.iter().find(|key| key.secret.expose().as_slice() == given.as_ref());
+    if let Some(key) = proved {
+        accepted.note_use(KeyPurpose::FleetWebhook, key.id);
+    }
+    Ok(proved.is_some())
 }
 
 impl Sender {

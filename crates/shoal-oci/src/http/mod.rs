@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT};
-use ::http::{HeaderMap, Method, Request, Response};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use tracing::Instrument as _;
@@ -106,6 +106,20 @@ impl Asked {
 
 type Answer = Result<Response<Body>, Refusal>;
 
+/// Counts an upload that ended. One of which a part arrived goes on, and what is refused because of
+/// what the client sent, or did not send in time, is no error of ours.
+fn count_upload(status: StatusCode) {
+    let result = match status {
+        StatusCode::CREATED => "ok",
+        // Who may not push has not begun to.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return,
+        status if status.is_success() => return,
+        status if status.is_server_error() => "error",
+        _ => "client_abort",
+    };
+    metrics::counter!("registry_uploads_total", "result" => result).increment(1);
+}
+
 impl Service {
     /// A surface on a registry.
     pub fn new(registry: Registry, access: Arc<dyn Access>, audit: Arc<dyn Audit>) -> Self {
@@ -130,6 +144,7 @@ impl Service {
         let template = route.as_ref().map_or("other", Route::template);
         let span = tracing::info_span!("registry.request", method = %head.method, route = template);
         let expects = head.headers.contains_key(EXPECT);
+        let uploads = route.as_ref().is_ok_and(|route| route.uploads(&head.method));
         let answered = self.answer(head, route, &mut body).instrument(span.clone()).await;
         let response = match answered {
             Ok(response) => response,
@@ -141,6 +156,9 @@ impl Service {
                 refusal.into_response()
             }
         };
+        if uploads {
+            count_upload(response.status());
+        }
         let code = response.status().as_str().to_owned();
         metrics::histogram!("registry_request_duration_seconds", "route" => template, "code" => code)
             .record(started.elapsed());

@@ -65,6 +65,18 @@ impl Route {
         }
     }
 
+    /// Whether the request sends content that is to stay.
+    pub(super) fn uploads(&self, method: &Method) -> bool {
+        match self {
+            Self::Manifest(..) => method == Method::PUT,
+            Self::Uploads(_) => method == Method::POST,
+            Self::Upload(..) => method == Method::PATCH || method == Method::PUT,
+            Self::Ping | Self::Catalog | Self::Tags(_) | Self::Referrers(..) | Self::Blob(..) => {
+                false
+            }
+        }
+    }
+
     /// What the request would change, for the audit; none if it only reads or only sends a part.
     pub(super) fn change(
         &self,

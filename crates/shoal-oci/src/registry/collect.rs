@@ -11,7 +11,7 @@ use ring::digest::{Context, SHA256};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Registry, blocking};
-use crate::catalogue::{Dropped, Garbage, Removed, Swept};
+use crate::catalogue::{Dropped, Garbage, Removed, Swept, now};
 use crate::digest::{Algorithm, Digest};
 use crate::error::{Error, failed};
 use crate::gc::{Item, Kept, Mode, Report, Step, What};
@@ -27,6 +27,34 @@ const FILES: usize = 512;
 /// The key under which the catalogue remembers that it was rebuilt and nothing may be removed yet;
 /// its value is what confirms, once there was a dry run.
 pub(crate) const UNCONFIRMED: &str = "gc_unconfirmed";
+
+/// The key under which the catalogue remembers the Unix second of the last collection that ended
+/// well; that of the first start before there was one.
+const COLLECTED: &str = "gc_done_at";
+
+impl Inner {
+    /// Writes down that a collection ended well, and tells it.
+    fn note_collection(&self) -> Result<(), Error> {
+        let at = now();
+        self.catalogue.set_state(COLLECTED, at.to_string())?;
+        show_collection(at);
+        Ok(())
+    }
+
+    /// Tells when a collection last ended well. Neglect counts from the first start on.
+    pub(super) fn recall_collection(&self) -> Result<(), Error> {
+        match self.catalogue.state(COLLECTED)?.and_then(|text| text.parse().ok()) {
+            Some(at) => show_collection(at),
+            None => self.note_collection()?,
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+fn show_collection(at: i64) {
+    metrics::gauge!("gc_last_success_timestamp_seconds", "kind" => "registry").set(at as f64);
+}
 
 impl Registry {
     /// Removes what nothing needs and nobody was promised, or says what that would be. One collection
@@ -58,6 +86,12 @@ impl Registry {
                 let outcome = if collected.is_ok() { "done" } else { "failed" };
                 metrics::counter!("registry_gc_runs_total", "outcome" => outcome).increment(1);
                 metrics::histogram!("registry_gc_seconds").record(started.elapsed());
+                match &collected {
+                    Ok(_) => registry.inner.note_collection()?,
+                    Err(_) => {
+                        metrics::counter!("gc_failures_total", "kind" => "registry").increment(1);
+                    }
+                }
             }
             let report = collected?;
             report.log(started.elapsed());

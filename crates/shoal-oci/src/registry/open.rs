@@ -71,6 +71,7 @@ impl Registry {
         };
         let registry = Self { inner: Arc::new(inner) };
         registry.inner.export.write(&registry.inner.layout, &registry.inner.catalogue)?;
+        registry.inner.recall_collection()?;
         Ok(registry)
     }
 

@@ -64,6 +64,9 @@ impl Wire {
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         span.record("code", code.as_str());
         span.record("duration_ms", duration_ms);
+        if code == "tls" {
+            metrics::counter!("tls_handshake_failures_total", "peer" => "bmc").increment(1);
+        }
         let (op, vendor) = (request.op.label(), self.vendor().label());
         metrics::counter!("redfish_requests_total", "op" => op, "code" => code, "vendor" => vendor)
             .increment(1);

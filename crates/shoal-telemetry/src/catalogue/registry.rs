@@ -22,7 +22,8 @@ pub(super) const METRICS: &[Metric] = &[
         Unit::Flag,
         "1 while the registry is served, 0 while it is switched off or cannot be used.",
         "runbook 5.1 registry offline",
-    ),
+    )
+    .start(Start::Zero),
     counter(
         "registry_upload_bytes_total",
         Unit::Bytes,
@@ -37,8 +38,15 @@ pub(super) const METRICS: &[Metric] = &[
     ),
     gauge("registry_inflight_uploads", Unit::Count, "Uploads in progress.", "runbook 2.1")
         .start(Start::Zero),
-    gauge("registry_blob_count", Unit::Count, "Blobs stored.", "runbook 2.1"),
-    gauge("registry_storage_bytes", Unit::Bytes, "Bytes stored in blobs.", "runbook 2.1"),
+    gauge("registry_blob_count", Unit::Count, "Blobs stored; 0 while it is off.", "runbook 2.1")
+        .start(Start::Zero),
+    gauge(
+        "registry_storage_bytes",
+        Unit::Bytes,
+        "Bytes stored in blobs; 0 while it is off.",
+        "runbook 2.1",
+    )
+    .start(Start::Zero),
     counter(
         "registry_uploads_total",
         Unit::Count,

@@ -26,6 +26,22 @@ pub(super) fn jobs_in(directory: &Path) -> io::Result<Vec<JobId>> {
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
+/// Deletes a job's directory; answers what that gave back to the file system, which for a sparse
+/// medium is less than its size. Blocks.
+pub(super) fn remove(directory: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+
+    let occupied = fs::read_dir(directory).map(|entries| {
+        let blocks = entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks()));
+        blocks.sum::<u64>().saturating_mul(512)
+    });
+    match fs::remove_dir_all(directory) {
+        Ok(()) => Ok(occupied.unwrap_or(0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
 /// The medium on disk, if it is the one with this digest. Blocks.
 pub(super) fn find(path: PathBuf, sha256: &str, form: Form) -> Option<Built> {
     let content = Content::file(File::open(&path).ok()?).ok()?;

@@ -1,0 +1,125 @@
+//! Chores over a real database and a real directory.
+
+use std::{fs, path::PathBuf};
+
+use shoal_sqlite::{Manifest, manifest_path};
+
+use super::*;
+use crate::settings::Backups;
+
+const NOW: Time = Time::from_millis(1_700_000_000_000);
+const DAY: Duration = Duration::from_hours(24);
+
+fn backups(dir: &tempfile::TempDir) -> Backups {
+    Backups { dir: dir.path().join("backups"), interval: DAY, keep: 2 }
+}
+
+fn files(dir: &std::path::Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+async fn made(store: &Store, backups: &Backups, days: u32) -> PathBuf {
+    backup::make(store, backups, NOW + DAY * days).await.unwrap();
+    backup::newest(&backups.dir).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn the_newest_backups_are_kept_each_with_its_manifest() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    for days in 0..4 {
+        made(&store, &backups, days).await;
+    }
+    let expected = [
+        "provisioner-20231116T221320Z.db",
+        "provisioner-20231116T221320Z.db.manifest.json",
+        "provisioner-20231117T221320Z.db",
+        "provisioner-20231117T221320Z.db.manifest.json",
+    ];
+    assert_eq!(files(&backups.dir), expected);
+    let manifest = Manifest::read(&backups.dir.join(expected[2])).unwrap();
+    assert_eq!(manifest.labels.get("sealing_key"), Some(&store.sealing_key_id()));
+    assert!(manifest.rows.contains_key("jobs"), "{manifest:?}");
+}
+
+#[tokio::test]
+async fn what_a_killed_backup_left_is_swept_up_and_what_is_not_ours_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    fs::create_dir(&backups.dir).unwrap();
+    for name in [
+        "provisioner-20200101T000000Z.db.partial",
+        "provisioner-20200101T000000Z.db.manifest.json",
+        "notes.txt",
+        "provisioner-old.db",
+    ] {
+        fs::write(backups.dir.join(name), "x").unwrap();
+    }
+    made(&store, &backups, 0).await;
+    let expected = [
+        "notes.txt",
+        "provisioner-20231114T221320Z.db",
+        "provisioner-20231114T221320Z.db.manifest.json",
+        "provisioner-old.db",
+    ];
+    assert_eq!(files(&backups.dir), expected);
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_costs_none_of_those_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    let before = made(&store, &backups, 0).await;
+    // The same second again: a name that is taken is never written over.
+    let error = backup::make(&store, &backups, NOW).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error}");
+    assert_eq!(backup::newest(&backups.dir).unwrap(), Some(before));
+
+    let file = directory.path().join("a file");
+    fs::write(&file, "").unwrap();
+    let elsewhere = Backups { dir: file, ..backups };
+    let error = backup::make(&store, &elsewhere, NOW).await.unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_trial_accepts_a_whole_backup_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    let none = trial::restore_newest(&backups.dir).await.unwrap_err();
+    assert!(matches!(none, Error::NoBackup { .. }), "{none}");
+
+    made(&store, &backups, 0).await;
+    let before = files(&backups.dir);
+    // What a killed trial left must not stand in the way.
+    fs::create_dir(backups.dir.join("restore-test")).unwrap();
+    fs::write(backups.dir.join("restore-test/provisioner.db"), "junk").unwrap();
+    trial::restore_newest(&backups.dir).await.unwrap();
+    assert_eq!(files(&backups.dir), before);
+}
+
+#[tokio::test]
+async fn a_trial_finds_a_backup_that_went_bad() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    let path = made(&store, &backups, 0).await;
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xA5;
+    fs::write(&path, bytes).unwrap();
+
+    assert!(trial::restore_newest(&backups.dir).await.is_err());
+    assert!(manifest_path(&path).exists(), "evidence is kept");
+    assert!(!files(&backups.dir).contains(&"restore-test".to_owned()));
+}
+
+#[test]
+fn a_chore_is_due_when_its_time_has_come_or_makes_no_sense() {
+    assert!(is_due(NOW, None, DAY));
+    assert!(is_due(NOW + DAY, Some(NOW), DAY));
+    assert!(!is_due(NOW + Duration::from_hours(23), Some(NOW), DAY));
+    assert!(is_due(NOW, Some(NOW + DAY), DAY), "done in the future");
+}
