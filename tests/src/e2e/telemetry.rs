@@ -35,6 +35,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new(Group::Metrics, None, "a fresh controller tells what the page says", fresh),
         Scenario::new(Group::Metrics, None, "a thousand hostile jobs add no series", hostile),
+        Scenario::new(Group::Metrics, None, "backups that cannot be made are told", no_backups),
     ]
 }
 
@@ -118,6 +119,23 @@ async fn hostile(place: Place) -> Result<()> {
     let added: Vec<String> = names(&after).difference(&names(&before)).cloned().collect();
     ensure!(added.is_empty(), "new series: {added:#?}");
     ensure!(after.series.len() < MOST_SERIES, "{} series", after.series.len());
+    stage.strike([]).await
+}
+
+/// A place for backups that is none: failures count, and freshness stays that of the installation.
+async fn no_backups(place: Place) -> Result<()> {
+    let file = place.directory.join("a-file");
+    fs::write(&file, "")?;
+    let file = file.display().to_string();
+    let stage = Stage::set_with(&place, |config| config.set("BACKUP_DIR", file)).await?;
+    let fresh = "backup_last_success_timestamp_seconds";
+    let before = stage.controller.scrape().await?.value(fresh);
+    let after = settled(&stage.controller, |scrape| {
+        scrape.value("backup_failures_total") >= Some(1.0)
+            && scrape.value("restore_test_failures_total") >= Some(1.0)
+    });
+    let after = after.await?.value(fresh);
+    ensure!(before.is_some() && before == after, "fresh since {before:?}, then {after:?}");
     stage.strike([]).await
 }
 
@@ -214,12 +232,12 @@ mod tests {
         fs::create_dir(scratch.path().join("one")).unwrap();
         let text = "# TYPE job_total counter\njob_total{status=\"queued\"} 1\n\
                     # TYPE panics_total counter\npanics_total 0\n\
-                    # TYPE lease_steals_total counter\nlease_steals_total 0\n";
+                    # TYPE job_failures_total counter\njob_failures_total 0\n";
         fs::write(scratch.path().join("one/scrape-1.prom"), text).unwrap();
 
         let found = decorative(scratch.path()).unwrap();
         assert!(!found.contains(&"job_total".to_owned()));
-        assert!(found.contains(&"lease_steals_total".to_owned()), "{found:?}");
+        assert!(found.contains(&"job_failures_total".to_owned()), "{found:?}");
         assert!(excused().unwrap().contains_key("panics_total"));
         assert!(!found.contains(&"panics_total".to_owned()), "{found:?}");
     }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use shoal_sqlite::{Manifest, manifest_path};
 
 use super::*;
-use crate::settings::Backups;
+use crate::settings::{Backups, Settings, Sources};
 
 const NOW: Time = Time::from_millis(1_700_000_000_000);
 const DAY: Duration = Duration::from_hours(24);
@@ -122,4 +122,25 @@ fn a_chore_is_due_when_its_time_has_come_or_makes_no_sense() {
     assert!(is_due(NOW + DAY, Some(NOW), DAY));
     assert!(!is_due(NOW + Duration::from_hours(23), Some(NOW), DAY));
     assert!(is_due(NOW, Some(NOW + DAY), DAY), "done in the future");
+}
+
+fn set(words: &[&str]) -> Result<Backups, crate::settings::Error> {
+    let mut set = vec!["STORAGE_ROOT=/s".to_owned()];
+    set.extend(words.iter().map(ToString::to_string));
+    Ok(Settings::load(&Sources { set, ..Sources::default() })?.settings.backups)
+}
+
+#[test]
+fn backups_are_made_nightly_below_the_storage_root_unless_said_otherwise() {
+    let nightly = Backups { dir: "/s/backups".into(), interval: DAY, keep: 7 };
+    assert_eq!(set(&[]).unwrap(), nightly);
+
+    let hourly = Duration::from_hours(1);
+    let given = set(&["BACKUP_DIR=/b", "BACKUP_INTERVAL=1h", "BACKUP_KEEP=2"]).unwrap();
+    assert_eq!(given, Backups { dir: "/b".into(), interval: hourly, keep: 2 });
+
+    for wrong in ["BACKUP_INTERVAL=0s", "BACKUP_KEEP=0"] {
+        let key = wrong.split('=').next().unwrap();
+        assert!(set(&[wrong]).unwrap_err().to_string().contains(key), "{wrong}");
+    }
 }

@@ -104,3 +104,18 @@ async fn files_of_jobs_go_when_they_are_old_and_never_while_a_job_is_active() {
     let targets: Vec<&str> = audited.iter().map(|it| it.entry.target.as_str()).collect();
     assert_eq!(targets, ["S3", "S3", "S2", "S2"], "older entries were forgotten");
 }
+
+#[tokio::test]
+async fn media_that_cannot_be_listed_were_not_looked_after() {
+    let (store, directory) = (Store::scratch().unwrap(), tempfile::tempdir().unwrap());
+    let retention = retention(&store, directory.path()).await;
+    let before = store.chores().await.unwrap();
+    fs::write(directory.path().join("tasks"), "").unwrap();
+    retention.pass().await;
+    assert_eq!(store.chores().await.unwrap(), before);
+
+    fs::remove_file(directory.path().join("tasks")).unwrap();
+    fs::create_dir(directory.path().join("tasks")).unwrap();
+    retention.pass().await;
+    assert_eq!(store.chores().await.unwrap().done(Chore::TaskCollection), Some(NOW));
+}

@@ -43,7 +43,7 @@ pub(super) fn read(reader: &Reader, storage: &Storage) -> Result<Registry, Error
     config.policy = policy(reader)?;
     config.policy.read_only = flag("REGISTRY_READ_ONLY")?;
     config.policy.allow_delete = flag("REGISTRY_ALLOW_DELETE")?;
-    config.grace = reader.value("REGISTRY_GC_GRACE", duration::EXPECTED, |text| positive(text))?;
+    config.grace = reader.value("REGISTRY_GC_GRACE", duration::EXPECTED, positive)?;
     config.gc_interval =
         reader.value("REGISTRY_GC_INTERVAL", "a duration such as 1h, or off", |text| {
             if text == "off" { Some(None) } else { positive(text).map(Some) }
