@@ -6,6 +6,7 @@ mod accounts;
 mod import;
 mod power;
 mod reads;
+mod remote_media;
 mod slots;
 
 pub(crate) use import::imported;
@@ -189,6 +190,7 @@ impl Bmc {
             (Target::Reset, _) => self.reset(ask, seq),
             (Target::System | Target::Settings, _) => self.patch_boot(target, ask, seq),
             (Target::Import, _) => self.import(ask, seq),
+            (Target::EnableMedia, _) => self.enable_media(ask, seq),
             (Target::Insert(_, slot), _) => self.insert_by_action(slot, ask, seq).await,
             (Target::Eject(_, slot), _) => self.eject_by_action(slot, ask, seq),
             (Target::Slot(_, slot), _) => self.patch_slot(target, slot, ask, seq).await,

@@ -115,6 +115,8 @@ pub(crate) struct Board {
     /// The phase that the BMC goes on showing, where it has not noticed a restart.
     pub(crate) shows: Option<HostPhase>,
     pub(crate) boots: Vec<Boot>,
+    /// From when on remote media are on; `None` while nobody has switched them on.
+    pub(crate) media_on: Option<Duration>,
     /// Number of the current run of the host; every power change begins a new one.
     pub(crate) run: u64,
     pub(crate) cut: CancellationToken,
@@ -133,6 +135,7 @@ impl Board {
             phase: HostPhase::Off,
             shows: None,
             boots: Vec::new(),
+            media_on: None,
             run: 0,
             cut: CancellationToken::new(),
         }

@@ -14,7 +14,7 @@ use crate::{
     account::{Accounts, ROLES},
     board::{Board, Work},
     persona::Under,
-    target::Target,
+    target::{ENABLE_MEDIA, Target},
 };
 
 pub(crate) use account::account;
@@ -98,7 +98,9 @@ impl View<'_> {
             Target::Chassis => self.chassis(),
             Target::Slots(under) => {
                 let slots = self.persona.slots.iter().enumerate();
-                let listed = slots.filter(|(_, slot)| slot.under.contains(&under));
+                let off = self.persona.media.delivered_off.as_ref();
+                let hidden = off.is_some_and(|off| off.hides_slots) && !self.media_are_on();
+                let listed = slots.filter(|(_, slot)| !hidden && slot.under.contains(&under));
                 let members = listed.map(|(index, _)| Target::Slot(under, index));
                 self.collection("VirtualMediaCollection", "Virtual Media", members)
             }
@@ -119,7 +121,8 @@ impl View<'_> {
             | Target::Reset
             | Target::Insert(..)
             | Target::Eject(..)
-            | Target::Import => return None,
+            | Target::Import
+            | Target::EnableMedia => return None,
         };
         Some(identified(self.persona, target, document))
     }
@@ -244,10 +247,21 @@ impl View<'_> {
             let action = json!({"target": Target::Import.path(self.persona)});
             put(&mut manager, "Actions", json!({"Oem": {import.name.as_str(): action}}));
         }
+        if self.persona.media.delivered_off.is_some() {
+            let action = json!({"target": Target::EnableMedia.path(self.persona)});
+            let name = format!("#{ENABLE_MEDIA}");
+            put(&mut manager, "Actions", json!({"Oem": {name: action}}));
+            let state = if self.media_are_on() { "Enabled" } else { "Disabled" };
+            put(&mut manager, "Oem", json!({"Ami": {"VirtualMedia": {"RMediaStatus": state}}}));
+        }
         if self.lists_media(Under::Manager) {
             put(&mut manager, "VirtualMedia", self.link(Target::Slots(Under::Manager)));
         }
         manager
+    }
+
+    fn media_are_on(&self) -> bool {
+        self.board.media_on.is_some_and(|from| self.now >= from)
     }
 
     fn chassis(&self) -> Value {

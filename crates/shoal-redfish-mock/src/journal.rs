@@ -44,6 +44,8 @@ pub enum Effect {
     },
     /// No override is left.
     BootCleared,
+    /// Remote media were switched on.
+    MediaEnabled,
     /// A session was opened.
     Login,
     /// A session was closed.
@@ -77,6 +79,8 @@ pub enum EffectKind {
     BootAlways,
     /// The removal of an override.
     BootCleared,
+    /// The switching on of remote media.
+    MediaEnabled,
     /// A login.
     Login,
     /// A logout.
@@ -98,6 +102,7 @@ impl Effect {
             Self::BootOnce { .. } => EffectKind::BootOnce,
             Self::BootAlways { .. } => EffectKind::BootAlways,
             Self::BootCleared => EffectKind::BootCleared,
+            Self::MediaEnabled => EffectKind::MediaEnabled,
             Self::Login => EffectKind::Login,
             Self::Logout => EffectKind::Logout,
             Self::AccountChanged { .. } => EffectKind::AccountChanged,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub use facts::{ChassisFacts, ManagerFacts, RootFacts, SerialIn, SlotFacts, SystemFacts, Under};
 pub use habits::{
     BootHabits, ConnectionHabits, EmptyImage, ErrorHabits, EtagForm, EtagHabits, IfMatch,
-    ImportHabits, InsertAnswer, MediaHabits, Oddities, PowerHabits, Refusal, Refusals,
+    ImportHabits, InsertAnswer, MediaHabits, Oddities, OffHabits, PowerHabits, Refusal, Refusals,
     ResetTypesIn, SessionHabits, SettingsHabits, ShownImage, Success, WhileChanging,
 };
 

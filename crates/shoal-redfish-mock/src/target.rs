@@ -31,6 +31,7 @@ pub(crate) enum Target {
     Manager,
     OtherManager,
     Import,
+    EnableMedia,
     Attributes,
     ChassisAll,
     Chassis,
@@ -44,6 +45,9 @@ pub(crate) enum Target {
     Tasks,
     Task(usize),
 }
+
+/// The action of a manager that switches remote media on.
+pub(crate) const ENABLE_MEDIA: &str = "AMIVirtualMedia.EnableRMedia";
 
 const READ: &str = "GET, HEAD";
 const READ_PATCH: &str = "GET, HEAD, PATCH";
@@ -80,6 +84,9 @@ impl Target {
             ["redfish", "v1", "Managers", id, rest @ ..] if *id == persona.manager.id => match rest
             {
                 [] => Some(Self::Manager),
+                ["Actions", "Oem", name] if *name == ENABLE_MEDIA => {
+                    persona.media.delivered_off.as_ref().map(|_| Self::EnableMedia)
+                }
                 ["Actions", "Oem", name] => {
                     let import = persona.boot.import.as_ref();
                     import.filter(|import| import.action == *name).map(|_| Self::Import)
@@ -208,6 +215,9 @@ impl Target {
                 let action = import.map(|import| import.action.as_str()).unwrap_or_default();
                 format!("/redfish/v1/Managers/{}/Actions/Oem/{action}", persona.manager.id)
             }
+            Self::EnableMedia => {
+                format!("/redfish/v1/Managers/{}/Actions/Oem/{ENABLE_MEDIA}", persona.manager.id)
+            }
             Self::Settings => {
                 let settings = persona.boot.settings.as_ref();
                 let id = settings.map(|settings| settings.id.as_str()).unwrap_or_default();
@@ -244,7 +254,9 @@ impl Target {
             Self::System | Self::Settings | Self::Account(FIRST) => READ_PATCH,
             Self::Account(_) => "GET, HEAD, PATCH, DELETE",
             Self::Slot(..) if persona.media.patch => READ_PATCH,
-            Self::Reset | Self::Insert(..) | Self::Eject(..) | Self::Import => "POST",
+            Self::Reset | Self::Insert(..) | Self::Eject(..) | Self::Import | Self::EnableMedia => {
+                "POST"
+            }
             Self::Versions
             | Self::Root
             | Self::OData
@@ -299,6 +311,7 @@ impl Target {
                 serde_json::Value::String(_) => Some(EffectKind::Insert),
                 _ => Some(EffectKind::Eject),
             },
+            (Self::EnableMedia, "POST") => Some(EffectKind::MediaEnabled),
             (Self::Reset, "POST") => match field("ResetType")?.as_str()? {
                 "On" | "ForceOn" => Some(EffectKind::PowerOn),
                 "ForceOff" => Some(EffectKind::PowerOff),

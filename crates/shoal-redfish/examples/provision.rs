@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use shoal_redfish::{
     Bmc, Checkpoint, Counts, Credentials, Endpoint, Error, ForeignMedia, MediaUrl, Options, Plan,
-    PlanRequest, Refusal, Secret, Stage, Tls, Urls,
+    PlanRequest, Refusal, Report, Role, Secret, Stage, Tls, Urls,
 };
 
 /// The steps that change nothing.
@@ -152,7 +152,9 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
     let plan = discovery.plan(&request).map_err(Failure::Refused)?;
     let discovered = bmc.requests();
     if arguments.dry_run {
-        return Ok(summary(&plan, &PLANNED, &plan.warnings, "planned", [&discovered, &discovered]));
+        let mut planned = Report::default();
+        planned.warnings.clone_from(&plan.warnings);
+        return Ok(summary(&plan, &planned, "planned", [&discovered, &discovered]));
     }
     let mut checkpoint = Checkpoint::default();
     let applied = match bmc.apply(&plan, urls, &mut checkpoint, &mut |_| Ok(())).await {
@@ -168,12 +170,10 @@ async fn provision(bmc: &Bmc, arguments: &Arguments, urls: &Urls) -> Result<Valu
     };
     let powered = bmc.requests();
     let reverted = bmc.revert(&plan, &mut checkpoint, &mut |_| Ok(())).await?;
-    let mut steps = PLANNED.to_vec();
-    steps.extend(applied.steps);
-    steps.extend(reverted.steps);
-    let warnings = [applied.warnings, reverted.warnings].concat();
-
-    Ok(summary(&plan, &steps, &warnings, "provisioned", [&discovered, &powered]))
+    let mut whole = applied;
+    whole.steps.extend(reverted.steps);
+    whole.warnings.extend(reverted.warnings);
+    Ok(summary(&plan, &whole, "provisioned", [&discovered, &powered]))
 }
 
 /// Ejects what a failed run has put in, for as long as somebody may be expected to wait for it.
@@ -185,11 +185,15 @@ async fn take_back(bmc: &Bmc, plan: &Plan, checkpoint: &mut Checkpoint) -> bool 
 
 fn summary(
     plan: &Plan,
-    steps: &[&str],
-    warnings: &[String],
+    done: &Report,
     outcome: &str,
     [discovered, powered]: [&Counts; 2],
 ) -> Value {
+    // Where a medium really was, if its own slot refused it.
+    let slot = |role| {
+        let moved = done.moved.iter().find(|(medium, _)| *medium == role);
+        moved.map(|(_, path)| path).or_else(|| plan.slot(role).map(|slot| &slot.path))
+    };
     json!({
         "vendor": plan.vendor,
         "profile": plan.profile.name,
@@ -197,13 +201,13 @@ fn summary(
         "manager": plan.manager,
         "media_plan": {
             "class": plan.media.class,
-            "boot_slot": plan.media.boot_slot.path,
-            "task_slot": plan.media.task_slot.as_ref().map(|slot| &slot.path),
+            "boot_slot": slot(Role::Boot),
+            "task_slot": slot(Role::Task),
         },
         "boot_strategy": plan.boot.strategy,
-        "steps": steps,
+        "steps": PLANNED.iter().chain(&done.steps).collect::<Vec<_>>(),
         "requests": {"discovery": discovered.total, "to_power_on": powered.total},
-        "warnings": warnings,
+        "warnings": done.warnings,
         "outcome": outcome,
     })
 }

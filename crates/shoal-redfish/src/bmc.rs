@@ -86,7 +86,7 @@ impl Bmc {
     /// Unreachable, an unacceptable certificate, or something that does not speak Redfish.
     pub async fn connect(endpoint: Endpoint, options: Options) -> Result<Self, Error> {
         let bmc = Self::new(&endpoint, options)?;
-        bmc.read_root().await?;
+        bmc.told(bmc.read_root().await)?;
         Ok(bmc)
     }
 
@@ -124,7 +124,7 @@ impl Bmc {
     /// The logout was not answered; the session then lives until the BMC's own timeout.
     pub async fn close(&self) -> Result<(), Error> {
         let logins = self.inner.session.state.lock().await.take_all();
-        log_out(&self.inner.wire, logins, self.inner.options.request_timeout).await
+        self.told(log_out(&self.inner.wire, logins, self.inner.options.request_timeout).await)
     }
 
     /// Authentication failures in a row, those of earlier connections included; an answer that
@@ -145,18 +145,13 @@ impl Bmc {
         Self { until: Some(Instant::now() + limit), ..self.clone() }
     }
 
-    /// Whether this handle's time, see [`Bmc::within`], is over.
-    pub fn is_over(&self) -> bool {
-        self.until.is_some_and(|until| until <= Instant::now())
-    }
-
     /// Asks for the service root, which needs no login: proves that the BMC answers, speaks Redfish
     /// and shows an acceptable certificate.
     ///
     /// # Errors
     /// As [`Bmc::connect`].
     pub async fn reach(&self) -> Result<(), Error> {
-        self.read_root().await
+        self.told(self.read_root().await)
     }
 
     /// Prepares a connection without sending anything.
@@ -197,6 +192,11 @@ impl Bmc {
     /// The request forms that worked, for other BMCs of this kind.
     pub fn learned(&self) -> Learned {
         self.known().learned.clone()
+    }
+
+    /// Lets a failure that leaves the connection take along what was said.
+    pub(crate) fn told<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| error.after(self.inner.wire.transcript()))
     }
 
     /// Takes over what a plan says about the BMC.

@@ -52,7 +52,7 @@ impl Bmc {
     pub async fn ensure_boot_once(&self, plan: &Plan) -> Result<BootOnce, Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.redirect(plan).await
+        self.told(self.redirect(plan).await)
     }
 
     pub(crate) async fn redirect(&self, plan: &Plan) -> Result<BootOnce, Error> {
@@ -115,7 +115,7 @@ impl Bmc {
     pub async fn ensure_override_cleared(&self, plan: &Plan) -> Result<OverrideCleared, Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.clear_override(plan, Look::Fresh).await
+        self.told(self.clear_override(plan, Look::Fresh).await)
     }
 
     pub(crate) async fn clear_override(

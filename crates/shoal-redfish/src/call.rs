@@ -16,7 +16,7 @@ use crate::{
     patience::{Deadline, Patience},
     recent::Seen,
     transcript::Op,
-    wire::{Auth, Method, Request},
+    wire::{Auth, Method, Request, Sent},
 };
 
 /// A change to a BMC.
@@ -42,7 +42,8 @@ impl Bmc {
     async fn read(&self, op: Op, path: &str, authorised: bool) -> Result<Answer, Error> {
         // The semaphore is never closed; the permit lives in the result.
         let _permit = self.inner.readers.acquire().await;
-        let request = self.request(op, Method::Get, path);
+        let sent = Sent::default();
+        let request = self.request(op, Method::Get, path, &sent);
         let mut tries = self.tries();
         loop {
             let result = if authorised {
@@ -82,8 +83,9 @@ impl Bmc {
         if_match: Option<&str>,
     ) -> Result<Answer, Error> {
         let mut tries = self.tries();
+        let sent = Sent::default();
         loop {
-            let error = match self.change_once(change, if_match).await {
+            let error = match self.change_counted(change, if_match, &sent).await {
                 Ok(answer) => return self.settled(change, answer).await,
                 Err(error) => error,
             };
@@ -102,15 +104,24 @@ impl Bmc {
         change: &Change<'_>,
         if_match: Option<&str>,
     ) -> Result<Answer, Error> {
+        self.change_counted(change, if_match, &Sent::default()).await
+    }
+
+    async fn change_counted(
+        &self,
+        change: &Change<'_>,
+        if_match: Option<&str>,
+        sent: &Sent,
+    ) -> Result<Answer, Error> {
         if change.method != Method::Post {
-            return self.send_change(change, if_match).await;
+            return self.send_change(change, if_match, sent).await;
         }
         // Actions carry no tag; a BMC that insists on one is content with any.
         let tagged = self.known().tagged_actions;
-        let first = self.send_change(change, tagged.then_some("*")).await;
+        let first = self.send_change(change, tagged.then_some("*"), sent).await;
         match first {
             Err(error) if *error.kind() == Kind::Precondition => {
-                let second = self.send_change(change, (!tagged).then_some("*")).await;
+                let second = self.send_change(change, (!tagged).then_some("*"), sent).await;
                 if second.is_ok() {
                     self.known().tagged_actions = !tagged;
                 }
@@ -124,12 +135,13 @@ impl Bmc {
         &self,
         change: &Change<'_>,
         if_match: Option<&str>,
+        sent: &Sent,
     ) -> Result<Answer, Error> {
         let request = Request {
             body: change.body,
             if_match,
             timeout: change.timeout,
-            ..self.request(change.op, change.method, change.path)
+            ..self.request(change.op, change.method, change.path, sent)
         };
         let result = self.authorised(&request).await;
         self.known().recent.forget(change.path);
@@ -180,7 +192,13 @@ impl Bmc {
         Err(refusal.unwrap_or_else(|| Error::new(Kind::Precondition).at("PATCH", change.path)))
     }
 
-    pub(crate) fn request<'a>(&self, op: Op, method: Method, path: &'a str) -> Request<'a> {
+    pub(crate) fn request<'a>(
+        &self,
+        op: Op,
+        method: Method,
+        path: &'a str,
+        sent: &'a Sent,
+    ) -> Request<'a> {
         Request {
             op,
             method,
@@ -188,6 +206,7 @@ impl Bmc {
             body: None,
             if_match: None,
             timeout: self.left().min(self.inner.options.request_timeout),
+            sent,
         }
     }
 

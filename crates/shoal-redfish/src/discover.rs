@@ -15,6 +15,7 @@ use crate::{
     inventory::Slot,
     kind::Kind,
     learned::Learned,
+    media_switch::MediaSwitch,
     moment,
     node::{Node, same_path},
     planner::is_ours,
@@ -67,6 +68,8 @@ pub struct Discovery {
     pub(crate) boot_alternative: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) boot_import: Option<BootImport>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) media_switch: Option<MediaSwitch>,
     pub(crate) learned: Learned,
 }
 
@@ -104,7 +107,7 @@ impl Bmc {
     /// # Errors
     /// Transport and login failures, and `NoSystem` when nothing can be booted and reset.
     pub async fn discover(&self) -> Result<Discovery, Error> {
-        self.discover_wanted(Wanted::Likeliest).await
+        self.told(self.discover_wanted(Wanted::Likeliest).await)
     }
 
     /// The same for one of several systems, by its path.
@@ -112,7 +115,7 @@ impl Bmc {
     /// # Errors
     /// As [`Bmc::discover`].
     pub async fn discover_system(&self, path: &str) -> Result<Discovery, Error> {
-        self.discover_wanted(Wanted::Path(path)).await
+        self.told(self.discover_wanted(Wanted::Path(path)).await)
     }
 
     /// The same for the machine of a serial, SKU or UUID, which matters for BMCs of several machines.
@@ -124,7 +127,7 @@ impl Bmc {
     /// # Errors
     /// As [`Bmc::discover`].
     pub async fn discover_machine(&self, name: &str) -> Result<Discovery, Error> {
-        self.discover_wanted(Wanted::Named(name)).await
+        self.told(self.discover_wanted(Wanted::Named(name)).await)
     }
 
     async fn discover_wanted(&self, wanted: Wanted<'_>) -> Result<Discovery, Error> {
@@ -196,6 +199,7 @@ impl Bmc {
             system,
             clock_ahead_seconds: first.and_then(|manager| clock_ahead(manager.time.as_deref()?)),
             boot_import: first.and_then(|manager| manager.boot_import.clone()),
+            media_switch: self.media_switch(&profile, &managers),
             managers: managers.into_iter().map(|manager| manager.path).collect(),
             other_systems,
             identity: view.identity,
@@ -290,6 +294,7 @@ impl Bmc {
         if let Some((_, shown)) = on_system {
             // The settings list what is allowed, the system shows what is set.
             boot.mode = boot.mode.or(shown.mode);
+            boot.http_uri = boot.http_uri.or(shown.http_uri);
             boot.targets = boot.targets.or(shown.targets);
         }
         Ok(Some((elsewhere, boot)))

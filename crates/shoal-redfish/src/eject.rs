@@ -11,8 +11,8 @@ use crate::{
     kind::Kind,
     learned::EjectForm,
     media::SENDS,
-    media_url::starts_as_ours,
-    plan::{ForeignMedia, Plan},
+    ownership::Own,
+    plan::Plan,
     power::worth_waiting,
     recent::Look,
     slot::{InsertBy, SlotRef, SlotView},
@@ -21,12 +21,12 @@ use crate::{
 };
 
 impl Bmc {
-    /// Empties slots; images from the given origins count as ours too.
+    /// Empties slots.
     pub(crate) async fn empty(
         &self,
         plan: &Plan,
         slots: &[&SlotRef],
-        origins: &[&str],
+        own: &Own<'_>,
     ) -> Result<(), Error> {
         let op = Op::CleanupUnmount;
         if slots.is_empty() {
@@ -40,9 +40,9 @@ impl Bmc {
             return Ok(());
         }
         for view in views.iter().filter(|view| !view.is_empty()) {
-            check_owner(plan, view, origins)?;
+            own.check(plan, view)?;
         }
-        let mut patience = self.settling(plan);
+        let mut patience = self.settling(&plan.profile);
         // A slot is ejected once; again only when that ejection failed or its answer was lost.
         let mut due: Vec<u32> = vec![SENDS; slots.len()];
         let mut failure = None;
@@ -146,19 +146,6 @@ impl Bmc {
             Change { op, method: Method::Post, path: target?, body: body.as_ref(), timeout };
         Some(self.change(&change, None).await.map(drop))
     }
-}
-
-/// An image is ours when its address starts as the plan says ours do, or comes from where we are
-/// about to insert from.
-fn check_owner(plan: &Plan, view: &SlotView, origins: &[&str]) -> Result<(), Error> {
-    let image = view.image.as_deref().unwrap_or_default();
-    let same_origin =
-        |origin: &&str| image.strip_prefix(*origin).is_some_and(|rest| rest.starts_with('/'));
-    let ours = starts_as_ours(image, &plan.ours) || origins.iter().any(same_origin);
-    if ours || plan.foreign_media == ForeignMedia::Eject {
-        return Ok(());
-    }
-    Err(Error::new(Kind::ForeignMedia { slot: view.path.clone(), image: view.image_shown() }))
 }
 
 /// The eject action may be advertised only while an image is in, or not at all beside the insert.

@@ -70,7 +70,9 @@ pub enum AddressError {
 /// How the BMC's certificate is judged.
 #[derive(Clone, Debug)]
 pub enum Tls {
-    /// Only certificates below these PEM roots, with the right name and within their dates.
+    /// Only certificates below these PEM roots, with the right name and within their dates; or one of
+    /// these certificates itself, as long as it lasts, for any of its names, or for any address if it
+    /// has none.
     Ca(String),
     /// Exactly this certificate or key, whatever name and dates it carries.
     /// This is the policy for the self-signed certificates most BMCs leave the factory with.

@@ -3,7 +3,10 @@
 
 use std::{fmt, time::Duration};
 
-use crate::kind::{BusyReason, Kind, MediaFault};
+use crate::{
+    kind::{BusyReason, Kind, MediaFault},
+    transcript::{Exchange, Said, Transcript},
+};
 
 /// A failed exchange with a BMC, or a state that never came about.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,7 @@ struct Failure {
     unsure: bool,
     final_try: bool,
     source: Option<String>,
+    said: Option<Said>,
 }
 
 impl Error {
@@ -49,6 +53,7 @@ impl Error {
             unsure: false,
             final_try: false,
             source: None,
+            said: None,
         }))
     }
 
@@ -96,6 +101,12 @@ impl Error {
         self
     }
 
+    /// Keeps what was said before the failure, unless that is known already.
+    pub(crate) fn after(mut self, transcript: &Transcript) -> Self {
+        self.0.said.get_or_insert_with(|| transcript.said());
+        self
+    }
+
     /// What failed.
     pub fn kind(&self) -> &Kind {
         &self.0.kind
@@ -124,6 +135,12 @@ impl Error {
     /// The start of the answer's body (at most 2 KiB), without secrets.
     pub fn body(&self) -> Option<&str> {
         self.0.body.as_deref()
+    }
+
+    /// What was said on the connection before the failure, oldest first and without secrets: at most
+    /// its last 64 exchanges, and none where nothing was sent at all.
+    pub fn transcript(&self) -> &[Exchange] {
+        self.0.said.as_ref().map(Said::exchanges).unwrap_or_default()
     }
 
     /// True when a change was sent and no answer said whether it happened.

@@ -258,6 +258,9 @@ fn choice(slot: &Slot, plan: Option<&Plan>) -> (Option<Role>, String) {
         return (Some(Role::Task), why.to_owned());
     }
     let emptied = plan.media.also_empty.iter().any(|other| other.path == slot.path);
+    if plan.media.spare_slots.iter().any(|spare| spare.path == slot.path) {
+        return (None, "a spare one, should a planned slot refuse its image".to_owned());
+    }
     let why = match (emptied, plan.profile.media.most) {
         (true, _) => "not needed; what is in it is ejected, as the host might boot it".to_owned(),
         (false, most) if most < 2 => "this BMC holds one image at a time".to_owned(),

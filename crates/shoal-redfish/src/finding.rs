@@ -76,6 +76,9 @@ impl Reason {
                 "set the serial in the machine's BIOS or BMC, or expect none"
             }
             Self::NoBootTarget => "check that the firmware can boot a virtual CD once",
+            Self::MediaOff => {
+                "switch remote media on in the BMC's settings, or let it be done and look again"
+            }
             Self::NoReset => "check that the account may switch the machine's power",
         }
     }

@@ -9,7 +9,10 @@ use crate::{
     boot::{BootOnce, OverrideCleared},
     error::Error,
     kind::Kind,
+    media::Target,
     media_url::MediaUrl,
+    node::same_path,
+    ownership::{Own, Placed},
     plan::{Plan, Role},
     power::PowerOn,
     recent::Look,
@@ -32,6 +35,9 @@ pub struct Checkpoint {
     stage: Stage,
     /// Origins of the images we inserted, so that a later revert knows them as ours.
     origins: Vec<String>,
+    /// What went into which slot, for slots that show file names only, and for spare ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    placed: Vec<Placed>,
 }
 
 /// The stages of a run.
@@ -60,6 +66,17 @@ impl Checkpoint {
     pub fn rearm(&mut self) {
         self.stage = Stage::Preparing;
     }
+
+    fn note(&mut self, slot: &SlotRef, url: &MediaUrl) {
+        let placed = Placed::new(slot, url);
+        if !self.placed.contains(&placed) {
+            self.placed.push(placed);
+        }
+    }
+
+    fn own(&self) -> Own<'_> {
+        Own::new(&self.origins, &self.placed)
+    }
 }
 
 /// What a run ended with.
@@ -70,6 +87,8 @@ pub struct Report {
     pub steps: Vec<&'static str>,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Media that are in another slot than planned, with its path, because theirs refused them.
+    pub moved: Vec<(Role, String)>,
 }
 
 /// Stores a checkpoint. An error stops the run before the next step.
@@ -91,6 +110,16 @@ impl Bmc {
     ) -> Result<Report, Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
+        self.told(self.run(plan, urls, checkpoint, save).await)
+    }
+
+    async fn run(
+        &self,
+        plan: &Plan,
+        urls: &Urls,
+        checkpoint: &mut Checkpoint,
+        save: Save<'_>,
+    ) -> Result<Report, Error> {
         let mut report = Report { warnings: plan.warnings.clone(), ..Report::default() };
         match checkpoint.stage {
             Stage::Preparing | Stage::Reverted => {}
@@ -103,23 +132,29 @@ impl Bmc {
         }
         let wanted = wanted(plan, urls, &mut report.warnings)?;
         checkpoint.stage = Stage::Preparing;
-        for (_, url) in &wanted {
+        for (role, url) in &wanted {
             let origin = url.origin();
             if !checkpoint.origins.iter().any(|known| known == origin) {
                 checkpoint.origins.push(origin.to_owned());
+            }
+            if let Some(slot) = plan.slot(*role) {
+                checkpoint.note(slot, url);
             }
         }
         store(checkpoint, save)?;
         self.switch_off(plan).await?;
         report.steps.push("off");
-        let origins: Vec<&str> = checkpoint.origins.iter().map(String::as_str).collect();
         let stray: Vec<&SlotRef> = plan.media.also_empty.iter().collect();
-        self.empty(plan, &stray, &origins).await?;
-        self.fill(plan, &wanted).await?;
-        report.steps.extend(wanted.iter().map(|(role, _)| match role {
-            Role::Boot => "insert_boot",
-            Role::Task => "insert_task",
-        }));
+        self.empty(plan, &stray, &checkpoint.own()).await?;
+        let before = checkpoint.clone();
+        let mut note = |slot: &SlotRef, url: &MediaUrl| {
+            checkpoint.note(slot, url);
+            store(checkpoint, save)
+        };
+        let targets = self.fill(plan, &wanted, &before.own(), &mut note).await?;
+        for target in &targets {
+            report.inserted(plan, target);
+        }
         if self.redirect(plan).await? == BootOnce::Continuous {
             report.warnings.push("the BMC keeps the boot override until it is cleared".to_owned());
         }
@@ -160,13 +195,26 @@ impl Bmc {
         let cleanup = self.for_cleanup();
         let _turn = cleanup.inner.turn.lock().await;
         cleanup.adopt(plan);
+        self.told(cleanup.undo(plan, checkpoint, save).await)
+    }
+
+    async fn undo(
+        &self,
+        plan: &Plan,
+        checkpoint: &mut Checkpoint,
+        save: Save<'_>,
+    ) -> Result<Report, Error> {
         let mut report = Report::default();
-        cleanup.switch_off(plan).await?;
+        self.switch_off(plan).await?;
         report.steps.push("off");
-        let origins: Vec<&str> = checkpoint.origins.iter().map(String::as_str).collect();
-        cleanup.empty(plan, &plan.slots(), &origins).await?;
+        let used = |spare: &&SlotRef| {
+            checkpoint.placed.iter().any(|placed| same_path(&placed.slot, &spare.path))
+        };
+        let mut slots = plan.slots();
+        slots.extend(plan.media.spare_slots.iter().filter(used));
+        self.empty(plan, &slots, &checkpoint.own()).await?;
         report.steps.push("eject");
-        if cleanup.clear_override(plan, Look::Recent).await? == OverrideCleared::PointsAtDisk {
+        if self.clear_override(plan, Look::Recent).await? == OverrideCleared::PointsAtDisk {
             report.warnings.push(
                 "the BMC cannot switch its boot override off; it now names the disk".to_owned(),
             );
@@ -192,6 +240,22 @@ impl Bmc {
             }
             Power::Off | Power::TurningOff | Power::Unknown => Err(Error::new(Kind::PowerOnUnsure)),
         }
+    }
+}
+
+impl Report {
+    fn inserted(&mut self, plan: &Plan, target: &Target<'_>) {
+        let (refused, done) = match target.role {
+            Role::Boot => ("boot_slot_refused", "insert_boot"),
+            Role::Task => ("task_slot_refused", "insert_task"),
+        };
+        if let Some(planned) = plan.slot(target.role).filter(|slot| slot.path != target.slot.path) {
+            let (planned, used) = (&planned.path, &target.slot.path);
+            self.steps.push(refused);
+            self.warnings.push(format!("slot {planned} refused its image, which is in {used} now"));
+            self.moved.push((target.role, used.clone()));
+        }
+        self.steps.push(done);
     }
 }
 

@@ -168,6 +168,7 @@ impl Bmc {
     }
 }
 
+/// Whether a member of an expanded read says what a slot says of itself; some drop the half of it.
 pub(crate) fn is_whole_slot(body: &Value) -> bool {
-    body.get("MediaTypes").is_some() || body.get("Inserted").is_some()
+    body.get("MediaTypes").is_some() && body.get("Inserted").is_some()
 }

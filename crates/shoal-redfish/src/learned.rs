@@ -36,7 +36,13 @@ pub struct Learned {
     pub(crate) boot_elsewhere: bool,
     /// Expanded reads were refused or incomplete.
     pub(crate) no_expand: bool,
+    /// Ids of slots that refused an image which another slot then took.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) refusing: BTreeSet<String>,
     pub(crate) layout: Layout,
+    /// How often the kind had been forgotten when this was taken up.
+    #[serde(skip)]
+    life: u64,
 }
 
 impl Learned {
@@ -82,6 +88,14 @@ pub struct Learning {
 struct Book {
     kinds: BTreeMap<String, Learned>,
     changed: BTreeSet<String>,
+    /// How often kinds were forgotten. Connections that know what was before do not bring it back.
+    lives: BTreeMap<String, u64>,
+}
+
+impl Book {
+    fn life(&self, kind: &str) -> u64 {
+        self.lives.get(kind).copied().unwrap_or_default()
+    }
 }
 
 impl Learning {
@@ -89,7 +103,7 @@ impl Learning {
     pub fn of(known: impl IntoIterator<Item = Learned>) -> Self {
         let named = known.into_iter().filter(|learned| !learned.kind.is_empty());
         let kinds = named.map(|learned| (learned.kind.clone(), learned)).collect();
-        let book = Book { kinds, changed: BTreeSet::new() };
+        let book = Book { kinds, ..Book::default() };
         Self { book: Arc::new(Mutex::new(book)) }
     }
 
@@ -110,13 +124,37 @@ impl Learning {
         self.book().changed.insert(learned.kind.clone());
     }
 
+    /// Forgets a kind, as if none of its BMCs had been met; true where something was known of it.
+    /// Connections that are open go on with what they know and teach the others nothing more of it.
+    pub fn forget(&self, kind: &str) -> bool {
+        let mut book = self.book();
+        book.changed.remove(kind);
+        let known = book.kinds.remove(kind).is_some();
+        if known {
+            *book.lives.entry(kind.to_owned()).or_default() += 1;
+        }
+        known
+    }
+
+    /// Whether anything is known of a kind.
+    pub fn knows(&self, kind: &str) -> bool {
+        self.book().kinds.contains_key(kind)
+    }
+
     pub(crate) fn of_kind(&self, kind: &str) -> Option<Learned> {
-        self.book().kinds.get(kind).cloned()
+        let book = self.book();
+        let life = book.life(kind);
+        book.kinds.get(kind).map(|known| Learned { life, ..known.clone() })
+    }
+
+    fn life(&self, kind: &str) -> u64 {
+        self.book().life(kind)
     }
 
     fn put(&self, learned: &Learned) {
         let mut book = self.book();
-        if book.kinds.len() >= KINDS_MOST && !book.kinds.contains_key(&learned.kind) {
+        let full = book.kinds.len() >= KINDS_MOST && !book.kinds.contains_key(&learned.kind);
+        if full || learned.life != book.life(&learned.kind) {
             return;
         }
         book.changed.insert(learned.kind.clone());
@@ -142,7 +180,8 @@ impl Bmc {
     /// Takes up what is known of a kind of BMC, unless it was learned under another profile.
     pub(crate) fn recall(&self, kind: &str, profile: &Profile) {
         let known = self.inner.options.learning.of_kind(kind);
-        let nothing = Learned::nothing(kind, profile);
+        let life = self.inner.options.learning.life(kind);
+        let nothing = Learned { life, ..Learned::nothing(kind, profile) };
         let learned = known.filter(|known| known.profile == nothing.profile).unwrap_or(nothing);
         let mut known = self.known();
         // What the reads before the kind was known have shown holds for it.

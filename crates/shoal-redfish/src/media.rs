@@ -12,10 +12,13 @@ use crate::{
     error::Error,
     insertion::Ladder,
     kind::Kind,
+    learned::EtagForm,
     media_url::MediaUrl,
+    ownership::Own,
     patience::Patience,
     plan::{Plan, Role},
     power::{pause_of, worth_waiting},
+    profile::Profile,
     recent::Look,
     slot::{InsertBy, SlotRef, SlotView},
     transcript::Op,
@@ -33,7 +36,13 @@ impl Bmc {
     pub async fn ensure_ejected(&self, plan: &Plan) -> Result<(), Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.empty(plan, &plan.slots(), &[]).await
+        self.told(self.empty_all(plan).await)
+    }
+
+    async fn empty_all(&self, plan: &Plan) -> Result<(), Error> {
+        let mut slots = plan.slots();
+        slots.extend(self.spares_in_use(plan).await?);
+        self.empty(plan, &slots, &Own::default()).await
     }
 
     /// Empties the given slots of the plan's BMC, such as those an earlier plan used.
@@ -43,11 +52,13 @@ impl Bmc {
     pub async fn ensure_slots_ejected(&self, plan: &Plan, slots: &[SlotRef]) -> Result<(), Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.empty(plan, &slots.iter().collect::<Vec<_>>(), &[]).await
+        let slots: Vec<&SlotRef> = slots.iter().collect();
+        self.told(self.empty(plan, &slots, &Own::default()).await)
     }
 
     /// Puts an image into the slot of a medium and returns when it was seen there. Idempotent: the
-    /// same address in the slot already is the goal. An older image of ours is ejected first.
+    /// same address in the slot already is the goal. An older image of ours is ejected first. Where
+    /// the slot refuses any image, the plan's next spare slot takes it.
     ///
     /// # Errors
     /// `ForeignMedia` as above, `MediaRejected` when the BMC cannot fetch the image, `VerifyFailed`
@@ -61,24 +72,28 @@ impl Bmc {
     ) -> Result<(), Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.fill(plan, &[(role, url)]).await
+        let wanted = [(role, url)];
+        self.told(self.fill(plan, &wanted, &Own::default(), &mut |_, _| Ok(())).await.map(drop))
     }
 
-    /// Inserts in the given order and verifies all at the end.
-    pub(crate) async fn fill(
+    /// Inserts in the given order and verifies all at the end; answers where each medium is then.
+    /// Whoever keeps count of slots is told before a spare one is used.
+    pub(crate) async fn fill<'a>(
         &self,
-        plan: &Plan,
-        wanted: &[(Role, &MediaUrl)],
-    ) -> Result<(), Error> {
+        plan: &'a Plan,
+        wanted: &[(Role, &'a MediaUrl)],
+        own: &Own<'_>,
+        note: Note<'_>,
+    ) -> Result<Vec<Target<'a>>, Error> {
         let mut targets = Vec::new();
         for (role, url) in wanted {
             let slot = plan.slot(*role).ok_or_else(|| {
                 Error::new(Kind::Unsupported { what: "a task medium of its own".to_owned() })
             })?;
-            targets.push(Target { op: op_of(*role), slot, url });
+            targets.push(Target { role: *role, slot, url });
         }
         let slots: Vec<&SlotRef> = targets.iter().map(|target| target.slot).collect();
-        let Some(op) = targets.last().map(|target| target.op) else { return Ok(()) };
+        let Some(op) = targets.last().map(Target::op) else { return Ok(targets) };
         let mut views = self.slots_seen(op, &slots, Look::Recent).await?;
         let all_there = |views: &[SlotView]| {
             targets.iter().zip(views).all(|(target, view)| view.holds(target.url))
@@ -88,34 +103,34 @@ impl Bmc {
             // has dropped its media.
             views = self.slots_seen(op, &slots, Look::Fresh).await?;
             if all_there(&views) {
-                return Ok(());
+                return Ok(targets);
             }
         }
-        let missing: Vec<&Target<'_>> = targets
-            .iter()
-            .zip(&views)
-            .filter(|(target, view)| !view.holds(target.url))
-            .map(|(target, _)| target)
-            .collect();
         let occupied = targets
             .iter()
             .zip(&views)
             .filter(|(target, view)| !view.holds(target.url) && !view.is_empty());
         let occupied: Vec<&SlotRef> = occupied.map(|(target, _)| target.slot).collect();
-        let origins: Vec<&str> = targets.iter().map(|target| target.url.origin()).collect();
-        self.empty(plan, &occupied, &origins).await?;
-        for target in missing {
-            self.insert(plan, target).await?;
+        let origins = targets.iter().map(|target| target.url.origin());
+        self.empty(plan, &occupied, &own.also_from(origins)).await?;
+        if plan.media_switch.as_ref().is_some_and(|switch| switch.on == Some(false)) {
+            self.wake_media(plan).await;
         }
-        self.await_shown(plan, &targets).await
+        for (target, view) in targets.iter_mut().zip(&views) {
+            if !view.holds(target.url) {
+                self.place(plan, target, note).await?;
+            }
+        }
+        self.await_shown(plan, &targets).await?;
+        Ok(targets)
     }
 
     async fn await_shown(&self, plan: &Plan, targets: &[Target<'_>]) -> Result<(), Error> {
         let slots: Vec<&SlotRef> = targets.iter().map(|target| target.slot).collect();
         let Some(last) = targets.last() else { return Ok(()) };
-        let mut patience = self.settling(plan);
+        let mut patience = self.settling(&plan.profile);
         loop {
-            let views = self.slots_seen(last.op, &slots, Look::Fresh).await?;
+            let views = self.slots_seen(last.op(), &slots, Look::Fresh).await?;
             let lacking = targets.iter().zip(&views).find(|(target, view)| !view.shows(target.url));
             let Some((target, view)) = lacking else { return Ok(()) };
             if !patience.pause(None).await {
@@ -126,7 +141,7 @@ impl Bmc {
         }
     }
 
-    async fn insert(&self, plan: &Plan, target: &Target<'_>) -> Result<(), Error> {
+    pub(crate) async fn insert(&self, plan: &Plan, target: &Target<'_>) -> Result<(), Error> {
         self.inner.wire.hide_media(target.url);
         let usual = plan.profile.media.payload;
         let mut learned = self.known().learned.payload;
@@ -150,7 +165,7 @@ impl Bmc {
                     return Err(error);
                 }
                 unsure_left -= 1;
-                self.sent_again(target.op, &error);
+                self.sent_again(target.op(), &error);
                 continue;
             }
             if *error.kind() == Kind::Rejected && learned.take().is_some() {
@@ -167,10 +182,10 @@ impl Bmc {
                 return Err(error);
             }
             // A slot that is said to be in use may be in use by what we want in it.
-            if self.slot_seen(target.op, target.slot).await?.holds(target.url) {
+            if self.slot_seen(target.op(), target.slot).await?.holds(target.url) {
                 return Ok(());
             }
-            self.sent_again(target.op, &error);
+            self.sent_again(target.op(), &error);
         }
     }
 
@@ -183,11 +198,16 @@ impl Bmc {
         let timeout = self.inner.options.media_timeout;
         match &target.slot.insert {
             InsertBy::Action(path) => {
-                let change =
-                    Change { op: target.op, method: Method::Post, path, body: Some(body), timeout };
+                let change = Change {
+                    op: target.op(),
+                    method: Method::Post,
+                    path,
+                    body: Some(body),
+                    timeout,
+                };
                 self.change(&change, None).await.map(drop)
             }
-            InsertBy::Patch => self.patch_slot(plan, target.op, target.slot, body).await,
+            InsertBy::Patch => self.patch_slot(plan, target.op(), target.slot, body).await,
         }
     }
 
@@ -199,6 +219,11 @@ impl Bmc {
         body: &Value,
     ) -> Result<(), Error> {
         let etag = self.seen(op, &slot.path, Look::Recent).await?.etag;
+        let mut forms = plan.profile.boot.etag.clone();
+        if etag.is_none() && forms.contains(&EtagForm::Any) {
+            // Expanded reads carry no tag, and any is nearly always good enough.
+            forms.insert(0, EtagForm::Any);
+        }
         let change = Change {
             op,
             method: Method::Patch,
@@ -206,14 +231,14 @@ impl Bmc {
             body: Some(body),
             timeout: self.inner.options.media_timeout,
         };
-        self.patch(&change, etag.as_deref(), &plan.profile.boot.etag).await.map(drop)
+        self.patch(&change, etag.as_deref(), &forms).await.map(drop)
     }
 
     /// After a lost answer: the BMC may still be fetching the image.
     async fn comes_to_hold(&self, plan: &Plan, target: &Target<'_>) -> Result<bool, Error> {
-        let mut patience = self.settling(plan);
+        let mut patience = self.settling(&plan.profile);
         loop {
-            if self.slot_seen(target.op, target.slot).await?.shows(target.url) {
+            if self.slot_seen(target.op(), target.slot).await?.shows(target.url) {
                 return Ok(true);
             }
             if !patience.pause(None).await {
@@ -223,22 +248,29 @@ impl Bmc {
     }
 
     /// The time a slot is given to show what was accepted.
-    pub(crate) fn settling(&self, plan: &Plan) -> Patience {
+    pub(crate) fn settling(&self, profile: &Profile) -> Patience {
         let options = &self.inner.options;
-        let limit = Duration::from_secs(plan.profile.media.settle_seconds);
+        let limit = Duration::from_secs(profile.media.settle_seconds);
         Patience::new(limit, options.poll_first.min(Duration::from_secs(1)), options.poll_most)
     }
 }
 
-struct Target<'a> {
-    op: Op,
-    slot: &'a SlotRef,
-    url: &'a MediaUrl,
+/// Told of the slot and the image before a spare slot is used; an error stops the insert.
+pub(crate) type Note<'a> = &'a mut (dyn FnMut(&SlotRef, &MediaUrl) -> Result<(), Error> + Send);
+
+/// A medium and the slot it goes into.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) role: Role,
+    pub(crate) slot: &'a SlotRef,
+    pub(crate) url: &'a MediaUrl,
 }
 
-fn op_of(role: Role) -> Op {
-    match role {
-        Role::Boot => Op::MountMaintenance,
-        Role::Task => Op::MountTask,
+impl Target<'_> {
+    pub(crate) fn op(&self) -> Op {
+        match self.role {
+            Role::Boot => Op::MountMaintenance,
+            Role::Task => Op::MountTask,
+        }
     }
 }

@@ -140,7 +140,7 @@ pub(crate) fn path_of(url: &str) -> &str {
 /// Whether an image's address begins as those of our own images do, see
 /// [`PlanRequest::ours`](crate::PlanRequest::ours).
 pub(crate) fn starts_as_ours(image: &str, ours: &[String]) -> bool {
-    ours.iter().any(|prefix| {
+    ours.iter().filter(|prefix| prefix.contains('/')).any(|prefix| {
         let compared = if prefix.starts_with('/') { path_of(image) } else { image };
         compared.starts_with(prefix.as_str())
     })

@@ -120,5 +120,6 @@ mod tests {
         assert_eq!(achieved(&plan(), &view("Continuous", "Cd", None)), Some(BootOnce::Continuous));
         assert_eq!(achieved(&plan(), &view("Once", "Cd", Some("Legacy"))), None);
         assert_eq!(achieved(&plan(), &view("Disabled", "Cd", None)), None);
+        assert_eq!(achieved(&plan(), &view("Once", "UefiHttp", None)), None);
     }
 }

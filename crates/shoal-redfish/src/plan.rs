@@ -9,6 +9,7 @@ use crate::{
     boot_import::BootImport,
     identity::Identity,
     learned::Learned,
+    media_switch::MediaSwitch,
     media_url::Scheme,
     profile::Profile,
     slot::{SlotKind, SlotRef},
@@ -37,7 +38,9 @@ pub struct PlanRequest {
     pub foreign_media: ForeignMedia,
     /// Beginnings of the addresses of images that are ours: `https://10.0.0.5:8443/media/`, or without
     /// the host `/media/`, because some BMCs show another host than they were given. End them with a
-    /// slash, so that they cannot match a longer host, port or name.
+    /// slash, so that they cannot match a longer host, port or name. One without any slash is the
+    /// name of a file: it counts for slots that show no more of their image, and only once there is a
+    /// plan, because before it somebody else's may have the same name.
     pub ours: Vec<String>,
     /// What the task medium may be put in, best first; what is not listed is not used for it.
     pub task_kinds: Vec<SlotKind>,
@@ -122,6 +125,8 @@ pub struct Plan {
     pub profile: Profile,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) media_switch: Option<MediaSwitch>,
     pub(crate) ours: Vec<String>,
     pub(crate) power: PowerPlan,
     pub(crate) access: Access,
@@ -139,6 +144,9 @@ pub struct MediaPlan {
     pub task_slot: Option<SlotRef>,
     /// Further slots that hold images the host might boot instead; they are emptied.
     pub also_empty: Vec<SlotRef>,
+    /// Empty slots, of which the next of the right kind takes a medium whose own slot refuses any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare_slots: Vec<SlotRef>,
 }
 
 /// The three shapes of a media plan.
@@ -200,7 +208,7 @@ impl Plan {
         }
     }
 
-    /// All slots the plan touches. The task medium's comes before the boot medium's, as it goes in
+    /// All slots the plan counts on. The task medium's comes before the boot medium's, as it goes in
     /// first: some firmware boots from the newest image.
     pub fn slots(&self) -> Vec<&SlotRef> {
         let media = &self.media;
@@ -225,6 +233,9 @@ pub enum Reason {
     /// No slot that can boot.
     #[error("no virtual media slot can hold a bootable CD")]
     NoSlot,
+    /// No slot, because the BMC has remote media switched off.
+    #[error("remote media are switched off on this BMC; switch them on in its settings")]
+    MediaOff,
     /// Two media are wanted and only one fits.
     #[error("no second virtual media slot for the task medium")]
     NoSecondSlot,
@@ -264,6 +275,7 @@ impl Reason {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoSlot => "no_slot",
+            Self::MediaOff => "media_off",
             Self::NoSecondSlot => "no_second_slot",
             Self::ForeignMedia => "foreign_media",
             Self::Scheme { .. } => "scheme",

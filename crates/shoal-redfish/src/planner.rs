@@ -39,6 +39,14 @@ impl Discovery {
         let boot = self.boot_plan(request)?;
         let power = self.power_plan()?;
         warnings.extend(self.clock_warning());
+        if let Some(uri) = self.boot.as_ref().and_then(|(_, boot)| boot.http_uri.as_ref()) {
+            warnings.push(format!(
+                "somebody has set {uri} for a boot over HTTP; nothing here uses or clears it"
+            ));
+        }
+        if self.media_are_off() {
+            warnings.push("remote media are off; they are switched on, and stay on".to_owned());
+        }
         Ok(Plan {
             vendor: self.vendor,
             system: self.system.clone(),
@@ -51,6 +59,7 @@ impl Discovery {
             profile: self.suited_profile(&media.boot_slot),
             media,
             warnings,
+            media_switch: self.media_switch.clone(),
             ours: request.ours.clone(),
             power,
             access: self.access.clone(),
@@ -136,7 +145,11 @@ impl Discovery {
         warnings: &mut Vec<String>,
     ) -> Result<MediaPlan, Refusal> {
         let pinned = self.profile.media.boot_slot.as_deref();
-        let mut boots = self.slots.iter().filter(|slot| pinned.is_none_or(|id| slot.id == id));
+        let mut boots: Vec<&Slot> =
+            self.slots.iter().filter(|slot| pinned.is_none_or(|id| slot.id == id)).collect();
+        let refuses = |slot: &Slot| self.learned.refusing.contains(&slot.id);
+        boots.sort_by_key(|slot| refuses(slot));
+        let mut boots = boots.into_iter();
         let boot = boots.find_map(|slot| slot.reference(SlotKind::Cd));
         let boot = boot.ok_or_else(|| self.refuse(self.no_slot()))?;
         let two_fit = self.profile.media.most >= 2 && request.media != Media::Combined;
@@ -144,7 +157,8 @@ impl Discovery {
             let others = self.slots.iter().filter(|slot| two_fit && slot.path != boot.path);
             // A slot for sticks is a better stick than one for floppies.
             let mut fitting: Vec<&Slot> = others.filter(|slot| slot.view.can_be(kind)).collect();
-            fitting.sort_by_key(|slot| kind == SlotKind::Usb && !slot.view.has_type("USBStick"));
+            let floppy = |slot: &Slot| kind == SlotKind::Usb && !slot.view.has_type("USBStick");
+            fitting.sort_by_key(|slot| (refuses(slot), floppy(slot)));
             fitting.into_iter().find_map(|slot| slot.reference(kind))
         };
         let task = request.task_kinds.iter().find_map(|kind| second(*kind));
@@ -184,10 +198,35 @@ impl Discovery {
         if class == MediaClass::SingleCombined {
             warnings.push("there is one slot: the boot medium must carry the task too".to_owned());
         }
-        Ok(MediaPlan { class, boot_slot: boot, task_slot: task, also_empty })
+        let spare_slots = self.spares(&boot, task.as_ref());
+        Ok(MediaPlan { class, boot_slot: boot, task_slot: task, also_empty, spare_slots })
+    }
+
+    /// One further slot for each medium, as far as there are any.
+    fn spares(&self, boot: &SlotRef, task: Option<&SlotRef>) -> Vec<SlotRef> {
+        let fixed = self.profile.media.boot_slot.is_some();
+        let mut taken = vec![boot.path.clone()];
+        taken.extend(task.map(|task| task.path.clone()));
+        let mut spares = Vec::new();
+        for planned in [Some(boot).filter(|_| !fixed), task].into_iter().flatten() {
+            let free = |slot: &&Slot| slot.image.is_none() && !taken.contains(&slot.path);
+            let mut free = self.slots.iter().filter(free);
+            if let Some(spare) = free.find_map(|slot| slot.reference(planned.kind)) {
+                taken.push(spare.path.clone());
+                spares.push(spare);
+            }
+        }
+        spares
+    }
+
+    fn media_are_off(&self) -> bool {
+        self.media_switch.as_ref().is_some_and(|switch| switch.on == Some(false))
     }
 
     fn no_slot(&self) -> Reason {
+        if self.media_are_off() {
+            return Reason::MediaOff;
+        }
         let shares = self.slots.iter().any(|slot| slot.view.takes_shares_only);
         match self.profile.media.only_by.as_slice() {
             [] if shares => Reason::Scheme { accepted: "NFS, CIFS".to_owned() },

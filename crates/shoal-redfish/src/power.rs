@@ -67,7 +67,7 @@ impl Bmc {
             Some(path) => path,
             None => self.discover().await?.system,
         };
-        let seen = self.observe(Op::Poll, &path).await?;
+        let seen = self.told(self.observe(Op::Poll, &path).await)?;
         let view = SystemView::read(&seen.body, &path);
         Ok(Sight {
             power: view.power,
@@ -85,7 +85,7 @@ impl Bmc {
     pub async fn ensure_off(&self, plan: &Plan) -> Result<(), Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.switch_off(plan).await
+        self.told(self.switch_off(plan).await)
     }
 
     pub(crate) async fn switch_off(&self, plan: &Plan) -> Result<(), Error> {
@@ -157,7 +157,7 @@ impl Bmc {
     pub async fn power_on(&self, plan: &Plan) -> Result<PowerOn, Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        self.switch_on(plan).await
+        self.told(self.switch_on(plan).await)
     }
 
     pub(crate) async fn switch_on(&self, plan: &Plan) -> Result<PowerOn, Error> {

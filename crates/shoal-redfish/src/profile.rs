@@ -102,11 +102,28 @@ pub struct MediaRules {
     pub expand: bool,
     /// How long an inserted or ejected image may take to show, in seconds.
     pub settle_seconds: u64,
+    /// What switches remote media on, where they are off as delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchRules>,
     /// The image is downloaded at insert, so its reads prove nothing about the host.
     pub fetches_whole: bool,
     /// The licence that virtual media by address need on these BMCs, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
+}
+
+/// An action of the manager that switches remote media on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchRules {
+    /// Its name among the manager's actions, such as `#AMIVirtualMedia.EnableRMedia`.
+    pub action: String,
+    /// What it is sent.
+    pub(crate) body: serde_json::Value,
+    /// Where the manager shows the state, as a JSON pointer.
+    pub state: String,
+    /// What is shown there when they are on.
+    pub on: String,
 }
 
 /// How the boot override behaves.
@@ -229,6 +246,7 @@ impl Default for MediaRules {
             ],
             expand: true,
             settle_seconds: 30,
+            switch: None,
             fetches_whole: false,
             licence: None,
         }

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{profile::Profile, profiles::version};
+use crate::{
+    profile::{Profile, SwitchRules},
+    profiles::version,
+};
 
 /// A name becomes a metric label.
 const NAME_MOST: usize = 40;
@@ -88,6 +91,11 @@ fn wrong(profile: &Profile) -> Option<(&'static str, &'static str)> {
         ("media.most", media.most == 0, "a BMC holds at least one image"),
         ("media.schemes", media.schemes.is_empty(), "name a protocol; only_by is for others"),
         ("media.eject", media.eject.is_empty(), "name at least one form"),
+        (
+            "media.switch",
+            media.switch.as_ref().is_some_and(is_unusable),
+            "action, body (a table), state (a pointer, with a slash first) and on are needed",
+        ),
         ("media.settle_seconds", media.settle_seconds > SETTLE_MOST, "at most 600 seconds"),
         ("boot.targets", profile.boot.targets.is_empty(), "name at least one target"),
         ("boot.etag", profile.boot.etag.is_empty(), "name at least one form"),
@@ -106,6 +114,11 @@ fn wrong(profile: &Profile) -> Option<(&'static str, &'static str)> {
             [firmware, redfish].into_iter().find_map(|(from, below)| range(from, below))
         })
     })
+}
+
+fn is_unusable(switch: &SwitchRules) -> bool {
+    let empty = switch.action.is_empty() || switch.on.is_empty();
+    empty || !switch.body.is_object() || !switch.state.starts_with('/')
 }
 
 /// One end of a range, by its key.

@@ -61,6 +61,10 @@ impl Bmc {
     /// With [`Error::may_have_taken_effect`] the host may restart: look, do not call again.
     pub async fn restart(&self, discovery: &Discovery, kind: Restart) -> Result<(), Error> {
         let _turn = self.inner.turn.lock().await;
+        self.told(self.restart_once(discovery, kind).await)
+    }
+
+    async fn restart_once(&self, discovery: &Discovery, kind: Restart) -> Result<(), Error> {
         let Some((target, _)) = &discovery.reset else { return Err(unsupported(kind)) };
         if !discovery.restarts().contains(&kind) {
             return Err(unsupported(kind));

@@ -23,7 +23,7 @@ use crate::{
     patience::Deadline,
     secret::Secret,
     transcript::Op,
-    wire::{Auth, Method, Request, Wire},
+    wire::{Auth, Method, Request, Sent, Wire},
 };
 
 /// Consecutive failures after which nothing more is sent; accounts commonly lock at three to five.
@@ -227,8 +227,9 @@ impl Bmc {
         if let (Some(oem), Some(fields)) = (oem, body.as_object_mut()) {
             fields.insert("Oem".to_owned(), oem);
         }
+        let sent = Sent::default();
         let request =
-            Request { body: Some(&body), ..self.request(Op::Session, Method::Post, &path) };
+            Request { body: Some(&body), ..self.request(Op::Session, Method::Post, &path, &sent) };
         let mut tries = self.tries();
         let mut lost = 0;
         loop {
@@ -298,6 +299,7 @@ pub(crate) async fn log_out(wire: &Wire, logins: Vec<Login>, limit: Duration) ->
             body: None,
             if_match: None,
             timeout: deadline.left(),
+            sent: &Sent::default(),
         };
         failure = wire.exchange(&request, Auth::Token(&token)).await.err().or(failure);
     }

@@ -152,9 +152,19 @@ impl SlotView {
 
     /// The given image may be taken to be in it, once we have put it there ourselves.
     pub(crate) fn shows(&self, url: &MediaUrl) -> bool {
-        let named = self.image.is_none()
-            && self.image_name.as_deref().is_none_or(|name| name.ends_with(url.file_name()));
+        let named = match self.bare_name() {
+            Some(name) => name.ends_with(url.file_name()),
+            None => self.image.is_none() && self.image_name.is_none(),
+        };
         self.holds(url) || (self.inserted == Some(true) && named)
+    }
+
+    /// What it shows of its image, where that is a name and no address.
+    pub(crate) fn bare_name(&self) -> Option<&str> {
+        match &self.image {
+            Some(image) => Some(image.as_str()).filter(|image| !image.contains('/')),
+            None => self.image_name.as_deref(),
+        }
     }
 
     /// Takes over what the description of its insert action says.
@@ -234,13 +244,18 @@ impl Bmc {
         };
         let members =
             body.get("Members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let mut known = self.known();
+        let mut found = 0;
         for member in members.iter().filter(|member| is_whole_slot(member)) {
             let notes = RefCell::default();
             let Some(id) = Node::new(member, &first.collection, &notes).id() else { continue };
             if let Some(slot) = slots.iter().find(|slot| same_path(&slot.path, &id)) {
-                known.recent.put(&slot.path, Seen::now(member.clone(), None, None));
+                self.known().recent.put(&slot.path, Seen::now(member.clone(), None, None));
+                found += 1;
             }
+        }
+        if found < slots.len() {
+            // What is lacking is read slot by slot, and the next time all of it.
+            self.learn(|learned| learned.no_expand = true);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::{
     message,
     patience::Patience,
     transcript::Op,
-    wire::Method,
+    wire::{Method, Sent},
 };
 
 /// Looks at a task that is not there, until it counts as one that has ended.
@@ -73,7 +73,8 @@ impl Bmc {
 
     async fn get_task(&self, op: Op, path: &str) -> Result<Option<Answer>, Error> {
         let _permit = self.inner.readers.acquire().await;
-        let request = self.request(op, Method::Get, path);
+        let sent = Sent::default();
+        let request = self.request(op, Method::Get, path, &sent);
         let mut tries = self.tries();
         loop {
             let error = match self.authorised(&request).await {

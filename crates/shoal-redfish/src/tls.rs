@@ -15,10 +15,12 @@ use rustls::{
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
     },
     crypto::{
         CryptoProvider, ring::default_provider, verify_tls12_signature, verify_tls13_signature,
     },
+    server::ParsedCertificate,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -129,7 +131,7 @@ pub(crate) type SeenChain = Arc<Mutex<Vec<Certificate>>>;
 pub(crate) fn client_config(tls: &Tls, seen: SeenChain) -> Result<ClientConfig, TlsFault> {
     let provider = Arc::new(default_provider());
     let policy = match tls {
-        Tls::Ca(pem) => Policy::Ca(roots(pem, Arc::clone(&provider))?),
+        Tls::Ca(pem) => given(pem, Arc::clone(&provider))?,
         Tls::Pin(pin) => Policy::Pin(*pin),
         Tls::Insecure { .. } => Policy::Any,
     };
@@ -184,22 +186,62 @@ fn fault_of(error: &rustls::Error) -> TlsFault {
     }
 }
 
-fn roots(pem: &str, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, TlsFault> {
+fn given(pem: &str, provider: Arc<CryptoProvider>) -> Result<Policy, TlsFault> {
     let mut store = RootCertStore::empty();
+    let mut given = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|_| TlsFault::BadRoots)?;
+        given.push(Fingerprint::of(&certificate));
         store.add(certificate).map_err(|_| TlsFault::BadRoots)?;
     }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+    let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
         .build()
-        .map_err(|_| TlsFault::BadRoots)
+        .map_err(|_| TlsFault::BadRoots)?;
+    Ok(Policy::Ca { roots, given })
 }
 
 #[derive(Debug)]
 enum Policy {
-    Ca(Arc<WebPkiServerVerifier>),
+    /// Below one of the given certificates, or one of them itself: who gives a BMC's own certificate
+    /// means that one, whatever kind it is of.
+    Ca {
+        roots: Arc<WebPkiServerVerifier>,
+        given: Vec<Fingerprint>,
+    },
     Pin(Fingerprint),
     Any,
+}
+
+impl Policy {
+    /// Whether exactly this certificate was given beforehand, so that its issuer does not matter.
+    fn knows(&self, certificate: &[u8]) -> bool {
+        match self {
+            Self::Ca { given, .. } => given.contains(&Fingerprint::of(certificate)),
+            Self::Pin(pin) => Certificate::of(certificate).matches(*pin),
+            Self::Any => false,
+        }
+    }
+}
+
+/// Dates and names of a certificate that is trusted for itself. One without names is for any address,
+/// as most BMCs' are.
+fn check_validity(
+    end_entity: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<(), rustls::Error> {
+    let certificate = Certificate::of(end_entity);
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if certificate.not_before.is_some_and(|start| now < start) {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if certificate.not_after.is_none_or(|end| now > end) {
+        return Err(CertificateError::Expired.into());
+    }
+    if certificate.names.is_empty() {
+        return Ok(());
+    }
+    verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)
 }
 
 #[derive(Debug)]
@@ -223,9 +265,21 @@ impl ServerCertVerifier for Verifier {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
             Certificate::chain(end_entity, above);
         match &self.policy {
-            Policy::Ca(inner) => {
-                inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            Policy::Ca { .. } if self.policy.knows(end_entity) => {
+                check_validity(end_entity, server_name, now)?;
+                Ok(ServerCertVerified::assertion())
             }
+            Policy::Ca { roots, .. } => roots
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                .map_err(|error| match error {
+                    // An authority's certificate that vouches for itself alone.
+                    rustls::Error::InvalidCertificate(CertificateError::Other(_))
+                        if certificate.is_self_issued() =>
+                    {
+                        CertificateError::UnknownIssuer.into()
+                    }
+                    other => other,
+                }),
             Policy::Pin(pin) if !certificate.matches(*pin) => {
                 let fault = TlsFault::PinMismatch { seen: certificate.sha256 };
                 Err(CertificateError::Other(OtherError(Arc::new(fault))).into())
@@ -242,8 +296,10 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let supported = &self.provider.signature_verification_algorithms;
         match self.policy {
-            Policy::Ca(_) => verify_tls12_signature(message, certificate, signature, supported),
-            Policy::Pin(_) => {
+            Policy::Ca { .. } if !self.policy.knows(certificate) => {
+                verify_tls12_signature(message, certificate, signature, supported)
+            }
+            Policy::Ca { .. } | Policy::Pin(_) => {
                 raw_key::verify(message, certificate, signature, (supported, Curves::OfTheKey))
             }
             // Nothing is authenticated under this policy, and some old keys are too short to be used.
@@ -259,12 +315,14 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let supported = &self.provider.signature_verification_algorithms;
         match self.policy {
-            Policy::Ca(_) => verify_tls13_signature(message, certificate, signature, supported),
+            Policy::Ca { .. } if !self.policy.knows(certificate) => {
+                verify_tls13_signature(message, certificate, signature, supported)
+            }
             // TLS 1.3 does away with the signatures that the older versions allowed.
-            Policy::Pin(_) if !tls13_knows(signature.scheme) => {
+            Policy::Ca { .. } | Policy::Pin(_) if !tls13_knows(signature.scheme) => {
                 Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into())
             }
-            Policy::Pin(_) => {
+            Policy::Ca { .. } | Policy::Pin(_) => {
                 raw_key::verify(message, certificate, signature, (supported, Curves::Named))
             }
             Policy::Any => Ok(HandshakeSignatureValid::assertion()),

@@ -3,7 +3,8 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use serde::Serialize;
@@ -63,6 +64,22 @@ pub struct Exchange {
     pub duration_ms: u64,
 }
 
+/// What was said before a failure, oldest first. Shown in debugging output as a number.
+#[derive(Clone)]
+pub(crate) struct Said(Arc<[Exchange]>);
+
+impl Said {
+    pub(crate) fn exchanges(&self) -> &[Exchange] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} exchanges", self.0.len())
+    }
+}
+
 /// How many requests a connection has sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -103,6 +120,10 @@ impl Transcript {
 
     pub(crate) fn counts(&self) -> Counts {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    pub(crate) fn said(&self) -> Said {
+        Said(self.exchanges().into())
     }
 
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {

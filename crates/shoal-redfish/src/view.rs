@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{identity::Identity, node::Node};
+use crate::{identity::Identity, node::Node, redact::short_url};
 
 /// A power state. Transitions are states of their own; anything else is `Unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,9 @@ pub struct BootView {
     pub targets: Option<Vec<String>>,
     /// Modes the BMC offers, when it says so.
     pub modes: Option<Vec<String>>,
+    /// What somebody has set for a boot over HTTP, shortened to origin and file name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_uri: Option<String>,
 }
 
 /// The reset action.
@@ -153,6 +156,7 @@ impl BootView {
                 .texts("BootSourceOverrideTarget@Redfish.AllowableValues")
                 .or_else(|| boot.texts("BootSourceOverrideSupported")),
             modes: boot.texts("BootSourceOverrideMode@Redfish.AllowableValues"),
+            http_uri: boot.text("HttpBootUri").map(short_url),
         };
         (view.enabled.is_some() || view.target.is_some() || view.targets.is_some()).then_some(view)
     }

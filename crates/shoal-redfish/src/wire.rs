@@ -5,11 +5,17 @@
 mod record;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, RequestBuilder, Response, header::HeaderValue};
+use reqwest::{
+    Client, RequestBuilder, Response,
+    header::{CONNECTION, HeaderValue},
+};
 use serde_json::Value;
 use tracing::{Instrument as _, field::Empty};
 use url::Url;
@@ -19,7 +25,7 @@ use record::Unanswered;
 use crate::{
     answer::Answer,
     certificate::Certificate,
-    dial::DialCounter,
+    dial::{Dials, awaited},
     endpoint::{Credentials, Endpoint, Tls},
     error::Error,
     hidden::Hidden,
@@ -74,6 +80,10 @@ pub(crate) enum Auth<'a> {
     Basic(&'a Credentials),
 }
 
+/// How often a request was sent so far; whatever repeats a request counts on.
+#[derive(Debug, Default)]
+pub(crate) struct Sent(AtomicU32);
+
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     pub(crate) op: Op,
@@ -82,6 +92,7 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Option<&'a Value>,
     pub(crate) if_match: Option<&'a str>,
     pub(crate) timeout: Duration,
+    pub(crate) sent: &'a Sent,
 }
 
 pub(crate) struct Wire {
@@ -93,7 +104,7 @@ pub(crate) struct Wire {
     vendor: Mutex<Vendor>,
     hidden: Hidden,
     transcript: Transcript,
-    dials: DialCounter,
+    dials: Dials,
 }
 
 impl Wire {
@@ -101,7 +112,7 @@ impl Wire {
         let chain = SeenChain::default();
         let config = tls::client_config(endpoint.tls(), Arc::clone(&chain))
             .map_err(|fault| Error::new(Kind::Tls(fault)))?;
-        let dials = DialCounter::default();
+        let dials = Dials::default();
         let client = Client::builder()
             .tls_backend_preconfigured(config)
             .redirect(reqwest::redirect::Policy::none())
@@ -134,7 +145,7 @@ impl Wire {
     }
 
     pub(crate) fn dials(&self) -> u64 {
-        self.dials.dials()
+        self.dials.count()
     }
 
     /// The BMC's origin.
@@ -215,7 +226,8 @@ impl Wire {
             vendor = self.vendor().label(),
             op = request.op.label(),
             method = request.method.name(),
-            path = request.path,
+            path = request.path.split('?').next(),
+            http.request.resend_count = request.sent.0.fetch_add(1, Ordering::Relaxed),
             code = Empty,
             message_id = Empty,
             duration_ms = Empty,
@@ -252,8 +264,14 @@ impl Wire {
             Some(body) => builder.header("Content-Type", "application/json").body(body.to_string()),
             None => builder,
         };
-        let response = builder.send().await.map_err(|error| self.broken(request, &error))?;
-        self.read(request, response).await
+        let sent = awaited(builder.send()).await;
+        let stays_open = sent.as_ref().is_ok_and(keeps_open);
+        // Not before there is an answer, which may come in parts.
+        self.dials.answered(false);
+        let response = sent.map_err(|error| self.broken(request, &error))?;
+        let answer = self.read(request, response).await;
+        self.dials.answered(stays_open && answer.is_ok());
+        answer
     }
 
     fn address(&self, path: &str) -> Option<Url> {
@@ -330,6 +348,12 @@ impl Wire {
             if certain { failure } else { failure.because(self.redacted(&root_cause(error))) };
         Unanswered::new(code, failure)
     }
+}
+
+/// Whether a connection outlives its answer, as far as that says.
+fn keeps_open(response: &Response) -> bool {
+    let said = response.headers().get(CONNECTION).and_then(|value| value.to_str().ok());
+    !said.is_some_and(|said| said.eq_ignore_ascii_case("close"))
 }
 
 fn authorise(builder: RequestBuilder, auth: &Auth<'_>) -> RequestBuilder {

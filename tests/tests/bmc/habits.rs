@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use shoal_redfish::{
-    Bmc, Checkpoint, Credentials, Endpoint, ForeignMedia, Kind, Options, Secret, Tls,
+    Bmc, Checkpoint, Credentials, Endpoint, ForeignMedia, Kind, Learned, Options, PlanRequest,
+    Reason, Role, Secret, Tls,
 };
-use shoal_redfish_mock::{BootFrom, Effect, EffectKind, Event, HostScript, Persona};
+use shoal_redfish_mock::{BootFrom, Effect, EffectKind, Event, HostScript, Journal, Persona};
 use tokio::task::JoinSet;
 
 use crate::stand::{Stand, forget, options};
@@ -20,8 +21,6 @@ const AT_ONCE: usize = 8;
 struct Habit {
     title: String,
     client: String,
-    #[serde(default)]
-    ejects_anything: bool,
     change: toml::Table,
 }
 
@@ -68,11 +67,7 @@ async fn life(habit: &Habit) -> Result<(), String> {
     stand.switch_on().await;
     let bmc = stand.connect().await;
     let discovery = bmc.discover().await.map_err(|error| error.to_string())?;
-    let mut request = stand.request();
-    if habit.ejects_anything {
-        request.foreign_media = ForeignMedia::Eject;
-    }
-    let plan = match discovery.plan(&request) {
+    let plan = match discovery.plan(&stand.request()) {
         Ok(plan) => plan,
         Err(refusal) => {
             assert_eq!(refusal.reason.code(), habit.client, "{}: {refusal}", habit.title);
@@ -101,6 +96,144 @@ async fn life(habit: &Habit) -> Result<(), String> {
     let journal = stand.mock.journal();
     let once = journal.count(EffectKind::PowerOn) == 1;
     if clean && once { Ok(()) } else { Err(format!("{state:?} {:?}", journal.effects())) }
+}
+
+/// Three slots, of which the first refuses every image with this status, and the last with that.
+fn console_first(status: u16, last: &str) -> toml::Table {
+    let slot = |id: u8, refuses: &str| {
+        format!("{{ id = \"{id}\", under = [\"system\"], media_types = [\"CD\"]{refuses} }}")
+    };
+    let slots = [slot(0, &format!(", refuses = {status}")), slot(1, ""), slot(2, last)];
+    toml::from_str(&format!("slots = [{}]", slots.join(", "))).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_refuses_is_passed_by_once_for_the_next_of_its_kind() {
+    for status in [400, 404, 405] {
+        let stand = like_generic(console_first(status, "")).await;
+        let bmc = stand.connect().await;
+        let plan = bmc.discover().await.unwrap().plan(&stand.request()).unwrap();
+        let spares: Vec<_> = plan
+            .media
+            .spare_slots
+            .iter()
+            .map(|slot| slot.path.rsplit('/').next().unwrap())
+            .collect();
+        assert_eq!(spares, ["2"]);
+        let urls = stand.urls(plan.media.class);
+        let mut checkpoint = Checkpoint::default();
+        let applied = bmc.apply(&plan, &urls, &mut checkpoint, &mut forget).await.unwrap();
+        let steps =
+            ["off", "insert_task", "boot_slot_refused", "insert_boot", "boot_once", "power_on"];
+        assert_eq!(applied.steps, steps);
+        let used = plan.media.spare_slots[0].path.clone();
+        assert_eq!(applied.moved, [(Role::Boot, used.clone())]);
+        assert!(applied.warnings.iter().any(|told| told.contains(&used)), "{applied:?}");
+        let journal = stand.mock.journal();
+        let refused = |journal: &Journal| {
+            journal.entries().iter().filter(|entry| entry.path.contains("/0/Actions/")).count()
+        };
+        let tried = refused(journal);
+        // What refused once is not asked again, and neither is who has never met it.
+        bmc.ensure_inserted(&plan, Role::Boot, &urls.boot).await.unwrap();
+        assert_eq!(refused(journal), tried);
+        let next = stand.resume(&plan, bmc.learned()).discover().await.unwrap();
+        let after =
+            next.plan(&PlanRequest { foreign_media: ForeignMedia::Eject, ..stand.request() });
+        assert_eq!(after.unwrap().media.boot_slot.path, used);
+        // Somebody who knows no more than the plan finds it there all the same.
+        stand.resume(&plan, Learned::default()).ensure_ejected(&plan).await.unwrap();
+        assert!(stand.mock.state().slots.iter().all(|slot| slot.image.is_none()), "{status}");
+        bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_every_slot_refuses_none_is_left_with_an_image_and_the_first_refusal_is_told() {
+    let stand = like_generic(console_first(404, ", refuses = 405")).await;
+    let bmc = stand.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&stand.request()).unwrap();
+    let urls = stand.urls(plan.media.class);
+    let refused = bmc.ensure_inserted(&plan, Role::Boot, &urls.boot).await.unwrap_err();
+    assert_eq!((refused.status(), refused.path().contains("/0/")), (Some(404), true), "{refused}");
+    assert!(!refused.may_have_taken_effect());
+    assert!(stand.mock.state().slots.iter().all(|slot| slot.image.is_none()));
+    // An image that no slot can open says nothing about slots.
+    let stand = like_generic(console_first(400, "")).await;
+    let bmc = stand.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&stand.request()).unwrap();
+    let missing = stand.images.url("missing.iso");
+    bmc.ensure_inserted(&plan, Role::Boot, &missing).await.unwrap_err();
+    let told = serde_json::to_value(bmc.learned()).unwrap();
+    assert!(told.get("refusing").is_none(), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remote_media_that_are_off_are_switched_on_before_or_after_planning() {
+    for hides_slots in [true, false] {
+        let change = format!(
+            "system.id = \"Self\"\nmanager.id = \"Self\"\n\
+             media.delivered_off = {{ hides_slots = {hides_slots}, takes_ms = 3000 }}"
+        );
+        let stand = like_generic(toml::from_str(&change).unwrap()).await;
+        let bmc = stand.connect().await;
+        let mut discovery = bmc.discover().await.unwrap();
+        if hides_slots {
+            let refusal = discovery.plan(&stand.request()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::MediaOff);
+            assert!(bmc.ensure_media_on(&discovery).await.unwrap());
+            discovery = bmc.discover().await.unwrap();
+            assert!(!bmc.ensure_media_on(&discovery).await.unwrap());
+        }
+        let plan = discovery.plan(&stand.request()).unwrap();
+        let warned = plan.warnings.iter().any(|warning| warning.contains("remote media are off"));
+        assert_eq!(warned, !hides_slots);
+        let urls = stand.urls(plan.media.class);
+        bmc.apply(&plan, &urls, &mut Checkpoint::default(), &mut forget).await.unwrap();
+        let journal = stand.mock.journal();
+        for (kind, times) in [(EffectKind::MediaEnabled, 1), (EffectKind::Insert, 2)] {
+            assert_eq!(journal.count(kind), times, "{hides_slots}");
+        }
+        let inserts = journal.entries().into_iter().filter(|it| it.path.contains("InsertMedia"));
+        assert_eq!(inserts.count(), 2, "{hides_slots}: something was inserted in vain");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_ours_in_the_slot_where_we_put_it_and_a_strangers_anywhere_else() {
+    let stand = like_generic(toml::from_str("media.shows_image = \"name\"").unwrap()).await;
+    let bmc = stand.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&stand.request()).unwrap();
+    let urls = stand.urls(plan.media.class);
+    let mut checkpoint = Checkpoint::default();
+    bmc.apply(&plan, &urls, &mut checkpoint, &mut forget).await.unwrap();
+    let stored = serde_json::to_string(&checkpoint).unwrap();
+    let eject = PlanRequest { foreign_media: ForeignMedia::Eject, ..stand.request() };
+    let stranger = stand.connect().await;
+    let other = stranger.discover().await.unwrap().plan(&eject).unwrap();
+    stranger.ensure_ejected(&other).await.unwrap();
+    stranger.ensure_inserted(&other, Role::Boot, &stand.images.url("combined.iso")).await.unwrap();
+
+    let mut checkpoint: Checkpoint = serde_json::from_str(&stored).unwrap();
+    let later = stand.resume(&plan, bmc.learned());
+    let refused = later.revert(&plan, &mut checkpoint, &mut forget).await.unwrap_err();
+    assert!(matches!(refused.kind(), Kind::ForeignMedia { .. }), "{refused}");
+    stranger.ensure_inserted(&other, Role::Boot, &urls.boot).await.unwrap();
+    let later = stand.resume(&plan, bmc.learned());
+    later.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
+
+    // Who has no checkpoint may name the files of the plan instead.
+    stranger.ensure_inserted(&other, Role::Boot, &urls.boot).await.unwrap();
+    let later = stand.resume(&plan, bmc.learned());
+    assert!(later.ensure_ejected(&plan).await.is_err());
+    let mut named = stand.request();
+    named.ours.push("boot.iso".to_owned());
+    let foreign = bmc.discover().await.unwrap().plan(&named).unwrap_err();
+    assert_eq!(foreign.reason, Reason::ForeignMedia);
+    stranger.ensure_ejected(&other).await.unwrap();
+    let plan = bmc.discover().await.unwrap().plan(&named).unwrap();
+    bmc.ensure_inserted(&plan, Role::Boot, &urls.boot).await.unwrap();
+    bmc.ensure_ejected(&plan).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

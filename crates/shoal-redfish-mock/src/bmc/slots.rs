@@ -17,6 +17,8 @@ use crate::{
     timeline::Event,
 };
 
+const GENERAL_ERROR: &str = "Base.1.12.GeneralError";
+
 /// An insertion as it was asked for.
 struct Insertion {
     url: ImageUrl,
@@ -31,6 +33,13 @@ impl Bmc {
         ask: &Ask,
         seq: u64,
     ) -> Result<Reply, Reply> {
+        let own = self.persona.slots.get(slot).and_then(|facts| facts.refuses);
+        if let Some(status) = own {
+            return Err(Reply::error(status, GENERAL_ERROR, "The slot takes no image.", &[]));
+        }
+        if !self.media_are_on(&self.board()) {
+            return Err(Reply::error(400, GENERAL_ERROR, "The service is not running.", &[]));
+        }
         let insertion = self.insertion(slot, ask)?;
         self.insert(slot, insertion, seq).await
     }

@@ -121,6 +121,9 @@ pub struct SlotFacts {
     /// Whether an image can be put in over Redfish; some slots are listed and filled by other means.
     #[serde(default = "yes")]
     pub insertable: bool,
+    /// The status with which it refuses every image although it lists the insertion: a slot of the
+    /// console, or one that only looks like a slot.
+    pub refuses: Option<u16>,
     /// Endings a URL must have one of to go into this slot; empty means that the rules for all slots
     /// are enough.
     #[serde(default)]

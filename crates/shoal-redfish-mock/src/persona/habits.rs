@@ -8,7 +8,7 @@ mod power;
 mod wire;
 
 pub use boot::{BootHabits, ImportHabits, SettingsHabits};
-pub use media::{EmptyImage, InsertAnswer, MediaHabits, ShownImage};
+pub use media::{EmptyImage, InsertAnswer, MediaHabits, OffHabits, ShownImage};
 pub use oddities::Oddities;
 pub use power::{PowerHabits, ResetTypesIn, WhileChanging};
 pub use wire::{

@@ -8,7 +8,7 @@ use shoal_redfish::{
 
 use crate::{
     bmc::{Fault, TestBmc, What},
-    given::{forget, quick, request, urls},
+    given::{any, forget, quick, request, urls},
     model::{Family, Quirks, Tags},
 };
 
@@ -136,6 +136,35 @@ async fn neither_transcript_nor_errors_nor_plan_show_a_secret() {
         assert!(!shown.contains(secret), "{secret} is shown: {shown}");
     }
     assert!(shown.contains("https://10.0.0.5:8443/…/boot.iso"));
+}
+
+#[tokio::test]
+async fn a_failure_takes_along_what_was_said_before_it() {
+    let server = TestBmc::start(Family::Idrac).await;
+    server.fault(Fault { times: 9, ..Fault::once("GET", "/redfish/v1/", What::Status(404, None)) });
+    let refused = shoal_redfish::Bmc::connect(server.endpoint(any()), quick()).await.unwrap_err();
+    let said = refused.transcript();
+    assert_eq!((said.len(), said[0].status, said[0].path.as_str()), (1, Some(404), "/redfish/v1/"));
+    server.heal();
+    let bmc = server.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
+    let refuse = || Fault { times: 20, ..Fault::once("P", "", What::Status(400, None)) };
+    for method in ["POST", "PATCH"] {
+        server.fault(Fault { method, ..refuse() });
+    }
+    let mut checkpoint = Checkpoint::default();
+    for error in [
+        bmc.ensure_off(&plan).await.unwrap_err(),
+        bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap_err(),
+        bmc.ensure_boot_once(&plan).await.unwrap_err(),
+        bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap_err(),
+    ] {
+        let said = error.transcript();
+        assert!(said.iter().any(|exchange| exchange.status == Some(400)), "{error}");
+        assert_eq!(said.len(), bmc.transcript().len().min(said.len()));
+        let told = serde_json::to_string(said).unwrap() + &format!("{error:?}");
+        assert!(!told.contains("capability") && !told.contains("correct horse"), "{told}");
+    }
 }
 
 #[tokio::test]

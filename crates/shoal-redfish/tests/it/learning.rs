@@ -54,6 +54,27 @@ async fn what_one_bmc_taught_is_known_at_the_next_and_told_once_to_be_stored() {
 }
 
 #[tokio::test]
+async fn a_kind_that_was_forgotten_is_met_anew_and_not_brought_back_by_who_knew_it() {
+    let learning = Learning::default();
+    let first = particular().await;
+    let before = first.connect_with(sharing(&learning)).await;
+    let plan = before.discover().await.unwrap().plan(&request()).unwrap();
+    before.ensure_inserted(&plan, Role::Boot, &boot()).await.unwrap();
+    let kind = learning.all()[0].kind().to_owned();
+    assert!(learning.forget(&kind) && !learning.forget(&kind) && !learning.knows(&kind));
+    assert!(learning.changes().is_empty(), "what is forgotten is not stored");
+    // It goes on with what it knows, learns more, and keeps that to itself.
+    first.with(|model| model.quirks.only_wildcard_etag = true);
+    before.ensure_boot_once(&plan).await.unwrap();
+    assert!(learning.all().is_empty(), "{:?}", learning.all());
+
+    let second = particular().await;
+    insert(&second.connect_with(sharing(&learning)).await).await;
+    assert_eq!(second.count("POST", "InsertMedia"), 2);
+    assert!(learning.knows(&kind));
+}
+
+#[tokio::test]
 async fn other_firmware_is_another_kind() {
     let learning = Learning::default();
     insert(&particular().await.connect_with(sharing(&learning)).await).await;

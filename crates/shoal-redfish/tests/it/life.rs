@@ -99,6 +99,31 @@ async fn requests_and_connections_stay_within_the_budget() {
     }
 }
 
+/// A connection is given back to the pool by another thread than the one that asks next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_connection_is_enough_on_several_threads_too() {
+    for _ in 0..8 {
+        for family in FAMILIES {
+            let server = TestBmc::start(family).await;
+            let bmc = server.connect().await;
+            let plan = planned(&bmc).await;
+            let mut checkpoint = Checkpoint::default();
+            bmc.apply(&plan, &urls(), &mut checkpoint, &mut forget).await.unwrap();
+            bmc.revert(&plan, &mut checkpoint, &mut forget).await.unwrap();
+            bmc.close().await.unwrap();
+            assert_eq!((server.connections(), bmc.requests().connections), (1, 1), "{family:?}");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_an_earlier_release_is_read() {
+    let old = r#"{"stage": "running", "origins": ["https://10.0.0.5:8443"]}"#;
+    let read: Checkpoint = serde_json::from_str(old).unwrap();
+    assert_eq!(read.stage(), Stage::Running);
+    assert_eq!(serde_json::to_string(&read).unwrap(), old.replace(": ", ":").replace(", ", ","));
+}
+
 #[tokio::test]
 async fn every_step_run_twice_is_the_same_as_once() {
     for family in FAMILIES {

@@ -259,6 +259,7 @@ async fn every_request_has_one_span_that_says_what_and_how_it_ended_and_no_secre
     let spans = Spans::default();
     let _guard = tracing::subscriber::set_default(spans.clone());
     let server = TestBmc::start(Family::Idrac).await;
+    server.fault(Fault::once("GET", "/Managers", What::Status(503, Some("0".into()))));
     server.fault(Fault::once("POST", "InsertMedia", What::Says(
         400,
         String::new(),
@@ -276,6 +277,11 @@ async fn every_request_has_one_span_that_says_what_and_how_it_ended_and_no_secre
     }
     let refused = spans.iter().find(|span| span["code"] == "400").unwrap();
     assert_eq!(refused["message_id"], "Base.1.8.ActionParameterUnknown");
+    assert!(spans.iter().all(|span| !span["path"].contains('?')), "{spans:?}");
+    let again: Vec<_> =
+        spans.iter().filter(|span| span["http.request.resend_count"] != "0").collect();
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert_eq!((again[0]["op"].as_str(), again[0]["code"].as_str()), ("discover", "200"));
     assert_eq!((refused["op"].as_str(), refused["vendor"].as_str()), ("mount.task", "dell"));
     let told = format!("{spans:?}");
     assert!(

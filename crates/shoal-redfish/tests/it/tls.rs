@@ -106,6 +106,46 @@ async fn an_authority_is_trusted_for_the_right_name_and_dates_only() {
     assert_eq!(fault(connect(&good, Tls::Ca("rubbish".to_owned())).await), TlsFault::BadRoots);
 }
 
+/// A BMC with a certificate of its own making, which is then given as the one to trust.
+async fn own(names: &[&str], authority: bool, year: i32) -> (Site, Result<Bmc, Error>) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut own = CertificateParams::new(names).unwrap();
+    if authority {
+        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    own.not_before = date_time_ymd(year, 1, 1);
+    own.not_after = date_time_ymd(year + 75, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = own.self_signed(&key).unwrap();
+    let (server, _) = shows(certified(certificate.der().to_vec(), &key), &TLS13).await;
+    let site = Site { server, authority: certificate.pem() };
+    let connected = connect(&site, Tls::Ca(site.authority.clone())).await;
+    (site, connected)
+}
+
+#[tokio::test]
+async fn the_bmcs_own_certificate_is_trusted_where_it_was_given_as_the_authority() {
+    for authority in [true, false] {
+        for names in [&["127.0.0.1"][..], &[]] {
+            let (_, connected) = own(names, authority, 2001).await;
+            connected.unwrap_or_else(|error| panic!("{authority} {names:?}: {error}"));
+        }
+        let (_, misnamed) = own(&["somewhere.else"], authority, 2001).await;
+        assert_eq!(fault(misnamed), TlsFault::WrongName, "{authority}");
+        for (year, expected) in [(1901, TlsFault::Expired), (2901, TlsFault::NotYetValid)] {
+            let (_, out) = own(&["127.0.0.1"], authority, year).await;
+            assert_eq!(fault(out), expected, "{authority}");
+        }
+    }
+    let (one, _) = own(&[], true, 2001).await;
+    let (other, _) = own(&[], true, 2001).await;
+    assert_eq!(fault(connect(&one, Tls::Ca(other.authority)).await), TlsFault::UnknownIssuer);
+    let (server, _) = shows(of_version_1(), &TLS12).await;
+    let any_other =
+        connect(&Site { server, authority: String::new() }, Tls::Ca(one.authority)).await;
+    assert!(matches!(any_other.unwrap_err().kind(), Kind::Tls(_)));
+}
+
 #[tokio::test]
 async fn an_examination_tells_the_certificate_it_refused_and_what_to_pin() {
     let site = site(&["somewhere.else"], true).await;

@@ -289,6 +289,17 @@ async fn a_machine_is_found_by_its_name_among_several_and_by_its_chassis() {
 }
 
 #[tokio::test]
+async fn an_address_for_http_boot_is_told_and_its_path_is_not() {
+    let mut tree = Tree::plain();
+    assert_eq!(planned(tree.clone(), &request()).await.unwrap().warnings, [""; 0]);
+    tree.at(SYSTEM)["Boot"]["HttpBootUri"] = json!("http://172.16.0.9/key/secret/grub.efi");
+    let plan = planned(tree, &request()).await.unwrap();
+    let told = plan.warnings.join(" ");
+    assert!(told.contains("http://172.16.0.9/…/grub.efi"), "{told}");
+    assert!(!serde_json::to_string(&plan).unwrap().contains("secret"));
+}
+
+#[tokio::test]
 async fn a_bmc_that_forgets_its_systems_for_a_while_is_not_ready() {
     let mut tree = Tree::plain();
     tree.strip("/redfish/v1/Systems", "Members");

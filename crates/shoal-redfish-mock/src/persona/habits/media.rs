@@ -39,6 +39,16 @@ pub enum InsertAnswer {
     Location,
 }
 
+/// How remote media are that are off until an action of the manager switches them on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OffHabits {
+    /// Whether no slot is listed while they are off; else slots refuse every image.
+    pub hides_slots: bool,
+    /// How long they take to go on, in milliseconds of clock time.
+    pub takes_ms: u64,
+}
+
 /// How media are inserted, read and ejected.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,4 +118,6 @@ pub struct MediaHabits {
     /// Whether a medium is writable unless an insertion says `WriteProtected`.
     #[serde(default)]
     pub writable_unless_told: bool,
+    /// Remote media are off at first.
+    pub delivered_off: Option<OffHabits>,
 }
