@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use shoal_core::{Command, Fault, MediaClass, MediaPlan, Power, Seen, Sight, Verdict};
 use shoal_engine::Effects;
-use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Role};
+use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Reason, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
 
 pub(crate) use bmc::{Bmcs, Offered};
@@ -34,8 +34,8 @@ pub(crate) struct Live {
     pub(crate) mediums: Arc<Mediums>,
 }
 
-/// What a command came to before it is a verdict: a fault that certainly had no effect is an `Err`.
-type Performed = Result<Verdict, Fault>;
+/// What a command came to before it is a verdict.
+type Performed = Result<Verdict, Reach>;
 
 impl Effects for Live {
     async fn perform(&self, record: &Record, command: Command) -> Verdict {
@@ -43,21 +43,15 @@ impl Effects for Live {
             Command::BuildMedium => self.build_medium(record).await,
             other => self.at_bmc(record, other).await,
         };
-        performed.unwrap_or_else(|fault| Verdict::Refused { fault })
+        performed.unwrap_or_else(|reach| verdict(command, &reach))
     }
 }
 
 impl Live {
     /// Performs what needs the BMC, when it is this job's turn.
     async fn at_bmc(&self, record: &Record, command: Command) -> Performed {
-        let turn = self.bmcs.turn(record.job.serial()).await;
-        let turn = match turn.and_then(|turn| turn.let_through().map(|()| turn)) {
-            // A look that failed says nothing: the machine's state stays unknown.
-            Err(fault) if command == Command::Look => {
-                return Ok(Verdict::Unknown { detail: fault.summary });
-            }
-            turn => turn?,
-        };
+        let turn = self.bmcs.turn(record.job.serial()).await?;
+        turn.let_through()?;
         let performed = match command {
             Command::ReadBmc => self.read_bmc(&turn, record).await,
             Command::BuildMedium => self.build_medium(record).await,
@@ -70,40 +64,44 @@ impl Live {
             Command::EnsureOverrideOff { .. } => self.ensure_override_off(&turn, record).await,
             Command::PowerOn { .. } => self.power_on(&turn, record).await,
         };
-        self.keep_transcript(&turn, record, command, &performed).await;
+        if let Err(failed) = &performed {
+            self.keep_transcript(&turn, record, command, failed).await;
+        }
         self.bmcs.settle(&turn).await;
         performed
     }
 
-    /// Reads what the BMC is and has, and makes the media plan. Changes nothing.
+    /// Reads what the BMC is and has, and makes the media plan. Changes nothing, unless remote media
+    /// are off and hide the slots.
     async fn read_bmc(&self, turn: &Turn, record: &Record) -> Performed {
         let serial = record.job.serial();
-        let discovery = match self.bmcs.discover(turn).await {
-            Ok(found) => found,
-            Err(Reach::Fault(fault)) => return Err(fault),
-            Err(Reach::Bmc(error)) => return Ok(lost_or_refused(&error)),
-        };
+        let discovery = self.bmcs.discover(turn).await?;
         if bmc::is_ambiguous(&discovery, serial) {
-            return Err(Fault::operator(
-                "the BMC has several machines and none of them has this serial; register each \
-                 under its serial, SKU or UUID",
-            ));
+            let why = "the BMC has several machines and none of them has this serial; register each \
+                 under its serial, SKU or UUID";
+            return Err(Fault::operator(why).into());
         }
         let hardware = bmc::hardware(&discovery);
         let now = self.bmcs.now();
         match self.store.set_hardware(serial, hardware, now).await.map_err(|e| store_fault(&e))? {
             HardwareCheck::FirstSeen | HardwareCheck::Same => {}
             HardwareCheck::Mismatch { .. } => {
-                return Err(Fault::operator(
-                    "the BMC belongs to another machine than the one recorded for this serial; \
-                     correct the address, or remove and add the server again",
-                ));
+                let why = "the BMC belongs to another machine than the one recorded for this serial; \
+                     correct the address, or remove and add the server again";
+                return Err(Fault::operator(why).into());
             }
         }
         let request = self.bmcs.plan_request(&turn.server, record.into());
-        let plan = discovery
-            .plan(&request)
-            .map_err(|refusal| fault::of_refusal(&refusal, record.job.plan().workflow))?;
+        let plan = match discovery.plan(&request) {
+            Err(refusal) if refusal.reason == Reason::MediaOff => {
+                // The slots show only when they are on; nothing else is changed by that.
+                self.bmcs.line(turn).await?.ensure_media_on(&discovery).await?;
+                self.bmcs.discover(turn).await?.plan(&request)
+            }
+            plan => plan,
+        };
+        let plan =
+            plan.map_err(|refusal| fault::of_refusal(&refusal, record.job.plan().workflow))?;
         tracing::info!(
             op = "discover",
             vendor = plan.vendor.label(),
@@ -119,35 +117,27 @@ impl Live {
             Ok(built) => Ok(Verdict::Done {
                 seen: Seen::Medium { bytes: built.bytes, sha256: built.sha256 },
             }),
-            Err(error) => Err(error.into_fault()),
+            Err(error) => Err(error.into_fault().into()),
         }
     }
 
-    /// A look that failed says nothing: the machine's state stays unknown.
     async fn look(&self, turn: &Turn, record: &Record) -> Performed {
-        let bmc = match self.connection(turn, record).await {
-            Ok(bmc) => bmc,
-            Err(fault) => return Ok(Verdict::Unknown { detail: fault.summary }),
-        };
-        Ok(match bmc.look().await {
-            Ok(sight) => Verdict::Done { seen: Seen::Machine { sight: seen(sight) } },
-            Err(error) => Verdict::Unknown { detail: error.to_string() },
-        })
+        let sight = self.connection(turn, record).await?.look().await?;
+        Ok(Verdict::Done { seen: Seen::Machine { sight: seen(sight) } })
     }
 
     async fn ensure_off(&self, turn: &Turn, record: &Record) -> Performed {
         let (bmc, plan) = self.planned(turn, record).await?;
-        Ok(done_or(bmc.ensure_off(&plan).await))
+        bmc.ensure_off(&plan).await?;
+        Ok(Verdict::DONE)
     }
 
     async fn ensure_ejected(&self, turn: &Turn, record: &Record) -> Performed {
         let (bmc, plan) = self.planned(turn, record).await?;
-        let verdict = done_or(bmc.ensure_ejected(&plan).await);
-        if matches!(verdict, Verdict::Done { .. }) {
-            let serial = record.job.serial();
-            self.store.clear_residue(serial).await.map_err(|error| store_fault(&error))?;
-        }
-        Ok(verdict)
+        bmc.ensure_ejected(&plan).await?;
+        let serial = record.job.serial();
+        self.store.clear_residue(serial).await.map_err(|error| store_fault(&error))?;
+        Ok(Verdict::DONE)
     }
 
     async fn ensure_inserted(&self, turn: &Turn, record: &Record, role: Role) -> Performed {
@@ -159,25 +149,27 @@ impl Live {
         let text = url.ok_or_else(|| Fault::permanent("the plan has no slot for this medium"))?;
         let url = MediaUrl::parse(&text).map_err(|error| Fault::permanent(error.to_string()))?;
         let (bmc, plan) = self.planned(turn, record).await?;
-        Ok(done_or(bmc.ensure_inserted(&plan, role, &url).await))
+        bmc.ensure_inserted(&plan, role, &url).await?;
+        Ok(Verdict::DONE)
     }
 
     async fn ensure_boot_once(&self, turn: &Turn, record: &Record) -> Performed {
         let (bmc, plan) = self.planned(turn, record).await?;
-        Ok(done_or(bmc.ensure_boot_once(&plan).await.map(drop)))
+        bmc.ensure_boot_once(&plan).await?;
+        Ok(Verdict::DONE)
     }
 
     async fn ensure_override_off(&self, turn: &Turn, record: &Record) -> Performed {
         let (bmc, plan) = self.planned(turn, record).await?;
-        Ok(done_or(bmc.ensure_override_cleared(&plan).await.map(drop)))
+        bmc.ensure_override_cleared(&plan).await?;
+        Ok(Verdict::DONE)
     }
 
     async fn power_on(&self, turn: &Turn, record: &Record) -> Performed {
         let (bmc, plan) = self.planned(turn, record).await?;
-        Ok(match bmc.power_on(&plan).await {
-            Ok(PowerOn::Started) => Verdict::DONE,
-            Ok(PowerOn::WasOn) => Verdict::Done { seen: Seen::AlreadyOn },
-            Err(error) => lost_or_refused(&error),
+        Ok(match bmc.power_on(&plan).await? {
+            PowerOn::Started => Verdict::DONE,
+            PowerOn::WasOn => Verdict::Done { seen: Seen::AlreadyOn },
         })
     }
 
@@ -190,21 +182,29 @@ impl Live {
             .ok_or_else(|| Fault::permanent(format!("attempt {attempt} was never frozen")))
     }
 
-    async fn connection(&self, turn: &Turn, record: &Record) -> Result<Bmc, Fault> {
+    async fn connection(&self, turn: &Turn, record: &Record) -> Result<Bmc, Reach> {
         let plan = carried(record)?;
         let bmc = self.bmcs.resume(turn, &plan).await?;
         Ok(if record.job.outcome().is_some() { bmc.for_cleanup() } else { bmc })
     }
 
-    async fn planned(&self, turn: &Turn, record: &Record) -> Result<(Bmc, Plan), Fault> {
+    async fn planned(&self, turn: &Turn, record: &Record) -> Result<(Bmc, Plan), Reach> {
         Ok((self.connection(turn, record).await?, carried(record)?))
     }
 }
 
-fn done_or(result: Result<(), shoal_redfish::Error>) -> Verdict {
-    match result {
-        Ok(()) => Verdict::DONE,
-        Err(error) => lost_or_refused(&error),
+/// What a command that failed comes to. A look that failed says nothing, so that the machine's state
+/// stays unknown.
+fn verdict(command: Command, reach: &Reach) -> Verdict {
+    match reach {
+        Reach::Fault(fault) if command == Command::Look => {
+            Verdict::Unknown { detail: fault.summary.clone() }
+        }
+        Reach::Bmc(error) if command == Command::Look => {
+            Verdict::Unknown { detail: error.to_string() }
+        }
+        Reach::Fault(fault) => Verdict::Refused { fault: fault.clone() },
+        Reach::Bmc(error) => lost_or_refused(error),
     }
 }
 

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::Exit;
 use crate::tls::Pin;
 
-pub(crate) use bmc::{BmcVerb, Doctor};
+pub(crate) use bmc::{BmcVerb, Doctor, Learned};
 pub(crate) use installation::{
     Audit, Changes, ConfigVerb, DrainVerb, NewToken, Patience, Purpose, Reload, RevokeSecret,
     RevokeToken, SecretsVerb, SetSecret, TokensVerb,

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::args::{BmcVerb, Doctor};
+use crate::args::{BmcVerb, Doctor, Learned};
 use crate::client::{Client, Write, view};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -22,7 +22,10 @@ pub(crate) async fn run(
 ) -> Result<Exit, Error> {
     match verb {
         BmcVerb::Doctor(what) => doctor(&what, context, screen).await,
-        BmcVerb::Learned => learned(&context.client()?, screen).await,
+        BmcVerb::Learned(Learned { forget: None }) => learned(&context.client()?, screen).await,
+        BmcVerb::Learned(Learned { forget: Some(kind) }) => {
+            forget(&kind, &context.client()?, screen).await
+        }
     }
 }
 
@@ -122,5 +125,26 @@ async fn learned(client: &Client, screen: &mut Screen<'_>) -> Result<Exit, Error
     };
     let rows: Vec<_> = kinds.iter().map(row).collect();
     screen.table(&["KIND", "LEARNED", "WHAT"], &rows)?;
+    Ok(Exit::Done)
+}
+
+async fn forget(kind: &str, client: &Client, screen: &mut Screen<'_>) -> Result<Exit, Error> {
+    let write = Write {
+        method: Method::DELETE,
+        path: &["bmc", "learned"],
+        query: &[("kind", kind.to_owned())],
+        ..Write::default()
+    };
+    let answer = client.send(write, "repeat the command").await?;
+    if screen.is_json() {
+        screen.json(&answer.body)?;
+        return Ok(Exit::Done);
+    }
+    let forgotten = answer.body.get("forgotten").and_then(Value::as_bool).unwrap_or_default();
+    screen.note(&if forgotten {
+        format!("forgot what was known of {kind}")
+    } else {
+        format!("nothing was known of {kind}; `shoal bmc learned` lists the kinds")
+    })?;
     Ok(Exit::Done)
 }

@@ -24,6 +24,9 @@ pub trait Prober: Send + Sync + 'static {
     /// What a job's media plan would be.
     fn forecast(&self, asked: Asked) -> Looking<Forecast>;
 
+    /// Forgets what looks and jobs have learned of a kind of BMC; false where nothing was known.
+    fn forget(&self, kind: String) -> Looking<bool>;
+
     /// How long a probe waits at most for its turn at a BMC that somebody works on.
     fn patience(&self) -> Duration;
 }

@@ -33,6 +33,18 @@ impl Store {
         .await
     }
 
+    /// Forgets a kind; true where something was known of it.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub async fn forget_learned(&self, kind: &str) -> Result<bool, Error> {
+        let kind = kind.to_owned();
+        self.write(move |tx, _| {
+            Ok(tx.execute("DELETE FROM bmc_learned WHERE kind = ?1", [&kind])? > 0)
+        })
+        .await
+    }
+
     /// Everything that is known, by kind.
     ///
     /// # Errors

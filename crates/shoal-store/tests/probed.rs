@@ -74,4 +74,7 @@ async fn what_is_known_of_a_kind_of_bmc_is_replaced_by_what_is_known_later() {
     }
     let known = store.learned().await.unwrap();
     assert_eq!(known, [learned("a/1", "{\"new\":1}"), learned("b/2", "{}")]);
+    assert!(store.forget_learned("a/1").await.unwrap());
+    assert!(!store.forget_learned("a/1").await.unwrap());
+    assert_eq!(store.learned().await.unwrap(), [learned("b/2", "{}")]);
 }

@@ -25,12 +25,27 @@ use crate::{addresses::Addresses, boot_medium::BootMedia, settings};
 /// How long a BMC's power state may lag behind a change. Longer than any lag we know of.
 pub(super) const POWER_LAG: Duration = Duration::from_secs(30);
 
-/// Why a BMC could not be read.
+/// Names of our media, for slots that show no more of them.
+const FILES: [&str; 4] = ["boot.iso", "boot.img", "task.iso", "task.img"];
+
+/// Why something at a BMC failed.
 pub(crate) enum Reach {
-    /// Nothing was sent.
+    /// For a reason of ours.
     Fault(Fault),
-    /// The BMC was asked.
+    /// The BMC was asked, or could not be.
     Bmc(shoal_redfish::Error),
+}
+
+impl From<Fault> for Reach {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<shoal_redfish::Error> for Reach {
+    fn from(error: shoal_redfish::Error) -> Self {
+        Self::Bmc(error)
+    }
 }
 
 /// All connections to BMCs.
@@ -116,8 +131,8 @@ impl Bmcs {
             None => 0,
         };
         self.close(turn.serial()).await;
-        let bmc = self.prepared(turn, refused).await.map_err(Reach::Fault)?;
-        bmc.discover_machine(turn.serial().as_str()).await.map_err(Reach::Bmc)
+        let bmc = self.prepared(turn, refused).await?;
+        Ok(bmc.discover_machine(turn.serial().as_str()).await?)
     }
 
     /// The connection that is kept, or a new one; nothing is sent.
@@ -142,7 +157,7 @@ impl Bmcs {
     }
 
     /// The connection a planned job uses; made from the plan, without asking the BMC again.
-    pub(crate) async fn resume(&self, turn: &Turn, plan: &Plan) -> Result<Bmc, Fault> {
+    pub(crate) async fn resume(&self, turn: &Turn, plan: &Plan) -> Result<Bmc, Reach> {
         if let Some(bmc) = self.kept(&turn.server) {
             return Ok(bmc);
         }
@@ -150,19 +165,15 @@ impl Bmcs {
         self.close(serial).await;
         let endpoint = self.endpoint(&turn.server).await?;
         let options = Options { refused_logins: turn.logins.refused, ..self.options() };
-        let bmc = Bmc::resume(&endpoint, options, plan).map_err(|e| of_redfish(&e))?;
+        let bmc = Bmc::resume(&endpoint, options, plan)?;
         self.keep(&turn.server, &bmc);
-        match bmc.look().await {
-            Ok(sight) if contradicts(&sight.identity, &plan.identity) => {
-                self.close(serial).await;
-                Err(Fault::operator(
-                    "the BMC belongs to another machine than the one this job was planned for; \
-                     correct the server's address",
-                ))
-            }
-            Ok(_) => Ok(bmc),
-            Err(error) => Err(of_redfish(&error)),
+        if contradicts(&bmc.look().await?.identity, &plan.identity) {
+            self.close(serial).await;
+            let why = "the BMC belongs to another machine than the one this job was planned for; \
+                 correct the server's address";
+            return Err(Fault::operator(why).into());
         }
+        Ok(bmc)
     }
 
     /// Ends the session with a BMC. Sessions are few on most BMCs, so idle ones are given back.
@@ -226,7 +237,11 @@ impl Bmcs {
     pub(super) fn ours(&self, wanted: Wanted<'_>) -> Vec<String> {
         let mut ours = self.offered.addresses.ours();
         let named = wanted.boot_url.and_then(|url| Url::parse(url).ok());
-        ours.extend(named.map(|url| url.path().to_owned()));
+        for url in named {
+            ours.extend(url.path().rsplit('/').next().map(str::to_owned));
+            ours.push(url.path().to_owned());
+        }
+        ours.extend(FILES.map(str::to_owned));
         ours
     }
 

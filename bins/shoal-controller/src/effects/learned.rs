@@ -21,6 +21,12 @@ pub(crate) async fn known(store: &Store) -> Result<Learning, shoal_store::Error>
 }
 
 impl Bmcs {
+    /// Forgets a kind of BMC: the next of its machines is read whole and learned anew.
+    pub(super) async fn forget_learned(&self, kind: &str) -> Result<bool, shoal_store::Error> {
+        let known = self.learning.forget(kind);
+        Ok(self.store.forget_learned(kind).await? || known)
+    }
+
     /// Stores what is new. What cannot be stored now is stored after a later turn.
     pub(super) async fn keep_learned(&self) {
         for learned in self.learning.changes() {
@@ -30,6 +36,11 @@ impl Bmcs {
             if let Err(error) = self.store.set_learned(stored).await {
                 tracing::error!(error = %chain(&error), "failed to store what was learned of BMCs");
                 self.learning.tell_again(&learned);
+            } else if !self.learning.knows(learned.kind()) {
+                // Somebody had it forgotten while it was being stored.
+                if let Err(error) = self.store.forget_learned(learned.kind()).await {
+                    tracing::error!(error = %chain(&error), "failed to forget a kind of BMC");
+                }
             }
         }
     }

@@ -69,6 +69,11 @@ impl Prober for Looks {
         })
     }
 
+    fn forget(&self, kind: String) -> Looking<bool> {
+        let looks = self.clone();
+        detached(async move { Ok(looks.bmcs.forget_learned(&kind).await?) })
+    }
+
     fn patience(&self) -> Duration {
         self.bmcs.timeout()
     }

@@ -5,7 +5,7 @@ use shoal_core::{Command, Verdict};
 use shoal_redfish::Exchange;
 use shoal_store::{Record, StoredTranscript};
 
-use super::{Live, Performed, fault::chain, turn::Turn};
+use super::{Live, bmc::Reach, fault::chain, turn::Turn, verdict};
 
 /// Longest stored transcript, in bytes of JSON. The oldest exchanges go first.
 const MOST: usize = 48 * 1024;
@@ -17,20 +17,26 @@ impl Live {
         turn: &Turn,
         record: &Record,
         command: Command,
-        performed: &Performed,
+        failed: &Reach,
     ) {
-        let fault = match performed {
-            Err(fault) | Ok(Verdict::Refused { fault }) => &fault.summary,
-            Ok(Verdict::Unknown { detail }) => detail,
-            Ok(Verdict::Done { .. }) => return,
+        let fault = match verdict(command, failed) {
+            Verdict::Refused { fault } => fault.summary,
+            Verdict::Unknown { detail } => detail,
+            Verdict::Done { .. } => return,
         };
-        let said = self.bmcs.kept(&turn.server).map(|bmc| bmc.transcript()).unwrap_or_default();
-        let Some(exchanges) = newest(&said) else { return };
+        let exchanges = match failed {
+            Reach::Bmc(error) => newest(error.transcript()),
+            // What the BMC said led to it all the same.
+            Reach::Fault(_) => {
+                self.bmcs.kept(&turn.server).and_then(|bmc| newest(&bmc.transcript()))
+            }
+        };
+        let Some(exchanges) = exchanges else { return };
         let transcript = StoredTranscript {
             attempt: record.job.attempt(),
             step: command.step(),
             at: self.bmcs.now(),
-            fault: fault.clone(),
+            fault,
             exchanges,
         };
         if let Err(error) = self.store.set_transcript(record.job.id(), transcript).await {

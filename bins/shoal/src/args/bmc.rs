@@ -11,8 +11,22 @@ use crate::tls::Pin;
 pub(crate) enum BmcVerb {
     /// Have the controller look at a BMC before a server is registered with it; nothing is kept
     Doctor(Doctor),
-    /// List what is known of kinds of BMCs: which request forms they take
-    Learned,
+    /// List what is known of kinds of BMCs, such as which request forms they take, or forget a kind
+    Learned(Learned),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Forget a kind when its BMCs were changed in a way that their firmware version does not tell: the next
+of them is read whole and met as if none had been before. Nothing else is changed.
+
+Examples:
+  shoal bmc learned
+  shoal bmc learned --forget 'dell/iDRAC 9/6.10.30.00'")]
+pub(crate) struct Learned {
+    /// Forget what is known of this kind, named as in the list
+    #[arg(long, value_name = "KIND")]
+    pub(crate) forget: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -172,12 +172,24 @@ fn what_is_known_of_kinds_and_what_was_said_to_a_bmc_are_tables() {
     let stand_in = StandIn::new([
         ("GET /api/v1/bmc/learned", vec![Reply::json(200, &kinds)]),
         (
+            "DELETE /api/v1/bmc/learned",
+            [true, false].map(|it| Reply::json(200, &json!({"forgotten": it}))).into(),
+        ),
+        (
             "GET /api/v1/jobs/0190a5d2-7e1c-7cc3-8000-000000000001/transcripts",
             vec![Reply::json(200, &told)],
         ),
     ]);
     let shell = Shell::at(&stand_in);
 
+    let forgotten = shell.run("bmc learned --forget ami/x/1.2");
+    assert!(
+        forgotten.shown().contains("forgot what was known of ami/x/1.2"),
+        "{}",
+        forgotten.shown()
+    );
+    let unknown = shell.run("bmc learned --forget ami/y/1.2");
+    assert!(unknown.shown().contains("nothing was known of ami/y/1.2"), "{}", unknown.shown());
     let shown =
         shell.run("bmc learned").shown() + &shell.run(&format!("jobs transcript {JOB}")).shown();
 

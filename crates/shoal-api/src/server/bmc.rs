@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +21,8 @@ use crate::{
     api::Shared,
     audit::Note,
     body::{self, Bounds},
-    error::Error,
+    error::{Detail, Error},
+    query::Query,
     timestamp::At,
 };
 
@@ -66,6 +67,33 @@ fn noted(stranger: &Stranger) -> String {
         }
         _ => stranger.bmc_address.clone(),
     }
+}
+
+/// What became of what was known of a kind.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LearnedForgotten")]
+pub(super) struct Forgotten {
+    /// Whether anything was known.
+    forgotten: bool,
+}
+
+/// `DELETE /bmc/learned?kind=`: the next BMC of this kind is met as if none had been before.
+pub(super) async fn forget(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Error> {
+    let mut query = Query::of(&uri)?;
+    let kind = query.text("kind").filter(|kind| !kind.is_empty());
+    query.finish()?;
+    let missing = || {
+        Detail::new(
+            "query kind",
+            "missing_field",
+            "is needed; GET /api/v1/bmc/learned lists the kinds",
+        )
+    };
+    let kind = kind.ok_or_else(|| Error::invalid(vec![missing()]))?;
+    let note = Extension(Note(kind.chars().take(200).collect()));
+    let forgotten = shared.api.prober.forget(kind).await;
+    let forgotten = forgotten.map_err(|error| probe::refused(&shared, error))?;
+    Ok((note, Json(Forgotten { forgotten })).into_response())
 }
 
 /// `GET /bmc/learned`: what is known of kinds of BMCs, to look at or to carry elsewhere.

@@ -228,6 +228,16 @@ pub(super) fn learned() -> Operation {
         .answers::<bmc::Kinds>(200, "All of it")
 }
 
+pub(super) fn forget_learned() -> Operation {
+    let about = "Forget what is known of a kind of BMC";
+    let kind = "The kind, as it is listed: vendor, model and firmware.";
+    Operation::delete("/api/v1/bmc/learned", "forget_learned", about)
+        .about("The next BMC of the kind is met as if none had been before; jobs under way go on.")
+        .tag("servers")
+        .query("kind", kind, shape::text(1, 200))
+        .answers::<bmc::Forgotten>(200, "Whether anything was known")
+}
+
 /// A call about one server.
 fn of_server(operation: Operation) -> Operation {
     operation

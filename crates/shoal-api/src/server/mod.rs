@@ -51,6 +51,7 @@ pub(crate) fn routes() -> Routes<Arc<Shared>> {
         .add(doc::retry_login(), probe::retry_login)
         .add(doc::examine(), bmc::examine)
         .add(doc::learned(), bmc::learned)
+        .add(doc::forget_learned(), bmc::forget)
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -68,6 +68,29 @@ async fn what_is_known_of_kinds_of_bmcs_is_told() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_kind_is_forgotten_by_word_of_an_operator() {
+    let app = App::new().await;
+    let forget = |role, query: &str| {
+        let path = format!("/api/v1/bmc/learned{query}");
+        let call = app.role(role, Method::DELETE, &path);
+        async move { call.send().await }
+    };
+    let known = "?kind=dell%2FiDRAC%209%2F6.10";
+    for (query, forgotten) in [(known, true), ("?kind=hpe%2FiLO%205%2F2.72", false)] {
+        let told = forget(Role::Operator, query).await;
+        assert_eq!((told.status, told.json()), (StatusCode::OK, json!({"forgotten": forgotten})));
+    }
+    for query in ["", "?kind=", "?kind=x&all=true"] {
+        assert_eq!(forget(Role::Operator, query).await.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+    assert_eq!(forget(Role::Reader, known).await.status, StatusCode::FORBIDDEN);
+    let of = AuditFilter { action: Some("learned".to_owned()), ..AuditFilter::default() };
+    let audited = app.store.audited(of).await.unwrap();
+    let told: Vec<_> = audited.iter().map(|kept| kept.entry.detail.as_str()).collect();
+    assert!(told.contains(&"200 dell/iDRAC 9/6.10"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_failed_step_tells_what_was_said_to_the_bmc() {
     let app = App::new().await;
     let id = app.created(&linux()).await;
