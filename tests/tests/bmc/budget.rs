@@ -1,7 +1,7 @@
 //! What a life costs in requests on every kind of BMC, by the BMCs' own count. Nothing lags here, so
 //! that no request is a look at something that is still on its way.
 
-use shoal_redfish::{Checkpoint, MediaClass, PlanRequest};
+use shoal_redfish::{Checkpoint, MediaClass, PlanRequest, Role};
 use shoal_redfish_mock::{BootFrom, Event, HostScript, Persona};
 
 use crate::{
@@ -18,6 +18,9 @@ const LIFE: u64 = 23;
 /// More, where the override is an import beside what the system is told: the job and two looks at it,
 /// less a look at a second slot.
 const IMPORT: u64 = 2;
+
+/// More, where slots can be read one by one only: each look at both, before an insert and after it.
+const SINGLY: u64 = 2;
 
 /// Requests of one client.
 struct Cost {
@@ -92,7 +95,8 @@ async fn boards_with_amis_firmware_cost_no_more() {
         let (cold, warm) = costs(shaped(text), MediaClass::TwoCd).await;
         let numbers = [cold.discovery, cold.to_power_on, warm.to_power_on, cold.life, warm.life];
         table.push(format!("{name} | {numbers:?}"));
-        let bounds = [(cold.to_power_on, COLD), (warm.to_power_on, WARM), (warm.life, LIFE)];
+        let more = if text.contains("root.expand = []") { SINGLY } else { 0 };
+        let bounds = [(cold.to_power_on, COLD), (warm.to_power_on, WARM + more), (warm.life, LIFE)];
         let lines = (cold.connections, warm.connections);
         if bounds.iter().any(|(number, bound)| number > bound) || lines != (1, 1) {
             dear.push(name);
@@ -101,6 +105,20 @@ async fn boards_with_amis_firmware_cost_no_more() {
     let table = table.join("\n");
     println!("{table}");
     assert!(dear.is_empty(), "{dear:?} cost too much:\n{table}");
+}
+
+/// Slots that take a PATCH want a tag, which expanded reads may leave out: any does, at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_without_a_tag_is_not_asked_for_one() {
+    let text = "like = \"xcc\"\nroot.expand_omits = [\"@odata.etag\"]\n";
+    let stand = Stand::like(Persona::from_toml(text).unwrap(), HostScript::default()).await;
+    let bmc = stand.connect().await;
+    let plan = bmc.discover().await.unwrap().plan(&stand.request()).unwrap();
+    let urls = stand.urls(plan.media.class);
+    bmc.ensure_inserted(&plan, Role::Task, urls.task.as_ref().unwrap()).await.unwrap();
+    bmc.ensure_inserted(&plan, Role::Boot, &urls.boot).await.unwrap();
+    let entries = stand.mock.journal().entries();
+    assert_eq!(entries.iter().filter(|entry| entry.method == "PATCH").count(), 2, "{entries:?}");
 }
 
 /// Of a first client, and of one that comes later with what the first found out.

@@ -51,7 +51,7 @@ pub(crate) struct Doctor {
     /// SHA-256 of the BMC's certificate
     #[arg(long, value_name = "SHA256")]
     pub(crate) pin: Option<Pin>,
-    /// PEM file with the authority that issued the BMC's certificate
+    /// PEM file with the authority that issued the BMC's certificate, or that certificate itself
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Do not check the BMC's certificate

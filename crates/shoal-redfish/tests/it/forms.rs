@@ -253,9 +253,9 @@ async fn an_image_that_is_echoed_without_its_host_is_hidden_in_errors_and_transc
     let told = serde_json::json!({"error": {"@Message.ExtendedInfo": info}}).to_string();
     // One is cut in the middle of the place, unless it is hidden before.
     let page = format!("{}{path}", " ".repeat(2048 - 15));
-    for echo in [told, page] {
+    for (status, echo) in [(400, told), (403, page)] {
         let (server, bmc, plan) = start(Quirks::default()).await;
-        let says = What::Says(400, String::new(), echo.into_bytes());
+        let says = What::Says(status, String::new(), echo.into_bytes());
         server.fault(Fault { times: 9, ..Fault::once("POST", "InsertMedia", says) });
         let error = bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap_err();
         let transcript = serde_json::to_string(&bmc.transcript()).unwrap();
