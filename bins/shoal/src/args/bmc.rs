@@ -17,8 +17,8 @@ pub(crate) enum BmcVerb {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Forget a kind when its BMCs were changed in a way that their firmware version does not tell: the next
-of them is read whole and met as if none had been before. Nothing else is changed.
+Forget a kind when its BMCs were changed in a way that their firmware version does not tell: the
+next of them is read whole and met as if none had been before. Nothing else is changed.
 
 Examples:
   shoal bmc learned
