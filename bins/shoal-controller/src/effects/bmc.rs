@@ -237,7 +237,7 @@ impl Bmcs {
     pub(super) fn ours(&self, wanted: Wanted<'_>) -> Vec<String> {
         let mut ours = self.offered.addresses.ours();
         let named = wanted.boot_url.and_then(|url| Url::parse(url).ok());
-        for url in named {
+        if let Some(url) = named {
             ours.extend(url.path().rsplit('/').next().map(str::to_owned));
             ours.push(url.path().to_owned());
         }
