@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
@@ -38,6 +39,8 @@ struct Part {
     file: Arc<File>,
     at: u64,
     left: u64,
+    from: u64,
+    began: Instant,
     reading: Option<JoinHandle<io::Result<Bytes>>>,
     /// Chunks that were given away, to be filled again once they were sent: fresh memory for each of
     /// a thousand chunks costs more than the reading.
@@ -55,7 +58,9 @@ impl Body {
 
     /// `length` bytes of a file from `at` on.
     pub(super) fn file(file: Arc<File>, at: u64, length: u64) -> Self {
-        Self(Source::File(Part { file, at, left: length, reading: None, given: VecDeque::new() }))
+        let began = Instant::now();
+        let given = VecDeque::new();
+        Self(Source::File(Part { file, at, left: length, from: at, began, reading: None, given }))
     }
 }
 
@@ -100,6 +105,17 @@ impl http_body::Body for Body {
     }
 }
 
+/// What was sent, by how much it was.
+fn size_class(bytes: u64) -> &'static str {
+    const MIB: u64 = 1024 * 1024;
+    match bytes.div_ceil(MIB) {
+        0..=1 => "small",
+        2..=64 => "medium",
+        65..=1024 => "large",
+        _ => "huge",
+    }
+}
+
 impl Part {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.left == 0 {
@@ -129,6 +145,10 @@ impl Part {
             self.left = self.left.saturating_sub(count);
             if self.left > 0 {
                 self.given.push_back(bytes.clone());
+            } else {
+                let class = size_class(self.at - self.from);
+                metrics::histogram!("registry_blob_read_seconds", "size_class" => class)
+                    .record(self.began.elapsed());
             }
             metrics::counter!("registry_download_bytes_total").increment(count);
         })))
