@@ -21,6 +21,15 @@ pub enum Mode {
     Sweep,
 }
 
+/// How much of a collection is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Everything,
+    /// Only what the rules of retention say of tags and manifests; no space is freed by that.
+    Retention,
+}
+
 /// How far a collection is with some content; after each of them the process may be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {

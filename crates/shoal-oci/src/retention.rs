@@ -5,10 +5,15 @@
 //! stays, however deep, or as a referrer of a manifest that stays. What a client may be in the middle
 //! of pulling or pushing counts as reached.
 
+mod verdict;
+
 use std::collections::{HashMap, HashSet};
 
 use crate::digest::Digest;
 use crate::name::{Pattern, Repository, Tag};
+
+pub(crate) use verdict::verdicts;
+pub use verdict::{Fate, Verdict};
 
 /// One rule. The first that matches a repository counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,93 +210,4 @@ fn companion_of(tag: &Tag) -> Option<Digest> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::digest::Algorithm;
-
-    fn digest(name: &str) -> Digest {
-        Digest::of(Algorithm::Sha256, name.as_bytes())
-    }
-
-    /// Manifests as `name`, `name>subject` or `name[entry entry]`, tags as `tag=name`, oldest first.
-    fn graph(text: &str) -> Graph {
-        let mut graph = Graph::default();
-        let id = |name: &str| i64::from_be_bytes(digest(name).value()[..8].try_into().unwrap());
-        for (pushed, part) in (0..).zip(text.split(", ")) {
-            if let Some((tag, name)) = part.split_once('=') {
-                let tag = tag.parse().unwrap();
-                graph.tags.push(Pointer { tag, manifest: id(name), pushed });
-                continue;
-            }
-            let (name, subject) = part.split_once('>').map_or((part, None), |(n, s)| (n, Some(s)));
-            let (name, entries) = name.split_once('[').unwrap_or((name, ""));
-            graph.manifests.push(Node {
-                id: id(name),
-                digest: digest(name),
-                subject: subject.map(digest),
-                entries: entries.trim_end_matches(']').split_whitespace().map(digest).collect(),
-            });
-        }
-        graph
-    }
-
-    /// The names among `names` that go, and the tags.
-    fn gone(graph: &Graph, keep: Keep, leased: &str) -> (Vec<&'static str>, Vec<String>) {
-        let names = ["a", "b", "c", "i", "j", "s", "t"];
-        let plan = plan(graph, keep, |it| !leased.is_empty() && *it == digest(leased));
-        let whole = |name: &&&str| {
-            plan.doomed.iter().any(|doomed| doomed.whole && doomed.digest == digest(name))
-        };
-        let tags = plan.doomed.iter().flat_map(|doomed| &doomed.tags);
-        let mut tags: Vec<_> = tags.map(|(tag, _)| tag.to_string()).collect();
-        tags.sort();
-        (names.iter().filter(whole).copied().collect(), tags)
-    }
-
-    #[test]
-    fn the_tags_pushed_last_stay() {
-        let graph = graph("a, b, c, 1=a, 2=b, 3=c, 4=b");
-        assert_eq!(gone(&graph, Keep::Last(2), ""), (vec!["a"], vec!["1".into(), "2".into()]));
-        assert_eq!(gone(&graph, Keep::All, ""), (vec![], vec![]));
-        assert_eq!(gone(&graph, Keep::Last(9), ""), (vec![], vec![]));
-    }
-
-    #[test]
-    fn entries_of_nested_indexes_stay_and_go_with_them() {
-        let graph = graph("a, b, c, i[a], j[i], 1=b, 2=j");
-        assert_eq!(gone(&graph, Keep::Last(1), ""), (vec!["b", "c"], vec!["1".into()]));
-        assert_eq!(gone(&graph, Keep::All, "").0, Vec::<&str>::new());
-    }
-
-    #[test]
-    fn referrers_stay_and_go_with_their_subject() {
-        let graph = graph("a, b, s>a, t>s, 1=a, 2=b");
-        let (whole, _) = gone(&graph, Keep::Last(1), "");
-        assert_eq!(whole, ["a", "s", "t"]);
-        assert!(gone(&graph, Keep::Last(2), "").0.is_empty());
-    }
-
-    #[test]
-    fn referrers_of_nothing_go_even_where_everything_is_kept() {
-        assert_eq!(gone(&graph("a, s>b, t>s"), Keep::All, "").0, ["s", "t"]);
-        assert!(gone(&graph("a, s>b, 1=s"), Keep::All, "").0.is_empty(), "a tag keeps it");
-    }
-
-    #[test]
-    fn what_a_client_may_count_on_stays_with_all_it_reaches() {
-        let graph = graph("a, b, i[a], s>i, 1=i, 2=b");
-        let expected = (vec!["a", "i", "s"], vec!["1".to_owned()]);
-        assert_eq!(gone(&graph, Keep::Last(1), ""), expected);
-        assert_eq!(gone(&graph, Keep::Last(1), "i"), (vec![], vec![]));
-        assert_eq!(plan(&graph, Keep::Last(1), |it| *it == digest("i")).leased, [digest("i")]);
-    }
-
-    #[test]
-    fn tags_that_stand_for_referrers_share_the_fate_of_what_they_name() {
-        let companion = format!("sha256-{}", digest("a").hex());
-        let text = format!("a, b, c, {companion}=c, 1=a, 2=b");
-        assert!(gone(&graph(&text), Keep::Last(2), "").0.is_empty(), "it is not counted");
-        let (whole, tags) = gone(&graph(&text), Keep::Last(1), "");
-        assert_eq!((whole, tags), (vec!["a", "c"], vec!["1".into(), companion]));
-    }
-}
+mod tests;

@@ -25,10 +25,16 @@ impl Space {
 
     /// Whether `bytes` more would leave the headroom free.
     pub(crate) fn admit(&self, bytes: u64) -> Result<(), Error> {
-        let found = rustix::fs::statvfs(&self.root)
-            .map_err(|error| failed("ask for the free space of", &self.root)(error.into()))?;
-        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        let (free, _) = self.look()?;
         let needed = bytes.saturating_add(self.headroom.load(Ordering::Relaxed));
         if free < needed { Err(Error::DiskFull { free, needed }) } else { Ok(()) }
+    }
+
+    /// Bytes that are free, and bytes there are.
+    pub(crate) fn look(&self) -> Result<(u64, u64), Error> {
+        let found = rustix::fs::statvfs(&self.root)
+            .map_err(|error| failed("ask for the free space of", &self.root)(error.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok((bytes(found.f_bavail), bytes(found.f_blocks)))
     }
 }

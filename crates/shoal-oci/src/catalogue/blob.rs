@@ -143,7 +143,7 @@ impl Catalogue {
         })
     }
 
-    /// What the journal holds of one content. Blocks.
+    /// The content of a blob, if the journal still holds it. Blocks.
     pub(crate) fn journaled_content(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
         self.database.read_blocking(|tx| {
             let mut query = tx.prepare_cached("SELECT content FROM journal WHERE digest = ?1")?;

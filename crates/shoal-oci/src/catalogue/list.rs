@@ -123,7 +123,7 @@ impl Referrer {
 }
 
 /// Reads rows until the page is full; at least one, if there is one and `most` is not 0.
-fn take<T>(
+pub(super) fn take<T>(
     rows: impl Iterator<Item = shoal_sqlite::rusqlite::Result<T>>,
     most: usize,
     length: impl Fn(&T) -> usize,

@@ -7,6 +7,7 @@ mod list;
 mod manifest;
 mod reach;
 mod schema;
+mod survey;
 mod sweep;
 mod upload;
 
@@ -26,6 +27,8 @@ pub(crate) use blob::{Arrival, Journaled};
 pub use inspect::User;
 pub use list::{Page, Referrer};
 pub(crate) use manifest::Push;
+pub(crate) use survey::ManifestRow;
+pub use survey::{RepositoryState, TagName, TagState};
 pub(crate) use sweep::{Dropped, Garbage, Removed, Swept};
 pub(crate) use upload::UploadRow;
 

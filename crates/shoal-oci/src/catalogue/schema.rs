@@ -6,7 +6,7 @@ use shoal_sqlite::Migration;
 pub(super) const APPLICATION_ID: i32 = 0x5368_4F43;
 
 /// Digests are kept as text, since an operator reads these tables when everything else failed.
-pub(super) const MIGRATIONS: &[Migration] = &[REGISTRY, KEEPING, USAGE];
+pub(super) const MIGRATIONS: &[Migration] = &[REGISTRY, KEEPING, USAGE, ASKED];
 
 const REGISTRY: Migration = Migration {
     name: "registry",
@@ -130,5 +130,14 @@ CREATE TRIGGER manifest_deleted AFTER DELETE ON manifests BEGIN
     UPDATE repositories SET bytes = bytes - (SELECT size FROM blobs WHERE digest = OLD.digest)
         WHERE id = OLD.repository;
 END;
+",
+};
+
+/// What operators ask of repositories and uploads: who pulls, and who pushes.
+const ASKED: Migration = Migration {
+    name: "asked",
+    sql: "
+ALTER TABLE repositories ADD COLUMN pulled_at INTEGER;
+ALTER TABLE uploads ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ",
 };

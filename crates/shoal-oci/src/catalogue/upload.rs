@@ -31,20 +31,22 @@ impl Catalogue {
         })
     }
 
-    /// Writes down that a session began.
+    /// Writes down that a session was begun by `owner`.
     pub(crate) async fn begin_upload(
         &self,
         id: UploadId,
         repository: &Repository,
         algorithm: Algorithm,
+        owner: &str,
     ) -> Result<(), Error> {
-        let repository = repository.clone();
+        let (repository, owner) = (repository.clone(), owner.to_owned());
         self.database
             .write(move |tx| {
                 let sql = "INSERT INTO uploads
-                    (id, repository, algorithm, durable_bytes, started_at, touched_at)
-                    VALUES (?1, ?2, ?3, 0, ?4, ?4)";
-                tx.prepare_cached(sql)?.execute((id, &repository, algorithm.as_str(), now()))?;
+                    (id, repository, algorithm, durable_bytes, started_at, touched_at, owner)
+                    VALUES (?1, ?2, ?3, 0, ?4, ?4, ?5)";
+                let values = (id, &repository, algorithm.as_str(), now(), &owner);
+                tx.prepare_cached(sql)?.execute(values)?;
                 Ok(())
             })
             .await

@@ -36,7 +36,9 @@ where
     let started = match (asked.query.first("mount"), asked.query.first("from")) {
         (Some(digest), Some(from)) => mount(registry, asked, repository, (digest, from)).await?,
         // Without a source nobody can say whether the client may read it.
-        _ => Started::Session(registry.start_upload(repository, algorithm).await?),
+        _ => Started::Session(
+            registry.start_upload(repository, algorithm, asked.principal.name()).await?,
+        ),
     };
     Ok(match started {
         Started::Mounted => {
@@ -55,9 +57,11 @@ async fn mount(
 ) -> Result<Started, Refusal> {
     let (digest, from): (Digest, Repository) = (digest.parse()?, from.parse()?);
     if asked.principal.may(Action::Pull, &from) {
-        return Ok(registry.mount(repository, &from, digest).await?);
+        return Ok(registry.mount(repository, &from, digest, asked.principal.name()).await?);
     }
-    Ok(Started::Session(registry.start_upload(repository, digest.algorithm()).await?))
+    Ok(Started::Session(
+        registry.start_upload(repository, digest.algorithm(), asked.principal.name()).await?,
+    ))
 }
 
 pub(super) fn show(

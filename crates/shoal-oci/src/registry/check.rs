@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Registry, blocking};
-use crate::catalogue::User;
+use crate::catalogue::{TagName, User};
 use crate::digest::{Digest, Hash};
 use crate::error::Error;
 use crate::layout::Layout;
@@ -26,8 +26,8 @@ pub struct Checked {
     pub bytes: u64,
     /// Blobs that were put away; they have to be pushed again.
     pub damaged: Vec<Damage>,
-    /// Blobs that were written again from the journal, which still had them.
-    pub healed: Vec<Digest>,
+    /// Blobs that were damaged and are whole again.
+    pub healed: Vec<Healed>,
     /// Blobs that looked damaged while somebody was bringing them; look again.
     pub skipped: u64,
     /// The check was told to stop before it had read everything.
@@ -43,6 +43,17 @@ pub struct Damage {
     pub fault: Fault,
     /// Manifests that need it or are it, at most a hundred.
     pub needed_by: Vec<User>,
+    /// Tags that cannot be pulled whole until it is pushed again, at most a hundred.
+    pub tags: Vec<TagName>,
+}
+
+/// A blob that was written again from the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Healed {
+    /// The blob.
+    pub digest: Digest,
+    /// What was wrong with it.
+    pub fault: Fault,
 }
 
 /// What is wrong with a file.
@@ -66,11 +77,27 @@ impl Registry {
     /// # Errors
     /// [`Error::Storage`], [`Error::Database`]; what was put away before stays so.
     pub async fn check(&self, stop: &CancellationToken) -> Result<Checked, Error> {
-        let (registry, stop) = (self.clone(), stop.clone());
-        blocking(move || registry.check_now(&stop)).await
+        self.check_watched(stop, |_| {}).await
     }
 
-    fn check_now(&self, stop: &CancellationToken) -> Result<Checked, Error> {
+    /// [`Registry::check`], telling `watch` after each blob how far it is, from the thread that reads.
+    ///
+    /// # Errors
+    /// As [`Registry::check`].
+    pub async fn check_watched(
+        &self,
+        stop: &CancellationToken,
+        watch: impl Fn(&Checked) + Send + 'static,
+    ) -> Result<Checked, Error> {
+        let (registry, stop) = (self.clone(), stop.clone());
+        blocking(move || registry.check_now(&stop, &watch)).await
+    }
+
+    fn check_now(
+        &self,
+        stop: &CancellationToken,
+        watch: &dyn Fn(&Checked),
+    ) -> Result<Checked, Error> {
         let mut checked = Checked::default();
         let mut last = String::new();
         loop {
@@ -87,6 +114,7 @@ impl Registry {
                 if examine(&self.inner.layout, &digest, size).is_some() {
                     self.judge(digest, &mut checked)?;
                 }
+                watch(&checked);
             }
         }
     }
@@ -100,26 +128,31 @@ impl Registry {
         let Some(size) = self.inner.catalogue.size(digest)? else { return Ok(()) };
         let Some(fault) = examine(&self.inner.layout, &digest, size) else { return Ok(()) };
         if self.heal(digest)? {
-            tracing::warn!(%digest, ?fault, "damaged content was written again from the journal");
-            checked.healed.push(digest);
+            tracing::warn!(%digest, ?fault, "blob was damaged: it is written again from the journal");
+            checked.healed.push(Healed { digest, fault });
             return Ok(());
         }
         let needed_by = self.inner.catalogue.users(digest)?;
+        let tags = self.inner.catalogue.tags_hurt(digest)?;
         self.put_away(digest)?;
         tracing::error!(%digest, ?fault, manifests = needed_by.len(), "blob is damaged: it is put away");
-        checked.damaged.push(Damage { digest, fault, needed_by });
+        checked.damaged.push(Damage { digest, fault, needed_by, tags });
         Ok(())
     }
 
-    /// Writes content again that was pushed so recently that the journal still has it. The caller has
+    /// Writes content again whose file is damaged, if the journal still holds it. The caller has
     /// seized it. Blocks.
     fn heal(&self, digest: Digest) -> Result<bool, Error> {
         let Some(content) = self.inner.catalogue.journaled_content(digest)? else {
             return Ok(false);
         };
+        if Digest::of(digest.algorithm(), &content) != digest {
+            return Ok(false);
+        }
         let layout = &self.inner.layout;
         layout.quarantine(&digest)?;
         layout.write_blob(&digest, &content)?;
+        // The chore that forgets the journaled content may have flushed before this was written.
         layout.sync_blob(&digest)?;
         Ok(true)
     }

@@ -4,9 +4,11 @@
 mod check;
 mod collect;
 mod delete;
+mod inspect;
 mod list;
 mod open;
 mod pull;
+mod pulls;
 mod push;
 mod push_manifest;
 
@@ -26,9 +28,14 @@ use crate::quota;
 use crate::space::Space;
 use crate::upload::{Places, Receiving, Uploads};
 
+use pulls::Pulls;
+
 pub(crate) use check::digest_of;
-pub use check::{Checked, Damage, Fault};
+pub use check::{Checked, Damage, Fault, Healed};
 pub(crate) use collect::UNCONFIRMED;
+pub use inspect::{
+    Asked, ContentState, ManifestTree, RepositoryUsage, UploadInspected, Usage, Verdicts,
+};
 pub use list::UploadState;
 pub use pull::{Blob, Content};
 pub use push::{ContentRange, Incoming, Started};
@@ -48,6 +55,7 @@ struct Inner {
     uploads: Uploads,
     places: Arc<Places>,
     space: Space,
+    pulls: Pulls,
     export: Export,
     settings: RwLock<Arc<Settings>>,
     /// The settings are not what they were.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::pulls::Pulls;
 use super::{Inner, Registry, Settings, blocking};
 use crate::catalogue::{Catalogue, UploadRow, now};
 use crate::config::Config;
@@ -65,6 +66,7 @@ impl Registry {
             uploads,
             places: Arc::default(),
             space,
+            pulls: Pulls::default(),
             settings: RwLock::new(Arc::new(Settings { limits, policy, gc_interval })),
             reconfigured: Notify::new(),
             collecting: Mutex::new(()),
@@ -96,8 +98,9 @@ impl Registry {
         }
         let registry = self.clone();
         let written = blocking(move || {
-            let Inner { layout, catalogue, export, .. } = &*registry.inner;
+            let Inner { layout, catalogue, export, pulls, .. } = &*registry.inner;
             journal::settle(layout, catalogue)?;
+            pulls.write_if_due(catalogue)?;
             export.write_if_due(layout, catalogue)
         });
         if let Err(error) = written.await {
@@ -129,7 +132,8 @@ impl Registry {
         self.chores().await;
         let registry = self.clone();
         blocking(move || {
-            let Inner { layout, catalogue, export, .. } = &*registry.inner;
+            let Inner { layout, catalogue, export, pulls, .. } = &*registry.inner;
+            pulls.write(catalogue)?;
             export.write_if_behind(layout, catalogue)
         })
         .await?;

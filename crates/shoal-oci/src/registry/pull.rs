@@ -59,6 +59,7 @@ impl Registry {
         let by_digest = Reference::Digest(digest);
         let stored = catalogue.manifest(repository, &by_digest).await?.ok_or_else(unknown)?;
         let content = self.open_content(digest, stored.size).await?;
+        self.inner.pulls.note(repository);
         Ok((content, stored.media_type))
     }
 

@@ -57,7 +57,8 @@ pub enum Started {
 }
 
 impl Registry {
-    /// Begins a session; `algorithm` is what the content is going to be addressed by, if known.
+    /// Begins a session for `owner`, whom operators are told of; `algorithm` is what the content is
+    /// going to be addressed by, if known.
     ///
     /// # Errors
     /// [`Error::TooManyUploads`], [`Error::DiskFull`], [`Error::ReadOnly`], [`Error::PushDenied`],
@@ -66,6 +67,7 @@ impl Registry {
         &self,
         repository: &Repository,
         algorithm: Algorithm,
+        owner: &str,
     ) -> Result<UploadId, Error> {
         let settings = self.admit_push(repository)?;
         self.inner.space.admit(0)?;
@@ -75,7 +77,7 @@ impl Registry {
         let desk = Desk::new(layout, id, algorithm, 0, Some(catalogue.clone()));
         let session = Session::new(id, repository.clone(), desk, Duration::ZERO);
         uploads.open(session, settings.limits.uploads)?;
-        if let Err(error) = catalogue.begin_upload(id, repository, algorithm).await {
+        if let Err(error) = catalogue.begin_upload(id, repository, algorithm, owner).await {
             uploads.close(id);
             return Err(error);
         }
@@ -83,7 +85,7 @@ impl Registry {
         Ok(id)
     }
 
-    /// Makes a repository know a blob of another one, or begins a session if that one lacks it.
+    /// Makes a repository know a blob of another one, or begins a session for `owner` if that one lacks it.
     /// Whether the client may read the other repository was asked before.
     ///
     /// # Errors
@@ -93,6 +95,7 @@ impl Registry {
         repository: &Repository,
         from: &Repository,
         digest: Digest,
+        owner: &str,
     ) -> Result<Started, Error> {
         let settings = self.admit_push(repository)?;
         let quota = self.admit_quota(&settings, repository).await?;
@@ -101,7 +104,7 @@ impl Registry {
             return Ok(Started::Mounted);
         }
         drop(held);
-        Ok(Started::Session(self.start_upload(repository, digest.algorithm()).await?))
+        Ok(Started::Session(self.start_upload(repository, digest.algorithm(), owner).await?))
     }
 
     /// Bytes a session has received.

@@ -142,7 +142,7 @@ impl Way {
                 if self == TwinSession {
                     post(registry, &"b".parse().unwrap(), &content).await;
                 }
-                let started = registry.start_upload(&repository(), Algorithm::Sha256).await;
+                let started = registry.start_upload(&repository(), Algorithm::Sha256, "test").await;
                 let id = started.unwrap();
                 say(&format!("id {id}"));
                 resume(registry, id, &content).await;

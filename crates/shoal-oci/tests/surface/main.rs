@@ -14,6 +14,7 @@ mod conform;
 mod discover;
 mod fault;
 mod handover;
+mod inspect;
 mod manage;
 mod mend;
 mod pull;
