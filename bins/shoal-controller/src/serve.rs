@@ -230,6 +230,7 @@ fn api(
         gate: controller.engine.gate().clone(),
         planner: Arc::new(controller.rules.clone()),
         prober: Arc::new(looks),
+        registrar: None,
         webhook_certificates: match &settings.access.webhook_mtls {
             None => WebhookCertificates::Off,
             Some(mtls) if mtls.required => WebhookCertificates::Required,

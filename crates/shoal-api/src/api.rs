@@ -25,7 +25,8 @@ use crate::{
     openapi::{self, Routes},
     planner::Planner,
     prober::Prober,
-    server,
+    registrar::Registrar,
+    registry, server,
     throttle::{Rate, Throttle},
     webhook,
 };
@@ -44,6 +45,8 @@ pub struct Api {
     pub planner: Arc<dyn Planner>,
     /// Who looks at BMCs.
     pub prober: Arc<dyn Prober>,
+    /// Who keeps the registry; none where there is none.
+    pub registrar: Option<Arc<dyn Registrar>>,
     /// Who may call.
     pub auth: Auth,
     /// What machines must show to report.
@@ -158,6 +161,7 @@ pub fn router<C: Catalog>(api: Api, media: Arc<MediaServer<C>>) -> Router {
         .merge(job::routes())
         .merge(event::routes())
         .merge(server::routes())
+        .merge(registry::routes())
         .merge(admin::routes())
         .layered(|router| {
             router

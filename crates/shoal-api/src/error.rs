@@ -56,6 +56,14 @@ codes! {
     NoToken = "not_found.token", NOT_FOUND;
     /// There is no such key, or no such purpose of keys.
     NoKey = "not_found.key", NOT_FOUND;
+    /// The registry has no such repository.
+    NoRepository = "not_found.repository", NOT_FOUND;
+    /// The repository has no such tag or manifest.
+    NoManifest = "not_found.manifest", NOT_FOUND;
+    /// The registry has no such upload.
+    NoUpload = "not_found.upload", NOT_FOUND;
+    /// No work on the registry has this id.
+    NoRun = "not_found.run", NOT_FOUND;
     /// The path does not take this method.
     Method = "method_not_allowed", METHOD_NOT_ALLOWED;
     /// The body did not arrive in time.
@@ -78,6 +86,16 @@ codes! {
     SecretUnused = "conflict.unused_secret", CONFLICT;
     /// The configuration was read and is not taken over.
     ReloadRefused = "conflict.reload_refused", CONFLICT;
+    /// This controller keeps no registry.
+    RegistryOff = "conflict.registry_off", CONFLICT;
+    /// Other work on the registry is under way.
+    RegistryBusy = "conflict.registry_busy", CONFLICT;
+    /// The registry takes no writes.
+    RegistryReadOnly = "conflict.registry_read_only", CONFLICT;
+    /// The catalogue was rebuilt; what a collection removes must be confirmed first.
+    Unconfirmed = "conflict.gc_unconfirmed", CONFLICT;
+    /// Somebody is sending to the upload.
+    UploadBusy = "conflict.upload_busy", CONFLICT;
     /// The body is larger than the route takes.
     TooLarge = "payload_too_large", PAYLOAD_TOO_LARGE;
     /// The address is longer than any of ours.

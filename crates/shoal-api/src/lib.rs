@@ -2,12 +2,12 @@
 //!
 //! # Purpose
 //! Operators, CI, BMCs and machines under installation talk to the controller over HTTP. This crate
-//! is every route of that but the registry's, as axum routers which the controller puts on its
+//! is every route of that but the registry's own `/v2/`, as axum routers which the controller puts on its
 //! listeners: [`router`], [`media_router`] and [`admin_router`].
 //!
 //! # Scope
 //! Jobs, servers, events (as lists and as Server-Sent Events), the status webhook, the way to the
-//! media server, health, administration; logins, roles, rate limits, bounds, request ids, the audit record and the
+//! media server, health, the registry for operators, administration; logins, roles, rate limits, bounds, request ids, the audit record and the
 //! metrics of requests.
 //!
 //! # Non-goals
@@ -24,7 +24,8 @@
 //! - Every refusal has the shape `{error, message, details?, request_id}` and a [`Code`]; the status
 //!   of a code is decided in one table.
 //! - A role is asked for by method and path in one layer around all routes with a login: no route can
-//!   be added without it, and everything under `/admin/` needs an administrator. Writes with a login are recorded in the audit log, refused ones too.
+//!   be added without it, and everything under `/admin/`
+//!   and whatever changes the registry needs an administrator. Writes with a login are recorded in the audit log, refused ones too.
 //! - Refusals never repeat what was sent in a body; passwords, tokens and sealed recipe members are
 //!   in no answer, log line or label. Logs and metrics show route templates, never paths.
 //! - Failed logins and webhook secrets are counted before a rate limit can answer in their place.
@@ -59,6 +60,8 @@ mod param;
 mod planner;
 mod prober;
 mod query;
+mod registrar;
+mod registry;
 mod server;
 mod throttle;
 mod timestamp;
@@ -76,5 +79,11 @@ pub use planner::{JobRequest, Planned, Planner, Warning};
 pub use prober::{
     Asked, BootSeen, Finding, Forecast, LoginSeen, LoginState, Looking, MachineSeen, MediaForecast,
     NotProbed, Probe, Prober, ProfileSeen, SlotSeen, Stranger, TlsSeen,
+};
+pub use registrar::{
+    Answering, BlobDamaged, BlobHealed, Checked, Collected, CollectionSeen, ContentSeen, Declined,
+    Listed, ManifestSeen, Order, Registrar, Removed, RemovedItem, RepositorySeen, RepositoryUsage,
+    Retention, RetentionRule, Run, RunState, RunTask, Slice, TagFate, TagSeen, TagVerdict,
+    TaggedIn, UploadSeen, UsageSeen, UsedBy,
 };
 pub use throttle::Rate;

@@ -25,6 +25,18 @@ impl Serialize for At {
     }
 }
 
+/// Writes a time of a plain record as [`At`] does.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde calls")]
+pub(crate) fn required<S: Serializer>(time: &Time, out: S) -> Result<S::Ok, S::Error> {
+    At(*time).serialize(out)
+}
+
+/// The same for one that may be missing.
+#[expect(clippy::ref_option, reason = "the shape that serde calls")]
+pub(crate) fn optional<S: Serializer>(time: &Option<Time>, out: S) -> Result<S::Ok, S::Error> {
+    time.map(At).serialize(out)
+}
+
 impl JsonSchema for At {
     fn schema_name() -> Cow<'static, str> {
         "Time".into()

@@ -35,6 +35,7 @@ use crate::{
     admin,
     api::{ClientAddr, Shared},
     error::{Code, Error, chain},
+    registry,
     throttle::{Rate, Throttle},
 };
 
@@ -220,7 +221,8 @@ pub(crate) async fn permit(request: Request, next: Next) -> Response {
 pub(crate) fn needed(path: Option<&str>, reads: bool) -> Role {
     // Without a template nobody can say which call it is.
     let of_installation = path.is_none_or(|path| path.starts_with(admin::PREFIX));
-    match (of_installation, reads) {
+    let of_registry = path.is_some_and(|path| path.starts_with(registry::PREFIX));
+    match (of_installation || (of_registry && !reads), reads) {
         (true, _) => Role::Admin,
         (false, true) => Role::Reader,
         (false, false) => Role::Operator,

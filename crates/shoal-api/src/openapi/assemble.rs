@@ -19,10 +19,11 @@ const ABOUT: &str = "Provisions bare-metal servers over Redfish virtual media.\n
     appear in answers. Times are RFC 3339 in UTC with milliseconds.";
 
 /// What the tags mean, in the order in which readers meet them.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("jobs", "One recipe for one server, from POST to cleanup."),
     ("servers", "Machines, known by their serial, and how their BMCs are reached."),
     ("events", "The history of jobs, as lists or as Server-Sent Events."),
+    ("registry", "The registry for operators. Its clients use /v2/, which is not described here."),
     ("admin", "The installation itself. Every call needs the role admin."),
     ("machines", "What the maintenance OS calls."),
     ("media", "What BMCs read. The paths are signed, are made by the controller, and expire."),

@@ -10,7 +10,7 @@ use axum::Router;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use shoal_api::{
-    Api, Auth, AuthMode, Check, Clock, Health, Limits, LoginLimits, Rate, User,
+    Api, Auth, AuthMode, Check, Clock, Health, Limits, LoginLimits, Rate, Registrar, User,
     WebhookCertificates, router,
 };
 use shoal_core::{Command, Event, JobId, Milestone, Next, Power, Seen, Sight, Time, Verdict};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     call::Call,
     prober::TestProber,
+    registrar::TestRegistrar,
     sample::{TestInstallation, TestPlanner, media, media_plan},
 };
 
@@ -53,6 +54,7 @@ pub(crate) struct Setup {
     pub(crate) login_burst: u32,
     pub(crate) mode: AuthMode,
     pub(crate) certificates: WebhookCertificates,
+    pub(crate) registry: bool,
 }
 
 impl Default for Setup {
@@ -63,6 +65,7 @@ impl Default for Setup {
             login_burst: 1000,
             mode: AuthMode::Any,
             certificates: WebhookCertificates::Off,
+            registry: true,
         }
     }
 }
@@ -100,6 +103,9 @@ impl App {
             gate: gate.clone(),
             planner: Arc::new(planner.clone()),
             prober: Arc::new(TestProber),
+            registrar: setup
+                .registry
+                .then(|| Arc::new(TestRegistrar::default()) as Arc<dyn Registrar>),
             auth: auth.clone(),
             webhook_certificates: setup.certificates,
             installation: Arc::new(TestInstallation { fleet_secret: setup.fleet_secret }),

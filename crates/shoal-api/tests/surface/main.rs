@@ -25,6 +25,8 @@ mod operate;
 mod prober;
 mod queue;
 mod reads;
+mod registrar;
+mod registry;
 mod sample;
 mod secrets;
 mod servers;

@@ -115,6 +115,11 @@ impl Registry {
         Ok(repository)
     }
 
+    /// Whether the registry takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        self.settings().policy.read_only
+    }
+
     /// Whether collections are off until somebody has confirmed a dry run, since the catalogue was
     /// rebuilt from the files.
     ///
