@@ -267,6 +267,17 @@ impl Controller {
         }
     }
 
+    /// Ends the process as a service manager does, to be started again.
+    ///
+    /// # Errors
+    /// When it does not end cleanly in time.
+    pub async fn pause(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.stop().await,
+            None => bail!("the controller is not running"),
+        }
+    }
+
     /// Starts it again on the same files and sockets.
     pub async fn restart(&mut self) -> Result<()> {
         let (process, ready) = launch(&self.program, &self.config, &self.sockets).await?;

@@ -4,6 +4,7 @@
 mod config;
 mod db;
 mod mock_bmc;
+mod registry;
 mod serve;
 
 use std::{
@@ -41,6 +42,11 @@ enum Command {
     Db {
         #[command(subcommand)]
         command: db::Db,
+    },
+    /// Look after the registry; the controller must be stopped.
+    Registry {
+        #[command(subcommand)]
+        command: registry::Registry,
     },
     /// Run a simulated BMC with a machine behind it, for trying things out.
     MockBmc(Box<mock_bmc::MockBmc>),
@@ -107,6 +113,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Command::Serve(serve) => serve.run(activated),
         Command::Config { command } => command.run(&mut out),
         Command::Db { command } => command.run(&mut out),
+        Command::Registry { command } => command.run(&mut out),
         Command::MockBmc(mock) => mock.run(&mut out),
         Command::Version => version(&mut out),
     };

@@ -41,6 +41,7 @@ mod planner;
 mod pulse;
 mod reads;
 pub mod ready;
+mod registrar;
 mod registry;
 mod reload;
 mod restored;

@@ -6,7 +6,7 @@ mod foundation;
 use std::sync::Arc;
 
 use anyhow::Context;
-use shoal_api::{Api, Auth, Limits as ApiLimits, LoginLimits, WebhookCertificates};
+use shoal_api::{Api, Auth, Limits as ApiLimits, LoginLimits, Registrar, WebhookCertificates};
 use shoal_engine::{Engine, system_clock};
 use shoal_oci::http::Service;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,6 +21,7 @@ use crate::{
     listen::{self, Sockets},
     pulse::Pulse,
     ready::{self, Ready},
+    registrar::Keeper,
     registry::{self, Admission, Pulls, Trail, Written},
     reload::{Origin, Parts, Running},
     retention::Retention,
@@ -126,7 +127,13 @@ impl Serving {
             ledger: controller.ledger.clone(),
         };
         let running = Running::new(origin, in_force, snapshot, parts);
+        let keeper = foundation.registry.clone().map(|registry| {
+            let clock = controller.clock.clone();
+            Arc::new(Keeper::new(registry, clock, (stop.clone(), tasks.clone())))
+        });
+        let registrar = keeper.map(|keeper| keeper as Arc<dyn Registrar>);
         let api = api(&settings, &controller, auth, running.clone(), stop.clone());
+        let api = Api { registrar, ..api };
         let health = api.health.clone();
         let media = controller.server.clone();
         let proxies = settings.http.trusted_proxies.clone();

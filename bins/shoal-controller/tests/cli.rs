@@ -331,3 +331,26 @@ fn systemd_accepts_the_units() {
     let ours: Vec<&str> = problems.lines().filter(|line| line.contains("shoal")).collect();
     assert!(ours.is_empty(), "{ours:?}");
 }
+
+#[test]
+fn a_lost_registry_is_rebuilt_and_nothing_else_is_made_or_replaced() {
+    let files = Files::new();
+    let root = files.text("oci");
+    let rebuild = ["registry", "rebuild", "--root", &root];
+    let nothing = run(&rebuild);
+    assert_eq!(code(&nothing), 69);
+    assert!(!files.path("oci").exists(), "nothing was made");
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let registry = shoal_oci::Registry::open(shoal_oci::Config::new(&root)).unwrap();
+    runtime.block_on(registry.close()).unwrap();
+    drop(registry);
+    let there = run(&rebuild);
+    assert_eq!(code(&there), 69);
+    assert!(stderr(&there).contains("move it away if it is damaged"), "{}", stderr(&there));
+    fs::remove_file(files.path("oci/registry.db")).unwrap();
+    let rebuilt = run(&rebuild);
+    assert_eq!(code(&rebuilt), 0, "{}", stderr(&rebuilt));
+    assert!(stdout(&rebuilt).starts_with("found 0 blobs, 0 manifests and 0 tags\n"));
+    assert!(stdout(&rebuilt).contains("shoal registry gc --confirm"));
+}

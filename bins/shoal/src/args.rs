@@ -5,6 +5,7 @@
 mod bmc;
 mod installation;
 mod jobs;
+mod registry;
 mod servers;
 
 use std::path::PathBuf;
@@ -20,6 +21,10 @@ pub(crate) use installation::{
     RevokeToken, SecretsVerb, SetSecret, TokensVerb,
 };
 pub(crate) use jobs::{Create, JobsVerb, List, Priority, Probed, Requeue, Show, Stop};
+pub(crate) use registry::{
+    Artifact, Check, Copy, Following, Gc, ListRepositories, RegistryVerb, Retain, Runs,
+    ShowArtifact, Uploads, artifact,
+};
 pub(crate) use servers::{Add, Import, ListServers, MediaScheme, Quarantine, ServersVerb, Set};
 
 /// Drives a Shoal controller: bare-metal servers, provisioned over virtual media.
@@ -87,6 +92,9 @@ pub(crate) enum Noun {
     /// Look at BMCs no server is registered with, and at what is known of their kinds
     #[command(subcommand)]
     Bmc(BmcVerb),
+    /// Look after the registry: what is in it, what it costs, collections, checks, copies
+    #[command(subcommand)]
+    Registry(RegistryVerb),
     /// Let work run out: take no more jobs out of the queue
     #[command(subcommand)]
     Drain(DrainVerb),

@@ -84,6 +84,16 @@ pub(crate) enum Error {
     DrainEnded,
     #[error("{0} when the time was over")]
     StillBusy(String),
+    #[error("run {id} failed: {why}")]
+    RunFailed { id: String, why: String },
+    #[error("run {id} is under way still")]
+    RunUnderWay { id: String },
+    #[error("the dry run told nothing that could be confirmed")]
+    NothingToConfirm,
+    #[error("a catalogue is rebuilt with the controller stopped")]
+    RebuildOffline,
+    #[error(transparent)]
+    Copy(#[from] crate::registry::CopyError),
     #[error("failed to reach {url}")]
     Unreachable { url: String, source: reqwest::Error },
     #[error("{url} is not trusted: {fault}")]
@@ -124,7 +134,8 @@ impl Error {
             | Self::PlainUrl { .. }
             | Self::BadValue { .. } => Exit::Usage,
             Self::Recipe { .. } | Self::List { .. } => Exit::Refused,
-            Self::StillBusy(_) => Exit::NotSucceeded,
+            Self::StillBusy(_) | Self::RunUnderWay { .. } => Exit::NotSucceeded,
+            Self::Copy(error) => error.exit(),
             Self::NoToken(_) => Exit::NotFound,
             Self::Refused { status, .. } => match status {
                 401 | 403 => Exit::Denied,
@@ -134,12 +145,18 @@ impl Error {
                 502..=504 => Exit::Unreachable,
                 _ => Exit::Internal,
             },
-            Self::ServerExists(_) | Self::DrainEnded => Exit::Conflict,
+            Self::ServerExists(_)
+            | Self::DrainEnded
+            | Self::NothingToConfirm
+            | Self::RebuildOffline => Exit::Conflict,
             Self::Unreachable { .. }
             | Self::Tls { .. }
             | Self::Unanswered { .. }
             | Self::StreamLost { .. } => Exit::Unreachable,
-            Self::BadAnswer { .. } | Self::Lost { .. } | Self::Output(_) => Exit::Internal,
+            Self::BadAnswer { .. }
+            | Self::Lost { .. }
+            | Self::Output(_)
+            | Self::RunFailed { .. } => Exit::Internal,
         }
     }
 
@@ -184,6 +201,20 @@ impl Error {
             Self::StillBusy(_) => "wait on with shoal drain status --wait",
             Self::Refused { status, refusal, .. } => return refused(*status, refusal),
             Self::ServerExists(_) => "add --replace to write its whole record anew",
+            Self::RunFailed { .. } => "look into the controller's log, and repeat the command",
+            Self::RunUnderWay { id } => {
+                return Some(format!("shoal registry runs shows it; --stop {id} ends it"));
+            }
+            Self::NothingToConfirm => {
+                "if the catalogue was rebuilt, wait for the grace period after the start; else a plain \
+                 shoal registry gc is enough"
+            }
+            Self::RebuildOffline => {
+                "look with shoal registry check first; if the catalogue is lost or damaged, stop the \
+                 controller, move registry.db out of REGISTRY_STORAGE, run shoal-controller registry \
+                 rebuild, start it again, and confirm a collection with shoal registry gc --confirm"
+            }
+            Self::Copy(error) => return error.next_step(),
             Self::Unreachable { .. } => {
                 "check the address, and whether the controller runs: its \
                  /livez answers without login"
@@ -211,6 +242,20 @@ fn refused(status: u16, refusal: &Refusal) -> Option<String> {
             "shoal jobs list --server SERIAL shows the unfinished job; watch it to its end, or cancel it"
         }
         (404, "not_found.server") => "shoal servers list shows the known ones",
+        (404, "not_found.repository" | "not_found.manifest") => {
+            "shoal registry list shows the repositories, shoal registry show REPO its tags"
+        }
+        (404, "not_found.upload") => "shoal registry uploads shows those that have not ended",
+        (404, "not_found.run") => {
+            "shoal registry runs shows what is remembered; repeat the command"
+        }
+        (_, "conflict.registry_busy") => "shoal registry runs shows what is under way",
+        (_, "conflict.registry_off") => {
+            "set ENABLE_REGISTRY=true on the controller, or use the registry that is used instead"
+        }
+        (_, "conflict.gc_unconfirmed") => {
+            "shoal registry gc --dry-run tells what would go, and the word that confirms it"
+        }
         (404, "not_found.job") => "shoal jobs list shows the known ones",
         (_, "conflict.quarantined") => "shoal servers release SERIAL puts it back into use",
         (422, _) => "use another --idempotency-key for another request",

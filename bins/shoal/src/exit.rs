@@ -7,15 +7,15 @@ use std::process::ExitCode;
 pub enum Exit {
     /// What was asked for was done; watched jobs succeeded.
     Done = 0,
-    /// A watched job ended, and not with success; a probe or a dry run found what would fail; a wait
-    /// was given up.
+    /// A watched job ended, and not with success; a probe or a dry run found what would fail; a check
+    /// found damage; a wait was given up.
     NotSucceeded = 1,
     /// The command line, the configuration or a file named there is wrong, or what it asks for was
     /// not confirmed.
     Usage = 2,
     /// The controller refused, or the check of a recipe or a list here did before it.
     Refused = 3,
-    /// There is no such job, server, key or token.
+    /// There is no such job, server, key, token or artifact.
     NotFound = 4,
     /// The state of the job, server or installation does not allow it now.
     Conflict = 5,
@@ -51,12 +51,12 @@ impl Exit {
         match self {
             Self::Done => "done; watched jobs succeeded",
             Self::NotSucceeded => {
-                "a watched job ended without success, a probe or dry run found what would fail, or a \
-                 wait was given up"
+                "a watched job ended without success, a probe or dry run found what would fail, a \
+                 check found damage, or a wait was given up"
             }
             Self::Usage => "wrong command line, configuration or file, or not confirmed",
             Self::Refused => "refused by the controller, or by the check here before it",
-            Self::NotFound => "no such job, server, key or token",
+            Self::NotFound => "no such job, server, key, token or artifact",
             Self::Conflict => {
                 "not possible in the present state of the job, server or installation"
             }

@@ -74,6 +74,7 @@ mod pointer;
 mod profile;
 mod recipe_file;
 mod reference;
+mod registry;
 mod run;
 mod screen;
 mod secret;

@@ -64,16 +64,7 @@ pub(crate) fn resolve(
 ) -> Result<Access, Error> {
     let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let profile = profile(flags, environment)?;
-    let url = flags.url.as_ref().or_else(|| variable("SHOAL_URL")).or(profile.url.as_ref());
-    let base = base(url.ok_or(Error::NoUrl)?, profile.plain_http)?;
-
-    let ca_variable = variable("SHOAL_CA").map(PathBuf::from);
-    let trust = match (&flags.ca, flags.pin, ca_variable) {
-        (Some(path), _, _) => Trust::Ca(read(path)?),
-        (None, Some(pin), _) => Trust::Pin(pin),
-        (None, None, Some(path)) => Trust::Ca(read(&path)?),
-        (None, None, None) => profile.trust()?,
-    };
+    let (base, trust) = reached(flags, environment, &profile)?;
 
     let login = if let Some(path) = &flags.token_file {
         token(path)?
@@ -87,6 +78,33 @@ pub(crate) fn resolve(
         profile.login(prompt)?
     };
     Ok(Access { base, trust, login })
+}
+
+/// Decides which controller is meant and how it is trusted, for who logs in otherwise.
+pub(crate) fn controller(
+    flags: &Connection,
+    environment: &Environment,
+) -> Result<(Url, Trust), Error> {
+    reached(flags, environment, &profile(flags, environment)?)
+}
+
+fn reached(
+    flags: &Connection,
+    environment: &Environment,
+    profile: &Profile,
+) -> Result<(Url, Trust), Error> {
+    let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+    let url = flags.url.as_ref().or_else(|| variable("SHOAL_URL")).or(profile.url.as_ref());
+    let base = base(url.ok_or(Error::NoUrl)?, profile.plain_http)?;
+
+    let ca_variable = variable("SHOAL_CA").map(PathBuf::from);
+    let trust = match (&flags.ca, flags.pin, ca_variable) {
+        (Some(path), _, _) => Trust::Ca(read(path)?),
+        (None, Some(pin), _) => Trust::Pin(pin),
+        (None, None, Some(path)) => Trust::Ca(read(&path)?),
+        (None, None, None) => profile.trust()?,
+    };
+    Ok((base, trust))
 }
 
 /// The profile that was named, or the default one, unless an address was given on its own.

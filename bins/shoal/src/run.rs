@@ -8,6 +8,7 @@ use std::path::Path;
 
 use clap::Parser;
 use jiff::Timestamp;
+use url::Url;
 
 use crate::args::{Cli, Connection, Format, Noun, Yes};
 use crate::client::Client;
@@ -18,7 +19,8 @@ use crate::profile;
 use crate::screen::Screen;
 use crate::secret::Secret;
 use crate::table::visible;
-use crate::{audit, bmc, changes, config, drain, jobs, secrets, servers, tokens};
+use crate::tls::Trust;
+use crate::{audit, bmc, changes, config, drain, jobs, registry, secrets, servers, tokens};
 
 /// What a run can see of the world.
 pub struct Surroundings<'a> {
@@ -72,6 +74,29 @@ impl Context<'_> {
         if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Error::Declined) }
     }
 
+    /// A password from its file, from this variable, or from whoever sits at the terminal.
+    pub(crate) fn password_or(
+        &self,
+        file: Option<&Path>,
+        variable: &str,
+        question: &str,
+    ) -> Result<Secret, Error> {
+        let given = self.environment.get(variable).filter(|given| !given.is_empty());
+        match (file, given) {
+            (None, Some(password)) => Ok(Secret::new(password.clone())),
+            _ => self.password(file, question),
+        }
+    }
+
+    /// Which controller is meant, and how it is trusted; nobody logs in.
+    pub(crate) fn controller(&self) -> Result<(Url, Trust), Error> {
+        profile::controller(self.connection, self.environment)
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// A password from its file, or from whoever sits at the terminal.
     pub(crate) fn password(&self, file: Option<&Path>, question: &str) -> Result<Secret, Error> {
         match file {
@@ -86,11 +111,7 @@ impl Context<'_> {
         file: Option<&Path>,
         question: &str,
     ) -> Result<Secret, Error> {
-        let given = self.environment.get("BMC_PASSWORD").filter(|given| !given.is_empty());
-        match (file, given) {
-            (None, Some(password)) => Ok(Secret::new(password.clone())),
-            _ => self.password(file, question),
-        }
+        self.password_or(file, "BMC_PASSWORD", question)
     }
 }
 
@@ -122,6 +143,7 @@ pub async fn run(
         Noun::Jobs(verb) => Box::pin(jobs::run(verb, &mut context, &mut screen)).await,
         Noun::Servers(verb) => Box::pin(servers::run(verb, &mut context, &mut screen)).await,
         Noun::Bmc(verb) => Box::pin(bmc::run(verb, &context, &mut screen)).await,
+        Noun::Registry(verb) => Box::pin(registry::run(verb, &context, &mut screen)).await,
         Noun::Drain(verb) => Box::pin(drain::run(verb, &context, &mut screen)).await,
         Noun::Config(verb) => Box::pin(config::run(verb, &context, &mut screen)).await,
         Noun::Secrets(verb) => Box::pin(secrets::run(verb, &context, &mut screen)).await,

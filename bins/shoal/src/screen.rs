@@ -3,13 +3,17 @@
 use std::io::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::args::Format;
 use crate::error::Error;
 use crate::table::{self, Cell, Tone, visible};
+
+/// How bytes under way are drawn.
+const BAR: &str =
+    "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
 
 /// Something under way; gone from the screen when dropped.
 pub(crate) struct Busy(ProgressBar);
@@ -22,6 +26,22 @@ impl Busy {
 }
 
 impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Bytes under way; gone from the screen when dropped.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    /// How many there are so far. Only a person at a terminal sees it.
+    pub(crate) fn set(&self, bytes: u64) {
+        self.0.set_position(bytes);
+    }
+}
+
+impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
@@ -100,6 +120,21 @@ impl<'a> Screen<'a> {
         bar.enable_steady_tick(Duration::from_millis(120));
         bar.set_message(what);
         Ok(Busy(bar))
+    }
+
+    /// Tells that bytes are under way: a bar for a person, a line for a log.
+    pub(crate) fn bar(&mut self, what: &str, total: u64) -> Result<Bar, Error> {
+        let what = visible(what).into_owned();
+        if !self.animated {
+            writeln!(self.err, "{what}")?;
+            return Ok(Bar(ProgressBar::hidden()));
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template(BAR) {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Ok(Bar(bar))
     }
 
     /// An error with its causes, what it is about, and the next step.

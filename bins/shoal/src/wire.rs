@@ -3,6 +3,7 @@
 
 mod installation;
 mod refusal;
+pub(crate) mod registry;
 mod server;
 
 use std::collections::BTreeMap;

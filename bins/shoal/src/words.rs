@@ -123,7 +123,45 @@ pub(crate) fn remarks(
     remarks.iter().try_for_each(|remark| screen.line(&visible(&format!("- {remark}"))))
 }
 
+/// A size in the largest binary unit that it fills, to a tenth: `4.0 KiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let mut unit = 1_u64;
+    for (name, larger) in ["B", "KiB", "MiB", "GiB", "TiB", "PiB"].into_iter().zip(1..) {
+        let next = 1_u64 << (10 * larger);
+        if bytes < next || name == "PiB" {
+            let tenths = u128::from(bytes) * 10 / u128::from(unit);
+            let (whole, tenth) = (tenths / 10, tenths % 10);
+            return if unit == 1 {
+                format!("{bytes} B")
+            } else {
+                format!("{whole}.{tenth} {name}")
+            };
+        }
+        unit = next;
+    }
+    format!("{bytes} B")
+}
+
 /// A number of things: `1 problem`, `2 problems`.
 pub(crate) fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_the_largest_unit_they_fill() {
+        for (size, told) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1023.9 KiB"),
+            (5 << 30, "5.0 GiB"),
+            (u64::MAX, "16383.9 PiB"),
+        ] {
+            assert_eq!(bytes(size), told);
+        }
+    }
 }

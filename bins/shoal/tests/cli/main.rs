@@ -7,6 +7,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod copy;
 mod exit_codes;
 mod import;
 mod installation;
@@ -14,6 +15,7 @@ mod jobs;
 mod operate;
 mod probe;
 mod reference;
+mod registry;
 mod secrets;
 mod servers;
 mod shell;

@@ -43,18 +43,27 @@ component!(
             },
             {
                 "type": "object", "additionalProperties": false, "required": ["task", "dry_run"],
-                "properties": {"task": {"const": "gc"}, "dry_run": {"const": true}},
+                "properties": {
+                    "task": {"const": "gc"},
+                    "dry_run": {"const": true},
+                    "confirmation": {"type": "null"},
+                },
             },
             {
                 "type": "object", "additionalProperties": false, "required": ["task"],
                 "properties": {
                     "task": {"const": "retention"},
                     "dry_run": or_null(&json!({"type": "boolean"})),
+                    "confirmation": {"type": "null"},
                 },
             },
             {
                 "type": "object", "additionalProperties": false, "required": ["task"],
-                "properties": {"task": {"const": "check"}},
+                "properties": {
+                    "task": {"const": "check"},
+                    "dry_run": {"enum": [false, null]},
+                    "confirmation": {"type": "null"},
+                },
             },
         ],
     })
@@ -109,7 +118,7 @@ pub(super) fn retention() -> Operation {
     registry(Operation::get(path, "registry_retention", summary))
         .query("repository", "Only its tags.", json!({"type": "string"}))
         .query("limit", "Tags of a page.", query::limit_schema(PAGE))
-        .query("cursor", "`next` of the page before.", json!({"type": "string"}))
+        .query("cursor", "`next` of the page before.", tag_cursor())
         .answers::<RetentionView>(200, "The rules, and tags with what becomes of them")
         .refuses([Code::NoRepository])
 }
@@ -156,6 +165,12 @@ pub(super) fn stop() -> Operation {
     with_run(Operation::delete("/api/v1/registry/runs/{id}", "stop_run", "Ask a run to stop"))
         .about("What was done stays done. One that has ended stays as it is.")
         .answers::<Run>(202, "How it is now; its state tells when it has stopped")
+}
+
+/// A repository and a tag.
+fn tag_cursor() -> Value {
+    let pattern = "^[a-z0-9]+((\\.|_|__|-+|/)[a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$";
+    json!({"type": "string", "pattern": pattern, "maxLength": 384})
 }
 
 fn with_run(operation: Operation) -> Operation {

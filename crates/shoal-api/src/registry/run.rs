@@ -88,7 +88,10 @@ fn order(body: &[u8]) -> Result<Order, Error> {
         if dry_run || task.is_some_and(|task| task != RunTask::Gc) {
             let message = "only confirms a gc that is no dry run";
             document.problem("confirmation", "not_allowed", message);
-        } else if text.is_empty() || text.chars().count() > CONFIRMATION_MAX {
+        } else if text.is_empty()
+            || text.chars().count() > CONFIRMATION_MAX
+            || text.contains(char::is_control)
+        {
             document.problem("confirmation", "bad_format", "must be what the last dry run told");
         }
     }

@@ -117,6 +117,7 @@ async fn orders_that_contradict_themselves_are_refused() {
         json!({"task": "check", "confirmation": "x"}),
         json!({"task": "gc", "dry_run": true, "confirmation": "x"}),
         json!({"task": "gc", "confirmation": ""}),
+        json!({"task": "gc", "confirmation": "a\nb"}),
         json!({"task": "gc", "force": true}),
     ] {
         let refused = begin(&app, &body).await;

@@ -64,7 +64,7 @@ async fn what_the_journal_still_has_is_healed_by_the_check() {
     let digest = stage.blob("a", b"small and new").await;
     std::fs::write(file(&stage, &digest), b"small and bad").unwrap();
     let checked = stage.registry.check(&CancellationToken::new()).await.unwrap();
-    let healed: Vec<String> = checked.healed.iter().map(ToString::to_string).collect();
+    let healed: Vec<String> = checked.healed.iter().map(|it| it.digest.to_string()).collect();
     assert_eq!((healed, checked.damaged), (vec![digest.clone()], vec![]));
     let path = format!("/v2/a/blobs/{digest}");
     assert_eq!(stage.ask("GET", &path, b"").await.text(), "small and new");
