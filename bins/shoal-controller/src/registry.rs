@@ -47,3 +47,18 @@ async fn answer(service: &Service, mut request: Request) -> Response {
 fn is_registrys(path: &str) -> bool {
     path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_has_the_paths_below_v2_and_no_other() {
+        for path in ["/v2", "/v2/", "/v2/_catalog", "/v2//x", "/v2/../api"] {
+            assert!(is_registrys(path), "{path}");
+        }
+        for path in ["/", "/v2x", "/v20/", "/api/v2/", "/V2/", "//v2/"] {
+            assert!(!is_registrys(path), "{path}");
+        }
+    }
+}

@@ -33,7 +33,7 @@ pub use in_force::InForce;
 pub use layer::Sources;
 pub use network::{InvalidNetwork, Network};
 pub use reference::reference;
-pub use registry::{Registry, RegistryAccess};
+pub use registry::{Logins, Registry, RegistryAccess};
 pub use snapshot::{Difference, Snapshot};
 pub use users::InvalidUsers;
 

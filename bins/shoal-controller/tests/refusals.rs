@@ -76,6 +76,7 @@ const WRONG: &[(&str, &str)] = &[
     ("REGISTRY_RETENTION_TOOLS_KEEP", "0"),
     ("REGISTRY_GC_INTERVAL", "0s"),
     ("REGISTRY_GC_GRACE", "3600"),
+    ("REGISTRY_CREDENTIALS_FILE", "/nowhere/credentials"),
     ("SHOAL_JOB_LEASE_TTL", "10m"),
     ("SHOAL_NONSENSE", "1"),
 ];

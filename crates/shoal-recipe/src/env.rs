@@ -79,8 +79,8 @@ fn is_unreadable(character: char) -> bool {
 }
 
 /// The `recipe.env` of a job: `TASK_TARGET`, `SERIAL_NUMBER`, `JOB_ID`, `LINEAGE` and `WEBHOOK_URL`
-/// always; `TARGET_DISK`, `OCI_URL`, `FIRMWARE_URL`, `FIRMWARE_SHA256`, `WIM_INDEX`, `REGISTRY_URL`
-/// and `TRACEPARENT` when they apply. It holds no secret.
+/// always; `TARGET_DISK`, `OCI_URL`, `FIRMWARE_URL`, `FIRMWARE_SHA256`, `WIM_INDEX`, `REGISTRY_URL`,
+/// `REGISTRY_USER` and `TRACEPARENT` when they apply. It holds no secret.
 ///
 /// # Errors
 ///
@@ -102,6 +102,7 @@ pub fn recipe_env(recipe: &Recipe, job: &JobFile, serial_number: &str) -> Result
     set("LINEAGE", Some(job.lineage.clone()))?;
     set("WEBHOOK_URL", Some(job.webhook_url.to_string()))?;
     set("REGISTRY_URL", job.registry_url.as_ref().map(ToString::to_string))?;
+    set("REGISTRY_USER", job.registry_user.clone())?;
     set("TRACEPARENT", job.traceparent.clone())?;
     Ok(file)
 }

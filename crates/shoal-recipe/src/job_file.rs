@@ -35,6 +35,9 @@ pub struct JobFile {
     pub registry_url: Option<HttpUrl>,
     /// Token that goes with every report.
     pub webhook_token: Sealed,
+    /// The name to log in with; the token is its password.
+    #[serde(default)]
+    pub registry_user: Option<String>,
     /// Token for pulling this job's artifacts.
     #[serde(default)]
     pub registry_pull_token: Option<Sealed>,
@@ -114,6 +117,7 @@ impl JobFile {
             identities: &self.identities,
             webhook_url: &self.webhook_url,
             registry_url: self.registry_url.as_ref(),
+            registry_user: self.registry_user.as_deref(),
             webhook_token: self.webhook_token.reveal(),
             registry_pull_token: self.registry_pull_token.as_ref().map(Sealed::reveal),
             ca_pem: &self.ca_pem,
@@ -140,6 +144,8 @@ struct Revealed<'a> {
     webhook_url: &'a HttpUrl,
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_url: Option<&'a HttpUrl>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry_user: Option<&'a str>,
     webhook_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     registry_pull_token: Option<&'a str>,

@@ -39,6 +39,9 @@ pub struct Frozen {
     /// The key of the registry pull token, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry_key: Option<u8>,
+    /// Name and password for a registry of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_login: Option<RegistryLogin>,
     /// Until when the media may be opened for the first time.
     pub expires_at: Time,
     /// Until when the machine retries its reports.
@@ -52,6 +55,21 @@ pub struct Frozen {
     /// SHA-256 of the boot medium, where it is ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_medium: Option<String>,
+}
+
+/// A login at a registry that is not ours, as the operator gave it when the attempt began.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryLogin {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+impl fmt::Debug for RegistryLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegistryLogin(***)")
+    }
 }
 
 /// Which of the two media an object is.

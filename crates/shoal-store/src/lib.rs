@@ -89,7 +89,7 @@ mod unbroken;
 mod underway;
 mod upkeep;
 
-pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck};
+pub use attempt::{Frozen, MediaKind, MediaObject, MediumCheck, RegistryLogin};
 pub use audit::{Actor, AuditEntry, AuditFilter, Audited, InstallationEvent};
 pub use caller::{ApiToken, Caller, Role, TokenRecord};
 pub use chore::{Chore, Chores};

@@ -23,7 +23,7 @@ use crate::{
     addresses::Addresses,
     effects::Making,
     keys::{MediaKeys, ring},
-    settings::{Settings, Sources},
+    settings::{InForce, Settings, Sources},
     tls::Tls,
 };
 
@@ -200,7 +200,7 @@ async fn serving(
         keys: MediaKeys::load(store, &clock).await.unwrap(),
         tls: Arc::new(Tls::open(&settings(directory), SystemTime::now()).unwrap()),
         boot: boot.clone(),
-        registry: false,
+        in_force: InForce::new(settings(directory)),
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     let shelf = Arc::new(Shelf::new(store.clone(), mediums, boot.clone(), clock.clone()));
@@ -254,6 +254,7 @@ async fn frozen(
         media_key: 1,
         token_key: keys.current.id,
         registry_key: None,
+        registry_login: None,
         expires_at: NOW,
         report_until: NOW,
         objects,

@@ -21,7 +21,9 @@ use shoal_recipe::{HttpUrl, JobFile, Recipe, Sealed, task_file};
 use shoal_redfish::Plan;
 use shoal_store::{Frozen, KeyPurpose, MediumCheck, Record, Store, token};
 
-use crate::{addresses::Addresses, boot_medium::BootMedia, keys::MediaKeys, tls::Tls};
+use crate::{
+    addresses::Addresses, boot_medium::BootMedia, keys::MediaKeys, settings::InForce, tls::Tls,
+};
 pub(crate) use error::BuildError;
 pub(crate) use inputs::boot_object;
 
@@ -71,7 +73,7 @@ pub(crate) struct Mediums {
     keys: MediaKeys,
     tls: Arc<Tls>,
     boot: BootMedia,
-    registry: bool,
+    in_force: InForce,
     clock: Clock,
     turns: Mutex<HashMap<JobId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -88,16 +90,16 @@ pub(crate) struct Making {
     pub(crate) tls: Arc<Tls>,
     /// What attempts boot.
     pub(crate) boot: BootMedia,
-    /// Whether recipes may name a registry of ours.
-    pub(crate) registry: bool,
+    /// Whose registry, or logins for others, recipes may count on.
+    pub(crate) in_force: InForce,
 }
 
 impl Mediums {
     /// Nothing is built yet.
     pub(crate) fn new(store: Store, making: Making, clock: Clock) -> Self {
-        let Making { directory, addresses, keys, tls, boot, registry } = making;
+        let Making { directory, addresses, keys, tls, boot, in_force } = making;
         let turns = Mutex::default();
-        Self { store, directory, addresses, keys, tls, boot, registry, clock, turns }
+        Self { store, directory, addresses, keys, tls, boot, in_force, clock, turns }
     }
 
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.
@@ -237,9 +239,15 @@ impl Mediums {
         let recipe = self.recipe(job).await?;
         let of_attempt = (job, attempt);
         let webhook = self.token(KeyPurpose::WebhookToken, frozen.token_key, of_attempt).await?;
-        let pull = match frozen.registry_key {
-            Some(key) => Some(self.token(KeyPurpose::RegistryToken, key, of_attempt).await?),
-            None => None,
+        let (user, pull) = match (&frozen.registry_key, &frozen.registry_login) {
+            (Some(key), _) => {
+                let token = self.token(KeyPurpose::RegistryToken, *key, of_attempt).await?;
+                (Some("job".to_owned()), Some(token))
+            }
+            (None, Some(login)) => {
+                (Some(login.user.clone()), Some(Sealed::new(login.password.clone())))
+            }
+            (None, None) => (None, None),
         };
         let file = JobFile {
             job_id: job.to_string(),
@@ -248,6 +256,7 @@ impl Mediums {
             identities: frozen.identities.clone(),
             webhook_url: http_url(&frozen.webhook_url)?,
             registry_url: frozen.registry_url.as_deref().map(http_url).transpose()?,
+            registry_user: user,
             webhook_token: webhook,
             registry_pull_token: pull,
             ca_pem: frozen.ca_pem.clone(),

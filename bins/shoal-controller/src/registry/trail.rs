@@ -105,3 +105,66 @@ fn told(entry: &Entry<'_>) -> AuditEntry {
         ok: status.is_success(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use shoal_oci::audit::Verb;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_says_who_did_what_to_which_content_from_where() {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let repository = "tools/a".parse().unwrap();
+        let entry = |what, stored, status| Entry {
+            principal: "ann",
+            from: Some([192, 0, 2, 1].into()),
+            verb: Verb::PushManifest,
+            repository: &repository,
+            what,
+            digest: stored,
+            status,
+        };
+
+        let pushed = told(&entry("v1", Some(digest), StatusCode::CREATED));
+        assert_eq!(pushed.actor.name, "ann");
+        assert_eq!(pushed.actor.address, Some([192, 0, 2, 1].into()));
+        assert_eq!((pushed.action.as_str(), pushed.ok), ("registry.push_manifest", true));
+        assert_eq!(pushed.target, "tools/a:v1");
+        assert_eq!(pushed.detail, format!("201 {digest}"));
+
+        let refused = told(&entry(digest, None, StatusCode::FORBIDDEN));
+        assert_eq!(refused.target, format!("tools/a@{digest}"));
+        assert_eq!((refused.detail.as_str(), refused.ok), ("403", false));
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_written_before_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let sealing = shoal_store::Sealing::new(shoal_store::SealingKey::from_bytes([7; 32]));
+        let path = directory.path().join("jobs.db");
+        let options = shoal_store::Options { path, instance: "a".to_owned(), sealing };
+        let store = tokio::task::spawn_blocking(|| Store::open(options)).await.unwrap().unwrap();
+        let (trail, written) = Trail::new(store.clone(), shoal_engine::system_clock());
+        let repository = "tools/a".parse().unwrap();
+        for count in 0..TOGETHER + 3 {
+            trail.record(&Entry {
+                principal: "ann",
+                from: None,
+                verb: Verb::PushBlob,
+                repository: &repository,
+                what: &count.to_string(),
+                digest: None,
+                status: StatusCode::CREATED,
+            });
+        }
+        let end = CancellationToken::new();
+        end.cancel();
+
+        written.follow(end).await;
+
+        let filter = shoal_store::AuditFilter { limit: 10_000, ..Default::default() };
+        assert_eq!(store.audited(filter).await.unwrap().len(), TOGETHER + 3);
+    }
+}

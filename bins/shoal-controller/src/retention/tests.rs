@@ -43,7 +43,7 @@ async fn retention(store: &Store, directory: &Path) -> Retention {
         keys: MediaKeys::load(store, &clock).await.unwrap(),
         tls: Arc::new(Tls::open(&settings, SystemTime::now()).unwrap()),
         boot: BootMedia::open(&settings.media, directory).await.unwrap(),
-        registry: false,
+        in_force: InForce::new(settings.clone()),
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     let ledger = Ledger::new(store.clone(), clock.clone());

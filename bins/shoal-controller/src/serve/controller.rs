@@ -55,7 +55,7 @@ pub(super) async fn raise(
         keys: signing.clone(),
         tls: foundation.tls.clone(),
         boot: foundation.boot.clone(),
-        registry: foundation.registry.is_some(),
+        in_force: in_force.clone(),
     };
     let mediums = Arc::new(Mediums::new(store.clone(), making, clock.clone()));
     let shelf = Shelf::new(store.clone(), mediums.clone(), foundation.boot.clone(), clock.clone());

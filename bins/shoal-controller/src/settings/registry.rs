@@ -2,7 +2,7 @@
 //! takes, keeps and removes content. Its file of users is read here, so that a broken one is a
 //! configuration that is refused, at start and at a reload alike.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use shoal_oci::{
     Config, Limits, Pattern, Policy,
@@ -11,7 +11,13 @@ use shoal_oci::{
     retention::{self, Keep},
 };
 
+use shoal_store::RegistryLogin;
+use zeroize::Zeroizing;
+
 use super::{Error, Storage, duration, reader::Reader, size};
+
+/// Longer files are no list of logins.
+const CREDENTIALS_MAX: u64 = 64 * 1024;
 
 const PATTERNS: &str =
     "names of repositories, or prefixes such as tools/*, or *, separated by commas";
@@ -25,6 +31,42 @@ pub struct Registry {
     pub access: RegistryAccess,
     /// Its directory, limits and rules.
     pub config: Config,
+    /// Logins for registries of others.
+    pub elsewhere: Logins,
+}
+
+/// Logins for registries of others, by the registry as recipes write it. Prints none of them.
+#[derive(Clone, Default)]
+pub struct Logins(BTreeMap<String, RegistryLogin>);
+
+impl Logins {
+    /// The login for a registry, if there is one.
+    pub fn of(&self, registry: &str) -> Option<&RegistryLogin> {
+        self.0.get(registry)
+    }
+
+    /// Reads `registry user:password` lines; none where one of them is something else.
+    fn parse(text: &str) -> Option<Self> {
+        let mut logins = BTreeMap::new();
+        let lines = text.lines().map(str::trim);
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (registry, login) = line.split_once(char::is_whitespace)?;
+            let (user, password) = login.trim_start().split_once(':')?;
+            let plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+            let login = RegistryLogin { user: user.to_owned(), password: password.to_owned() };
+            let usable = plain(user) && plain(password) && !registry.contains('/');
+            if !usable || logins.insert(registry.to_owned(), login).is_some() {
+                return None;
+            }
+        }
+        Some(Self(logins))
+    }
+}
+
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} logins", self.0.len())
+    }
 }
 
 /// Who may use the registry.
@@ -48,7 +90,23 @@ pub(super) fn read(reader: &Reader, storage: &Storage) -> Result<Registry, Error
         reader.value("REGISTRY_GC_INTERVAL", "a duration such as 1h, or off", |text| {
             if text == "off" { Some(None) } else { positive(text).map(Some) }
         })?;
-    Ok(Registry { enabled: flag("ENABLE_REGISTRY")?, access: access(reader)?, config })
+    let enabled = flag("ENABLE_REGISTRY")?;
+    Ok(Registry { enabled, access: access(reader)?, config, elsewhere: elsewhere(reader)? })
+}
+
+fn elsewhere(reader: &Reader) -> Result<Logins, Error> {
+    let key = "REGISTRY_CREDENTIALS_FILE";
+    let mut text = Zeroizing::new(String::new());
+    let file = reader.present(key, |path| {
+        let file = fs::File::open(path)?;
+        std::io::Read::read_to_string(&mut std::io::Read::take(file, CREDENTIALS_MAX), &mut text)?;
+        Ok(())
+    })?;
+    if file.is_none() {
+        return Ok(Logins::default());
+    }
+    let expected = "a file with `registry user:password` a line, each registry once";
+    Logins::parse(&text).ok_or_else(|| reader.invalid(key, expected))
 }
 
 fn positive(text: &str) -> Option<Duration> {

@@ -15,11 +15,12 @@ use zeroize::Zeroizing;
 use super::{Error, key, reader::Reader};
 
 /// Keys that name files whose content counts as part of the configuration.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "TLS_CERT_FILE",
     "TLS_KEY_FILE",
     "USERS_FILE",
     "REGISTRY_USERS_FILE",
+    "REGISTRY_CREDENTIALS_FILE",
     "REDFISH_PROFILE_DIR",
     "WEBHOOK_CLIENT_CA_FILE",
 ];
@@ -112,8 +113,9 @@ impl Snapshot {
         for (name, entry) in &self.0 {
             let secret = key::find(name).is_some_and(|key| key.secret);
             let text = entry.text.as_ref().map(|text| if secret { "***" } else { text.as_str() });
-            // Private keys are among the files.
-            let content = entry.content.filter(|_| name != "TLS_KEY_FILE");
+            // Private keys and passwords are among the files.
+            let secret = ["TLS_KEY_FILE", "REGISTRY_CREDENTIALS_FILE"].contains(&name.as_str());
+            let content = entry.content.filter(|_| !secret);
             context.update(format!("{name}\0{text:?}\0{content:?}\0").as_bytes());
         }
         HEXLOWER.encode(context.finish().as_ref())

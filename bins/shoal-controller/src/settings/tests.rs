@@ -7,6 +7,8 @@ use shoal_store::Role;
 
 use super::*;
 
+mod registry;
+
 /// `crypt` of libxcrypt made this of `secret`.
 const BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
 

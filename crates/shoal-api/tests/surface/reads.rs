@@ -18,6 +18,7 @@ fn frozen() -> Frozen {
         media_key: 1,
         token_key: 1,
         registry_key: None,
+        registry_login: None,
         expires_at: at,
         report_until: at,
         objects: vec![(MediaKind::Boot, [1; 16]), (MediaKind::Task, [2; 16])],

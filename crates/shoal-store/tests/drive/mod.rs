@@ -153,6 +153,7 @@ pub(crate) fn frozen(number: u8) -> Frozen {
         media_key: 1,
         token_key: 2,
         registry_key: Some(3),
+        registry_login: None,
         expires_at: at(1_200),
         report_until: at(9_000),
         objects: vec![(MediaKind::Task, [number; 16]), (MediaKind::Boot, [number ^ 0xff; 16])],

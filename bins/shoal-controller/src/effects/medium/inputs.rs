@@ -5,10 +5,20 @@ use shoal_core::{JobId, Time};
 use shoal_media::{Form, Grant, Keyring, Kind, ObjectId};
 use shoal_recipe::Identity;
 use shoal_redfish::{Plan, Scheme, SlotKind};
-use shoal_store::{Frozen, KeyPurpose, MediaKind, Record, ServerRecord};
+use shoal_store::{Frozen, KeyPurpose, MediaKind, Record, RegistryLogin, ServerRecord};
 
 use super::{BuildError, Mediums};
 use crate::boot_medium::BootMedia;
+
+/// The registry that a recipe names, and what opens it.
+#[derive(Default)]
+struct Named {
+    url: Option<String>,
+    /// The key of the token for ours.
+    key: Option<u8>,
+    /// The login at one of others.
+    login: Option<RegistryLogin>,
+}
 
 impl Mediums {
     /// Decides everything the attempt's bytes and addresses depend on.
@@ -44,17 +54,17 @@ impl Mediums {
         }
         let tokens = self.store.keys(KeyPurpose::WebhookToken).await?;
         let registry = self.registry(job, &server).await?;
-        let (registry_url, registry_key) = registry.unzip();
         Ok(Frozen {
             boot_url,
             task_url,
             webhook_url: self.addresses.webhook(serial, &server.server.bmc_address).await?,
-            registry_url,
+            registry_url: registry.url,
             ca_pem: self.tls.trust().pem.clone(),
             traceparent: record.traceparent.clone(),
             media_key: u8::try_from(key.value()).unwrap_or(u8::MAX),
             token_key: tokens.current.id,
-            registry_key,
+            registry_key: registry.key,
+            registry_login: registry.login,
             expires_at,
             report_until: now + budgets.boot + budgets.boot + budgets.poll + budgets.report,
             objects,
@@ -63,21 +73,21 @@ impl Mediums {
         })
     }
 
-    /// Our registry as the recipe names it, and the key of the token for it; none where the recipe
-    /// names another one, or none at all.
-    async fn registry(
-        &self,
-        job: JobId,
-        server: &ServerRecord,
-    ) -> Result<Option<(String, u8)>, BuildError> {
-        let named = if self.registry { self.recipe(job).await?.oci_url } else { None };
-        let Some(named) = named else { return Ok(None) };
-        let bmc = &server.server.bmc_address;
-        let Some(url) = self.addresses.registry(named.registry(), bmc).await? else {
-            return Ok(None);
-        };
-        let keys = self.store.keys(KeyPurpose::RegistryToken).await?;
-        Ok(Some((url, keys.current.id)))
+    /// The registry of the recipe, if its machine gets something to open it with: our own by a token,
+    /// one of others by a login of the operator's.
+    async fn registry(&self, job: JobId, server: &ServerRecord) -> Result<Named, BuildError> {
+        let Some(named) = self.recipe(job).await?.oci_url else { return Ok(Named::default()) };
+        let settings = self.in_force.now();
+        if settings.registry.enabled {
+            let bmc = &server.server.bmc_address;
+            if let Some(url) = self.addresses.registry(named.registry(), bmc).await? {
+                let keys = self.store.keys(KeyPurpose::RegistryToken).await?;
+                return Ok(Named { url: Some(url), key: Some(keys.current.id), login: None });
+            }
+        }
+        let login = settings.registry.elsewhere.of(named.registry()).cloned();
+        let url = login.as_ref().map(|_| format!("https://{}", named.registry()));
+        Ok(Named { url, key: None, login })
     }
 
     async fn media_url(

@@ -85,4 +85,10 @@ pub(super) const KEYS: &[Key] = &[
         "How long content that a client pushed or was told of stays, needed or not.",
     )
     .reload(),
+    Key::new(
+        "REGISTRY_CREDENTIALS_FILE",
+        Unset("none"),
+        "Logins for registries of others, one `registry user:password` a line; a machine gets the one for the registry its recipe names.",
+    )
+    .reload(),
 ];
