@@ -70,7 +70,7 @@ pub use job::{Job, Workflow, linux_job};
 pub use machine::Machine;
 pub use mount::OwnMount;
 pub use outcome::{Outcome, table};
-pub use program::{Programs, install_crypto, on_path, python_tools, redfish_tools};
+pub use program::{Programs, install_crypto, on_path, python_tools, redfish_tools, registry_tools};
 pub use rack::Rack;
 pub use scrape::{Declared, Scrape, declared};
 pub use shift::{Moves, Shift};

@@ -90,6 +90,12 @@ pub fn redfish_tools() -> Option<PathBuf> {
     tools("redfish")
 }
 
+/// Clients of registries that Debian does not have for this release, which the set-up stage of the
+/// test run fetches, if it did.
+pub fn registry_tools() -> Option<PathBuf> {
+    tools("registry/usr/bin")
+}
+
 fn tools(name: &str) -> Option<PathBuf> {
     let built = built_directory().ok()?;
     let tools = built.parent().map(|target| target.join("tools").join(name))?;

@@ -20,6 +20,7 @@ mod medium;
 mod mocks;
 mod outside;
 mod proof;
+mod registry;
 mod reports;
 mod schemathesis;
 mod stage;
@@ -115,6 +116,8 @@ enum Group {
     Metrics,
     /// What nobody should send
     Input,
+    /// The registry, in the hands of clients that others wrote
+    Registry,
     /// The OpenAPI document, asked of the running controller
     Schema,
     /// A BMC that others wrote
@@ -202,6 +205,7 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     let of_tools = [
         (Group::Sushy, "sushy-emulator", sushy::is_installed(), sushy::scenarios()),
         (Group::Schema, "schemathesis", schemathesis::is_installed(), schemathesis::scenarios()),
+        (Group::Registry, "a registry client", registry::is_installed(), registry::scenarios()),
         (Group::Foreign, "a Redfish tool", foreign::is_installed(), foreign::scenarios()),
     ];
     for (group, tool, installed, of_tool) in of_tools {

@@ -1,6 +1,7 @@
 //! What the tests need from outside: programs of the system, Python tools, crates. This is the only
 //! stage that uses the network; after it the rest of the run is told to stay offline.
 
+mod oras;
 mod redfish;
 
 use std::{
@@ -43,6 +44,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("promtool", "prometheus"),
     ("amtool", "prometheus-alertmanager"),
     ("prometheus-blackbox-exporter", "prometheus-blackbox-exporter"),
+    ("skopeo", "skopeo"),
+    ("podman", "podman"),
+    ("docker-registry", "docker-registry"),
 ];
 
 /// Some packages start a daemon as they are installed; the tests start their own, on other ports.
@@ -60,6 +64,7 @@ pub(super) fn run(tally: &mut Tally) -> Result<()> {
     tally.check("system programs", programs())?;
     tally.check("Python tools", python())?;
     tally.check("Redfish schemas and profile", schemas())?;
+    tally.check("oras", oras::fetch(&workspace::target_directory()?.join("tools/registry")))?;
     tally.check("crates", crates())
 }
 
