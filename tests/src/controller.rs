@@ -154,6 +154,17 @@ impl Config {
     fn log(&self) -> PathBuf {
         self.directory.join("controller.log")
     }
+
+    /// What it printed to its standard error: nothing, once it was ready.
+    fn errors(&self) -> PathBuf {
+        self.directory.join("controller.stderr")
+    }
+
+    /// The last lines of both.
+    fn tail(&self, lines: usize) -> String {
+        let tails = [self.log(), self.errors()].map(|file| tail(&file, lines));
+        tails.into_iter().filter(|tail| !tail.is_empty()).collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Controller {
@@ -189,7 +200,9 @@ impl Controller {
         match rival.wakened().await? {
             Wakened::Ready => bail!("a second controller started on the same database"),
             Wakened::Ended(status) => {
-                let output = fs::read_to_string(config.log()).context("read the rival's log")?;
+                let output = [config.log(), config.errors()].map(fs::read_to_string);
+                let output = output.into_iter().collect::<std::io::Result<String>>();
+                let output = output.context("read what the rival printed")?;
                 Ok(Refusal { code: status.code(), output })
             }
         }
@@ -300,7 +313,7 @@ impl Controller {
 
     /// The last lines of its log.
     pub fn log_tail(&self, lines: usize) -> String {
-        tail(&self.config.log(), lines)
+        self.config.tail(lines)
     }
 }
 
@@ -311,9 +324,9 @@ async fn launch(program: &Path, config: &Config, sockets: &Sockets) -> Result<(P
     match process.wakened().await {
         Ok(Wakened::Ready) => {}
         Ok(Wakened::Ended(status)) => {
-            bail!("the controller ended at start: {status}\n{}", tail(&config.log(), 20))
+            bail!("the controller ended at start: {status}\n{}", config.tail(20))
         }
-        Err(error) => return Err(error.context(tail(&config.log(), 20))),
+        Err(error) => return Err(error.context(config.tail(20))),
     }
     let path = config.directory.join("ready.json");
     let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;

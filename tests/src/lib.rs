@@ -45,6 +45,7 @@
 
 mod api;
 mod boot_medium;
+mod collector;
 mod controller;
 mod disc;
 mod esxi_installer;
@@ -62,6 +63,7 @@ mod socket;
 
 pub use api::{Answer, Api};
 pub use boot_medium::BootMedium;
+pub use collector::{Collector, Mood, Span, Told};
 pub use controller::{Config, Controller, Environment, Ready, Refusal};
 pub use esxi_installer::{EsxiInstaller, Kickstart};
 pub use follow::{Event, Follow, PATIENCE};

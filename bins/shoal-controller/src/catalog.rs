@@ -17,12 +17,14 @@ use shoal_media::{
     OpenError, Opened, ReadSpan, Tripwire,
 };
 use shoal_store::{MediaKind, MediaObject, Record, Store};
+use tracing::Instrument as _;
 
 use self::kept::{Kept, Untouched};
 use crate::{
     boot_medium::BootMedia,
-    effects::{Built, Mediums, boot_object},
+    effects::{Built, Mediums, boot_object, chain},
     reads::Reads,
+    trace::Trace,
 };
 
 /// The catalog of one controller.
@@ -55,7 +57,9 @@ impl Shelf {
                     retired.extend(frozen.objects.iter().map(|(_, id)| ObjectId(*id)));
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(job_id = %job, %error, "failed to read an attempt"),
+                Err(error) => {
+                    tracing::warn!(job_id = %job, error = %chain(&error), "failed to read an attempt");
+                }
             }
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +110,7 @@ impl Shelf {
                 let task = self.task_medium(record, found.attempt).await?;
                 self.boot_medium(found, record).await?;
                 task.laid_over(|task| self.boot.overlay(task)).map_err(|error| {
-                    tracing::error!(op = "media.open", %error, "failed to lay the task over the boot medium");
+                    tracing::error!(op = "media.open", error = %chain(&error), "failed to lay the task over the boot medium");
                     OpenError::Gone
                 })?
             }
@@ -155,7 +159,7 @@ impl Shelf {
     /// The task medium from disk, rebuilt if it was lost. Another digest is never served.
     async fn task_medium(&self, record: &Record, attempt: u32) -> Result<Kept, OpenError> {
         let built = self.mediums.find(record, attempt).await.map_err(|error| {
-            tracing::error!(step = "iso.serve", %error, "failed to find the task medium");
+            tracing::error!(step = "iso.serve", error = %chain(&error), "failed to find the task medium");
             OpenError::Unavailable
         })?;
         let opened = tokio::task::spawn_blocking(move || open_task(&built)).await;
@@ -164,7 +168,7 @@ impl Shelf {
 }
 
 fn unavailable(error: &shoal_store::Error) -> OpenError {
-    tracing::error!(op = "media.open", %error, "failed to look a medium up");
+    tracing::error!(op = "media.open", error = %chain(&error), "failed to look a medium up");
     OpenError::Unavailable
 }
 
@@ -212,11 +216,27 @@ impl Catalog for Shelf {
         object: ObjectId,
         milestone: Milestone,
     ) -> Result<(), LedgerDown> {
+        let (found, record) = self.find(object).await.map_err(|_| LedgerDown)?;
+        let span = Trace::milestone(&record, to_core(milestone));
+        self.committed(object, milestone, &found).instrument(span).await
+    }
+
+    fn observe(&self, object: ObjectId, read: ReadSpan) {
+        self.reads.note(object, read);
+    }
+}
+
+impl Shelf {
+    async fn committed(
+        &self,
+        object: ObjectId,
+        milestone: Milestone,
+        found: &MediaObject,
+    ) -> Result<(), LedgerDown> {
         let down = |error: shoal_store::Error| {
-            tracing::error!(op = "media.milestone", %error, "failed to store a milestone; nothing is sent");
+            tracing::error!(op = "media.milestone", error = %chain(&error), "failed to store a milestone; nothing is sent");
             LedgerDown
         };
-        let (found, _) = self.find(object).await.map_err(|_| LedgerDown)?;
         let now = self.clock.now();
         if milestone == Milestone::Opened {
             self.store.opened(object.0, now).await.map_err(down)?;
@@ -230,10 +250,6 @@ impl Catalog for Shelf {
             Ok(()) | Err(Ignored::Duplicate) => Ok(()),
             Err(_) => Err(LedgerDown),
         }
-    }
-
-    fn observe(&self, object: ObjectId, read: ReadSpan) {
-        self.reads.note(object, read);
     }
 }
 

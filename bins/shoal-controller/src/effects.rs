@@ -13,12 +13,18 @@ mod turn;
 
 use std::sync::Arc;
 
-use shoal_core::{Command, Fault, MediaClass, MediaPlan, Power, Seen, Sight, Verdict};
+use shoal_core::{
+    Cleaning, Command, Fault, MediaClass, MediaPlan, Power, Purpose, Seen, Sight, Verdict,
+};
 use shoal_engine::Effects;
 use shoal_redfish::{Bmc, MediaUrl, Plan, PowerOn, Reason, Role};
 use shoal_store::{Frozen, HardwareCheck, Record, Store};
+use tracing::Instrument as _;
+
+use crate::trace::{self, Trace};
 
 pub(crate) use bmc::{Bmcs, Offered};
+pub(crate) use fault::chain;
 pub(crate) use learned::known as learned;
 pub(crate) use medium::{Built, Making, Mediums, boot_object};
 pub(crate) use probe::Looks;
@@ -32,6 +38,7 @@ pub(crate) struct Live {
     pub(crate) store: Store,
     pub(crate) bmcs: Arc<Bmcs>,
     pub(crate) mediums: Arc<Mediums>,
+    pub(crate) trace: Trace,
 }
 
 /// What a command came to before it is a verdict.
@@ -39,11 +46,46 @@ type Performed = Result<Verdict, Reach>;
 
 impl Effects for Live {
     async fn perform(&self, record: &Record, command: Command) -> Verdict {
-        let performed = match command {
-            Command::BuildMedium => self.build_medium(record).await,
-            other => self.at_bmc(record, other).await,
+        let span = self.trace.phase(record, command).await;
+        let performed = async {
+            match command {
+                Command::BuildMedium => self.build_medium(record).await,
+                other => self.at_bmc(record, other).await,
+            }
         };
-        performed.unwrap_or_else(|reach| verdict(command, &reach))
+        let performed = performed.instrument(span.clone()).await;
+        let verdict = performed.unwrap_or_else(|reach| verdict(command, &reach));
+        trace::answered(&span, &verdict);
+        if matches!(verdict, Verdict::Done { .. }) {
+            span.in_scope(|| tell(record, command));
+        }
+        verdict
+    }
+}
+
+/// What of a job's machine is as wanted now, in the words operators look for: emptied slots, and how
+/// the cleanup left the power.
+fn tell(record: &Record, command: Command) {
+    let reset = |reset| tracing::info!(reset, "the power is as the cleanup wants it");
+    match command {
+        Command::EnsureEjected { .. } => {
+            let slots = record.job.media().map(|media| {
+                let slots = [Some(media.boot_slot.as_str()), media.task_slot.as_deref()];
+                slots.into_iter().flatten().collect::<Vec<_>>().join(",")
+            });
+            tracing::info!(slots, "both media are ejected");
+        }
+        Command::EnsureOff { cleaning: Cleaning::After } => reset("off"),
+        Command::PowerOn { purpose: Purpose::Deliver } => reset("on"),
+        Command::ReadBmc
+        | Command::BuildMedium
+        | Command::EnsureOff { cleaning: Cleaning::Before }
+        | Command::EnsureTaskInserted
+        | Command::EnsureBootInserted
+        | Command::EnsureBootOnce
+        | Command::EnsureOverrideOff { .. }
+        | Command::Look
+        | Command::PowerOn { purpose: Purpose::Install } => {}
     }
 }
 

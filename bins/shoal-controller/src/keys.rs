@@ -11,7 +11,7 @@ use shoal_store::{Error, KeyPurpose, KeyRing, KeyState, Store};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::Shelf;
+use crate::{catalog::Shelf, effects::chain};
 
 /// How often the store is asked although nobody said that anything changed: bounds how long a key is
 /// accepted beyond its time.
@@ -70,7 +70,7 @@ impl Keys {
         let mut beat = tokio::time::interval(BEAT);
         while stop.run_until_cancelled(beat.tick()).await.is_some() {
             if let Err(error) = self.refresh().await {
-                tracing::error!(%error, "failed to look at the keys");
+                tracing::error!(error = %chain(&error), "failed to look at the keys");
             }
         }
     }

@@ -52,5 +52,6 @@ pub mod settings;
 mod signal;
 mod start;
 pub mod tls;
+mod trace;
 
 pub use start::{Exit, NotStarted, Origin, ServeOptions};

@@ -12,6 +12,8 @@ use shoal_media::{ObjectId, ReadSpan};
 use shoal_store::{MediaReads, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::effects::chain;
+
 /// How much of this a crash may lose.
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -49,7 +51,7 @@ impl Reads {
         let reads = pending.into_iter().map(|(object, reads)| (object.0, reads)).collect();
         // Lost is lost: what is decided by reads is a milestone, and was stored before the bytes went.
         if let Err(error) = store.add_reads(reads).await {
-            tracing::warn!(op = "media.reads", %error, "failed to store what was read of media");
+            tracing::warn!(op = "media.reads", error = %chain(&error), "failed to store what was read of media");
         }
     }
 }

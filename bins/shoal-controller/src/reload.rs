@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::plan::Plan;
 use crate::{
-    effects::Bmcs,
+    effects::{Bmcs, chain},
     first_start,
     keys::Keys,
     ready,
@@ -170,7 +170,7 @@ impl Running {
         let imported = first_start::secrets(&self.parts.store, access, self.parts.clock.now());
         reloaded.warnings = imported.await.map_err(|error| plan::of_store(&error))?;
         if let Err(error) = self.parts.keys.refresh().await {
-            tracing::error!(%error, "the keys follow within a minute");
+            tracing::error!(error = %chain(&error), "the keys follow within a minute");
         }
         let sha256 = plan.certificate.leaf_sha256();
         self.parts.tls.install(plan.certificate);
@@ -197,7 +197,7 @@ impl Running {
         let noted = self.parts.store.installation_event(kind, detail, self.parts.clock.now()).await;
         // What was done is done, and the log has it too.
         if let Err(error) = noted {
-            tracing::error!(%error, kind, "an event of the installation is lost");
+            tracing::error!(error = %chain(&error), kind, "an event of the installation is lost");
         }
     }
 

@@ -8,7 +8,11 @@ use shoal_engine::Clock;
 use shoal_store::{Chore, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::{care::Ledger, effects::Mediums, settings::InForce};
+use crate::{
+    care::Ledger,
+    effects::{Mediums, chain},
+    settings::InForce,
+};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -50,14 +54,16 @@ impl Retention {
         match self.store.prune_jobs(history).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "jobs older than JOB_HISTORY_DAYS were forgotten"),
-            Err(error) => tracing::error!(%error, "failed to forget old jobs"),
+            Err(error) => tracing::error!(error = %chain(&error), "failed to forget old jobs"),
         }
         match self.store.prune_audit(history).await {
             Ok(0) => {}
             Ok(count) => {
                 tracing::info!(count, "audit entries older than JOB_HISTORY_DAYS were forgotten");
             }
-            Err(error) => tracing::error!(%error, "failed to forget old audit entries"),
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "failed to forget old audit entries");
+            }
         }
     }
 
@@ -72,7 +78,7 @@ impl Retention {
                 Ok(Some(record)) if record.job.completed_at().is_none_or(|at| at >= before) => {}
                 Ok(_) => all &= self.mediums.remove(job).await,
                 Err(error) => {
-                    tracing::error!(job_id = %job, %error, "failed to read a job");
+                    tracing::error!(job_id = %job, error = %chain(&error), "failed to read a job");
                     all = false;
                 }
             }

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalog::Shelf,
-    effects::{Bmcs, Mediums},
+    effects::{Bmcs, Mediums, chain},
+    trace::Trace,
 };
 
 /// Everything that has to hear of a job's end.
@@ -26,6 +27,8 @@ pub(crate) struct Retire {
     pub(crate) mediums: Arc<Mediums>,
     /// Their BMC sessions.
     pub(crate) bmcs: Arc<Bmcs>,
+    /// Their traces.
+    pub(crate) trace: Trace,
 }
 
 impl Retire {
@@ -54,7 +57,9 @@ impl Retire {
                 Ok(Some(record)) if !record.job.is_complete() => {}
                 Ok(Some(_)) => self.end(job).await,
                 Ok(None) => drop(self.mediums.remove(job).await),
-                Err(error) => tracing::error!(job_id = %job, %error, "failed to read a job"),
+                Err(error) => {
+                    tracing::error!(job_id = %job, error = %chain(&error), "failed to read a job");
+                }
             }
         }
     }
@@ -64,19 +69,22 @@ impl Retire {
             Ok(Some(record)) => record,
             Ok(None) => return,
             Err(error) => {
-                tracing::error!(job_id = %job, %error, "failed to read a finished job");
+                tracing::error!(job_id = %job, error = %chain(&error), "failed to read a finished job");
                 return;
             }
         };
         for object in self.shelf.retire(job, record.job.attempt()).await {
             self.server.revoke(object);
         }
+        self.trace.ended(&record).await;
         self.mediums.remove(job).await;
         // A change of a finished job may come while the server's next job is already talking.
         match self.store.active_on(record.job.serial()).await {
             Ok(None) => self.bmcs.close(record.job.serial()).await,
             Ok(Some(_)) => {}
-            Err(error) => tracing::error!(job_id = %job, %error, "failed to look for a next job"),
+            Err(error) => {
+                tracing::error!(job_id = %job, error = %chain(&error), "failed to look for a next job");
+            }
         }
     }
 }

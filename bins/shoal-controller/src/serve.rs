@@ -37,7 +37,7 @@ pub async fn run(loaded: Loaded, options: ServeOptions) -> anyhow::Result<()> {
     let Loaded { settings, snapshot, .. } = loaded;
     let clock = system_clock();
     let foundation = lay(&settings, &snapshot, &options, &clock).await.context(NotStarted)?;
-    let ServeOptions { ready_file, activated, metrics, levels, origin, instance } = options;
+    let ServeOptions { ready_file, activated, metrics, levels, origin, instance, .. } = options;
     let sockets = Sockets::open(&settings.http, activated).context(NotStarted)?;
     let ready = announce(&settings, &foundation, &sockets, &instance)?;
     let in_force = InForce::new(settings);
@@ -154,6 +154,7 @@ impl Serving {
             server: controller.server.clone(),
             mediums: controller.mediums.clone(),
             bmcs: controller.bmcs.clone(),
+            trace: foundation.trace.clone(),
         };
         tasks.spawn(retire.follow(controller.changes, retired.clone()));
         tasks.spawn(retention.follow(stop.clone()));

@@ -19,6 +19,8 @@ pub struct ServeOptions {
     pub origin: Origin,
     /// What the admin listener renders.
     pub metrics: shoal_telemetry::metrics::Metrics,
+    /// What tells of spans that are over.
+    pub spans: shoal_telemetry::traces::Spans,
     /// Name of this instance, in leases, traces and the ready file.
     pub instance: String,
 }

@@ -12,6 +12,9 @@ use axum::{
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use shoal_store::Actor;
+use shoal_telemetry::traces;
+use shoal_webhook::{PATH, TRACEPARENT_HEADER};
+use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
 
 use crate::error::{Code, Error};
@@ -33,13 +36,17 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     // The path itself may be a media token, so only the template is ever shown.
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("other", MatchedPath::as_str).to_owned();
+    let span = span(&request, &id, &route);
     let mut response = match oversized(&request) {
         Some(error) => error.into_response(),
-        None => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
-            // The panic hook has told and counted it.
-            Error::new(Code::Internal, "the controller could not do this; its log says why")
-                .into_response()
-        }),
+        None => {
+            let handled = AssertUnwindSafe(next.run(request).instrument(span.clone()));
+            handled.catch_unwind().await.unwrap_or_else(|_| {
+                // The panic hook has told and counted it.
+                Error::new(Code::Internal, "the controller could not do this; its log says why")
+                    .into_response()
+            })
+        }
     };
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
@@ -57,11 +64,39 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     count(&route, &response, started);
-    log(
-        &Line { id: &id, method: &method, route: &route, error: error.as_ref(), started },
-        &response,
-    );
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    let line = Line { id: &id, method: &method, route: &route, error: error.as_ref(), started };
+    span.in_scope(|| log(&line, &response));
     response
+}
+
+/// The span of a request. Health checks, scrapes and reads of media are too many and say nothing; a
+/// report belongs to its job's trace and has its own span there.
+fn span(request: &Request, id: &str, route: &str) -> Span {
+    let frequent = ["/livez", "/readyz", "/metrics", "other"].contains(&route);
+    if frequent || route.starts_with("/media/") || route == PATH {
+        return Span::none();
+    }
+    let method = request.method().as_str();
+    let span = tracing::info_span!(
+        "http.request",
+        "otel.name" = format!("{method} {route}"),
+        "otel.kind" = "server",
+        "otel.status_code" = Empty,
+        "http.request.method" = method,
+        "http.route" = route,
+        "http.response.status_code" = Empty,
+        request_id = id,
+    );
+    // Nobody has said yet who calls, so the caller's context is a link and no parent.
+    if let Some(context) = request.headers().get(TRACEPARENT_HEADER).and_then(|it| it.to_str().ok())
+    {
+        traces::follow(&span, context);
+    }
+    span
 }
 
 /// What is told about one request besides its response.
@@ -123,7 +158,8 @@ fn count(route: &str, response: &Response, started: Instant) {
 }
 
 fn log(line: &Line<'_>, response: &Response) {
-    let code = response.status().as_u16();
+    let status = response.status();
+    let code = status.as_str();
     let duration_ms = u64::try_from(line.started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let actor = response.extensions().get::<Actor>().map(|actor| actor.name.as_str());
     let error = line.error.map(|error| error.code.as_str());

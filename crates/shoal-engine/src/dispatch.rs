@@ -20,9 +20,15 @@ pub(crate) fn tend<E: Effects>(
     place: Option<Place>,
 ) {
     let Some(wake) = shared.begin(job) else { return };
+    let span = tracing::info_span!(
+        "job",
+        job_id = %job,
+        server_serial = tracing::field::Empty,
+        trace_id = tracing::field::Empty,
+        worker_id = place.as_ref().map(|place| shared.worker(place)),
+    );
     let tender =
         tend::Tender { shared: shared.clone(), effects: effects.clone(), job, wake, place };
-    let span = tracing::info_span!("job", job_id = %job, server_serial = tracing::field::Empty);
     shared.tasks.spawn(tender.run().instrument(span));
 }
 

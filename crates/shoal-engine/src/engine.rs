@@ -17,7 +17,9 @@ use crate::{
     dispatch::{self, Chain},
     effects::Effects,
     gate::Gate,
-    gauges, pressure, watch,
+    gauges,
+    places::Place,
+    pressure, watch,
 };
 
 /// What an operator sets about the runner.
@@ -138,6 +140,11 @@ impl Shared {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.settings.gate
+    }
+
+    /// Who works in a place, as log lines name it.
+    pub(crate) fn worker(&self, place: &Place) -> String {
+        format!("{}/{}", self.settings.instance, place.number())
     }
 
     /// Registers a job as tended; none if somebody tends it already.

@@ -4,9 +4,12 @@
 //! number of BMCs which refuse or hang never fill the places of those that answer. And a command
 //! that is not answered for a while gives its place away: waiting costs nothing but a socket.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Places {
     first: Arc<Lane>,
     again: Arc<Lane>,
+    numbers: Arc<Numbers>,
 }
 
 /// In which lane a command is sent.
@@ -35,17 +39,23 @@ struct Lane {
     surplus: AtomicUsize,
 }
 
+/// The numbers of taken places, of both lanes.
+#[derive(Debug, Default)]
+struct Numbers(Mutex<BTreeSet<usize>>);
+
 /// A place; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     turn: Turn,
+    number: usize,
+    numbers: Arc<Numbers>,
     lane: Arc<Lane>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Places {
     pub(crate) fn new(count: usize) -> Self {
-        Self { first: Lane::new(count), again: Lane::new(count) }
+        Self { first: Lane::new(count), again: Lane::new(count), numbers: Arc::default() }
     }
 
     pub(crate) fn resize(&self, count: usize) {
@@ -57,14 +67,19 @@ impl Places {
     pub(crate) async fn take(&self, turn: Turn) -> Option<Place> {
         let lane = self.lane(turn).clone();
         let permit = lane.permits.clone().acquire_owned().await.ok()?;
-        Some(Place { turn, lane, permit: Some(permit) })
+        Some(self.place(turn, lane, permit))
     }
 
     /// A place for a job out of the queue, if one is free and nobody waits for it.
     pub(crate) fn try_take(&self) -> Option<Place> {
         let lane = self.first.clone();
         let permit = lane.permits.clone().try_acquire_owned().ok()?;
-        Some(Place { turn: Turn::First, lane, permit: Some(permit) })
+        Some(self.place(Turn::First, lane, permit))
+    }
+
+    fn place(&self, turn: Turn, lane: Arc<Lane>, permit: OwnedSemaphorePermit) -> Place {
+        let numbers = self.numbers.clone();
+        Place { turn, number: numbers.take(), numbers, lane, permit: Some(permit) }
     }
 
     /// How many of the first lane's places are taken, and how many are free.
@@ -111,7 +126,28 @@ impl Lane {
     }
 }
 
+impl Numbers {
+    /// The lowest number nobody has, from 1.
+    fn take(&self) -> usize {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One more than are taken, so one of them is free.
+        let free = (1..=taken.len() + 1).find(|number| !taken.contains(number));
+        let number = free.unwrap_or_default();
+        taken.insert(number);
+        number
+    }
+
+    fn give_back(&self, number: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+}
+
 impl Place {
+    /// Which place it is, from 1; no two that are taken at one time have the same.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
     pub(crate) fn turn(&self) -> Turn {
         self.turn
     }
@@ -119,6 +155,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.numbers.give_back(self.number);
         if let Some(permit) = self.permit.take()
             && self.lane.one_too_many()
         {
@@ -141,6 +178,17 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_mins(3);
     const BACKOFF: Duration = Duration::from_mins(1);
     const TRIES: u32 = 8;
+
+    #[tokio::test]
+    async fn taken_places_have_different_numbers_and_low_ones_are_used_again() {
+        let places = Places::new(2);
+        let first = places.try_take().unwrap();
+        let second = places.try_take().unwrap();
+        let again = places.take(Turn::Again).await.unwrap();
+        assert_eq!([first.number(), second.number(), again.number()], [1, 2, 3]);
+        drop(first);
+        assert_eq!(places.try_take().unwrap().number(), 1);
+    }
 
     /// When each job ended, in seconds of virtual time, if these have a dead BMC.
     async fn ends(jobs: usize, patience: Duration, dead: impl Fn(usize) -> bool) -> Vec<f64> {

@@ -1,9 +1,14 @@
 //! One job's task: ask, do, store, wait.
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
-use shoal_core::{Command, Event, JobId, Next, Time, Verdict, WaitingFor};
+use shoal_core::{Command, Event, FaultClass, JobId, Next, Time, Verdict, WaitingFor};
 use shoal_store::{Error, Record, Recorded};
 use tokio::sync::Notify;
 
@@ -47,7 +52,9 @@ impl<E: Effects> Tender<E> {
     async fn tend(&mut self) -> Result<std::convert::Infallible, End> {
         loop {
             let record = self.load().await?;
-            tracing::Span::current().record("server_serial", record.job.serial().as_str());
+            let span = tracing::Span::current();
+            span.record("server_serial", record.job.serial().as_str());
+            span.record("trace_id", record.trace_id());
             let now = self.shared.now();
             match record.job.next(now) {
                 Next::Done => return Err(End::Complete),
@@ -87,6 +94,7 @@ impl<E: Effects> Tender<E> {
         let effects = self.effects.clone();
         let mut performing =
             pin!(AssertUnwindSafe(effects.perform(&record, command)).catch_unwind());
+        let (began, before) = (Instant::now(), record.job.phase().name());
         let patience = self.shared.settings.patience;
         let performed = match tokio::time::timeout(patience, performing.as_mut()).await {
             Ok(performed) => performed,
@@ -98,8 +106,11 @@ impl<E: Effects> Tender<E> {
         // A panic says nothing about what reached the BMC.
         let verdict = performed
             .unwrap_or_else(|_| Verdict::Unknown { detail: "performing it panicked".to_owned() });
-        log_verdict(command, &verdict);
-        self.store(Event::Answered { seq, command, verdict }, true).await?;
+        let took = began.elapsed();
+        let answered = Event::Answered { seq, command, verdict: verdict.clone() };
+        let after = self.store(answered, true).await?.record;
+        let retried = !command.is_fenced() && after.job.phase().name() == before;
+        tell(command, &verdict, took, retried);
         Ok(())
     }
 
@@ -124,6 +135,9 @@ impl<E: Effects> Tender<E> {
             place = gate.places().take(turn(record)) => place,
             woken = self.wait(record.job.deadline(), now) => return woken,
         };
+        if let Some(place) = &place {
+            tracing::Span::current().record("worker_id", self.shared.worker(place));
+        }
         self.place = place;
         Ok(())
     }
@@ -179,23 +193,46 @@ fn turn(record: &Record) -> Turn {
     if record.job.tries() == 0 { Turn::First } else { Turn::Again }
 }
 
-fn log_verdict(command: Command, verdict: &Verdict) {
+/// One line per command: what was done, how it ended, how long it took, and of what went wrong
+/// whether it is tried again.
+fn tell(command: Command, verdict: &Verdict, took: Duration, retried: bool) {
     let (step, op) = (command.step().as_str(), command.name());
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match verdict {
-        Verdict::Done { .. } => tracing::info!(step, op, code = "done", "command done"),
+        Verdict::Done { .. } => {
+            tracing::info!(step, op, code = "done", duration_ms, "command done");
+        }
         Verdict::Refused { fault } => {
             tracing::warn!(
                 step = fault.step.map_or(step, shoal_core::StepKey::as_str),
                 op,
                 code = "refused",
-                class = ?fault.class,
-                detail = fault.detail.as_deref().unwrap_or_default(),
+                duration_ms,
+                class = class(fault.class),
+                retried,
+                error = fault.detail.as_deref().unwrap_or(&fault.summary),
                 "command refused: {}",
                 fault.summary
             );
         }
         Verdict::Unknown { detail } => {
-            tracing::warn!(step, op, code = "unknown", detail, "the command's answer was lost");
+            tracing::warn!(
+                step,
+                op,
+                code = "unknown",
+                duration_ms,
+                retried,
+                error = detail,
+                "the command's answer was lost"
+            );
         }
+    }
+}
+
+fn class(class: FaultClass) -> &'static str {
+    match class {
+        FaultClass::Transient { .. } => "transient",
+        FaultClass::Operator => "operator",
+        FaultClass::Permanent => "permanent",
     }
 }

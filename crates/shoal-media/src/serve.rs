@@ -120,7 +120,7 @@ impl<C: Catalog> MediaServer<C> {
         tracing::debug!(
             kind = kind.label(),
             object = %object.short(),
-            code = response.status().as_u16(),
+            code = response.status().as_str(),
             ranges,
             bytes = response.body().bytes_left(),
             "media request"

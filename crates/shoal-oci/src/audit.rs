@@ -73,7 +73,7 @@ impl Audit for LogAudit {
             repository = entry.repository.as_str(),
             what = entry.what,
             digest = entry.digest,
-            status = entry.status.as_u16(),
+            code = entry.status.as_str(),
             "registry change"
         );
     }

@@ -222,6 +222,13 @@ impl Wire {
     async fn measured(&self, request: &Request<'_>, auth: &Auth<'_>) -> Result<Answer, Error> {
         let span = tracing::info_span!(
             "redfish.request",
+            "otel.name" = request.method.name(),
+            "otel.kind" = "client",
+            "otel.status_code" = Empty,
+            "error.type" = Empty,
+            "http.request.method" = request.method.name(),
+            "http.response.status_code" = Empty,
+            "server.address" = self.host(),
             bmc = self.base.authority(),
             vendor = self.vendor().label(),
             op = request.op.label(),

@@ -77,6 +77,7 @@ fn log(transition: &Transition) {
     tracing::info!(
         job_id = %job.id(),
         server_serial = job.serial().as_str(),
+        trace_id = record.trace_id(),
         step = failed_step.or(transition.step).map(StepKey::as_str),
         event = transition.event,
         phase = job.phase().name(),

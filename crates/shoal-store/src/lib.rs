@@ -83,6 +83,7 @@ mod secret;
 mod server;
 mod store;
 pub mod token;
+mod trace;
 mod transcript;
 mod transition;
 mod unbroken;

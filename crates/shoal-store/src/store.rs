@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0008_learned_and_transcripts.sql"),
     },
     Migration { name: "chores", sql: include_str!("../migrations/0009_chores.sql") },
+    Migration { name: "traces", sql: include_str!("../migrations/0010_traces.sql") },
 ];
 
 /// The store. Clones share it.

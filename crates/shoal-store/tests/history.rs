@@ -243,3 +243,23 @@ async fn the_newest_transcript_of_each_step_of_an_attempt_is_kept_and_no_more_th
     assert_eq!(kept.len(), 16);
     assert_eq!(kept.last().unwrap().attempt, 39, "the newest went first");
 }
+
+#[tokio::test]
+async fn the_processes_that_had_a_job_are_kept_and_its_run_is_told_once() {
+    let store = powered().await;
+    let version = store.job(id(1)).await.unwrap().unwrap().version;
+    let take_up = |span: &str| store.taken_up(id(1), span.to_owned());
+    assert_eq!(take_up("first").await.unwrap(), Vec::<String>::new());
+    assert_eq!(take_up("second").await.unwrap(), ["first"]);
+    assert_eq!(store.tell_run(id(1)).await.unwrap(), Some(vec!["first".into(), "second".into()]));
+    assert_eq!(store.tell_run(id(1)).await.unwrap(), None);
+    for number in 0..40 {
+        take_up(&format!("{number}")).await.unwrap();
+    }
+    let before = take_up("last").await.unwrap();
+    assert_eq!((before.len(), before[0].as_str()), (32, "8"), "the oldest go first");
+    assert_eq!(store.job(id(1)).await.unwrap().unwrap().version, version);
+    // A job that is not there has no trace, and nobody fails over it.
+    assert!(store.taken_up(id(9), "x".to_owned()).await.unwrap().is_empty());
+    assert_eq!(store.tell_run(id(9)).await.unwrap(), Some(Vec::new()));
+}

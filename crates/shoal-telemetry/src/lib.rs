@@ -28,6 +28,7 @@
 //!   `log_lines_dropped_total`.
 //! - A field named like a secret, and the token segment of a media URL, is printed as `***` in
 //!   logs and in exported spans.
+//! - A field whose name has a dot is an attribute of its span and in no log line.
 //! - A dead trace collector costs nothing but its spans, which are counted in
 //!   `otel_spans_dropped_total`; shutdown is bounded.
 //!

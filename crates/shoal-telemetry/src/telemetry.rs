@@ -10,7 +10,7 @@ use crate::{
     logs::{self, Level, Log},
     metrics::{self as recorder, Metrics, Upkeep},
     panics,
-    traces::{self, Origin, Traces},
+    traces::{self, Origin, Spans, Traces},
 };
 
 /// How long dropping a [`Guard`] may take when [`Guard::shutdown`] was not called.
@@ -136,6 +136,12 @@ impl Guard {
         logs::Levels(self.log.verbosity.clone())
     }
 
+    /// What tells of spans that are over already; it tells nobody when spans are not exported.
+    pub fn spans(&self) -> Spans {
+        let traces = self.ending.as_ref().and_then(|ending| ending.traces.as_ref());
+        traces.map(Traces::spans).unwrap_or_default()
+    }
+
     /// Delivers spans, then writes the remaining log lines; each may take `limit`. The last thing
     /// a program does: whatever is logged afterwards is lost and counted.
     pub fn shutdown(mut self, limit: Duration) {
@@ -145,9 +151,12 @@ impl Guard {
     fn end(&mut self, limit: Duration) {
         let Some(ending) = self.ending.take() else { return };
         if let Some(traces) = ending.traces
-            && !traces.shutdown(limit)
+            && let Err(lost) = traces.shutdown(limit)
         {
-            tracing::warn!("spans were lost: the trace collector did not take them in time");
+            tracing::warn!(
+                spans = lost.spans,
+                "spans were lost: the trace collector did not take them in time"
+            );
         }
         // When the stream is stuck there is nobody to tell; the remaining lines are lost.
         self.log.close(limit);

@@ -7,6 +7,7 @@
 
 mod context;
 mod export;
+mod past;
 
 use std::{
     sync::{Arc, mpsc},
@@ -14,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub use context::{follow, join, traceparent};
+pub use context::{follow, join, join_own, trace_id, traceparent};
 use opentelemetry::{KeyValue, trace::TracerProvider as _};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -26,6 +27,7 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use export::{Budget, Counted, Masked};
+pub use past::{Past, Spans};
 
 /// Finished spans that may wait for the collector.
 const QUEUE_SPANS: usize = 4096;
@@ -82,11 +84,25 @@ pub(crate) struct Origin {
 #[derive(Debug)]
 pub(crate) struct Traces {
     provider: SdkTracerProvider,
+    budget: Arc<Budget>,
+}
+
+/// What the end of the exporter cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// Spans that the collector may not have.
+    pub(crate) spans: usize,
 }
 
 impl Traces {
-    /// Delivers what is queued and stops, for at most `limit`. Answers whether all was delivered.
-    pub(crate) fn shutdown(self, limit: Duration) -> bool {
+    /// What tells of spans that are over already.
+    pub(crate) fn spans(&self) -> Spans {
+        Spans::new(self.provider.tracer("shoal"))
+    }
+
+    /// Delivers what is queued and stops, for at most `limit`.
+    pub(crate) fn shutdown(self, limit: Duration) -> Result<(), Lost> {
+        let budget = Arc::clone(&self.budget);
         let (done, finished) = mpsc::channel();
         // The provider owns a blocking client, which must not be dropped on a runtime's thread.
         let spawned = thread::Builder::new().name("trace-shutdown".to_owned()).spawn(move || {
@@ -95,7 +111,12 @@ impl Traces {
             // The caller may have stopped waiting.
             let _ = done.send(delivered);
         });
-        spawned.is_ok() && finished.recv_timeout(limit).unwrap_or(false)
+        if spawned.is_ok() && finished.recv_timeout(limit).unwrap_or(false) {
+            return Ok(());
+        }
+        let spans = budget.waiting();
+        export::dropped(spans);
+        Err(Lost { spans })
     }
 }
 
@@ -108,21 +129,25 @@ where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let wanted = config.clone();
-    let provider = thread::Builder::new()
+    let traces = thread::Builder::new()
         .name("trace-setup".to_owned())
         .spawn(move || provider(&wanted, origin))
         .map_err(Error::Thread)?
         .join()
         .unwrap_or_else(|_| Err(Error::Thread(std::io::Error::other("the thread panicked"))))?;
     let layer = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("shoal"))
+        .with_tracer(traces.provider.tracer("shoal"))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_target(false)
         .with_filter(filter_fn(is_exported).with_max_level_hint(Level::INFO));
-    Ok((layer, Traces { provider }))
+    Ok((layer, traces))
 }
+
+/// Spans that last as long as a job, for hours. They give log lines their fields; a span is
+/// exported at its end, and a killed process would take these and orphan what is under them.
+const LASTING: [&str; 1] = ["job"];
 
 /// Spans from info up. Events stay in the log, and the exporter's own HTTP client is left out or
 /// each export would cause the next one.
@@ -130,10 +155,11 @@ fn is_exported(metadata: &Metadata<'_>) -> bool {
     const OWN: [&str; 5] = ["reqwest", "hyper", "h2", "rustls", "opentelemetry"];
     let root = metadata.target().split("::").next().unwrap_or_default();
     let own = OWN.iter().any(|own| root.starts_with(own));
-    metadata.is_span() && *metadata.level() <= Level::INFO && !own
+    let short = !LASTING.contains(&metadata.name());
+    metadata.is_span() && *metadata.level() <= Level::INFO && !own && short
 }
 
-fn provider(config: &Config, origin: Origin) -> Result<SdkTracerProvider, Error> {
+fn provider(config: &Config, origin: Origin) -> Result<Traces, Error> {
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_http_client(client(config)?)
@@ -154,10 +180,11 @@ fn provider(config: &Config, origin: Origin) -> Result<SdkTracerProvider, Error>
             KeyValue::new("service.instance.id", origin.instance),
         ])
         .build();
-    Ok(SdkTracerProvider::builder()
-        .with_span_processor(Counted::new(processor, budget))
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(Counted::new(processor, Arc::clone(&budget)))
         .with_resource(resource)
-        .build())
+        .build();
+    Ok(Traces { provider, budget })
 }
 
 /// A client with its own TLS settings, since no provider may be installed in this process.

@@ -52,6 +52,9 @@ impl Process {
             .with_context(|| format!("listen on {}", notify.display()))?;
         let log = File::options().create(true).append(true).open(config.log());
         let log = log.with_context(|| format!("open {}", config.log().display()))?;
+        // Apart, so that what is no log line cannot pass for one.
+        let errors = File::options().create(true).append(true).open(config.errors());
+        let errors = errors.with_context(|| format!("open {}", config.errors().display()))?;
         let mut command = command(program, &config.wrapper);
         command
             .args(["serve", "--config"])
@@ -63,8 +66,8 @@ impl Process {
             .env("NOTIFY_SOCKET", &notify)
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
-            .stdout(log.try_clone().context("share the log")?)
-            .stderr(log)
+            .stdout(log)
+            .stderr(errors)
             // An interrupt at the terminal is for us; we end our processes in order.
             .process_group(0);
         sockets.hand_to(&mut command)?;

@@ -1,15 +1,15 @@
-//! Every secret of a run is searched for wherever it must not be: answers, logs, events, metrics, the
-//! database, task media after their job's end.
+//! Every secret of a run is searched for wherever it must not be: answers, logs, events, metrics,
+//! exported spans, the database, task media after their job's end, what is printed past the log.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shoal_redfish_mock::{Action, EffectKind, Ending, Rule, When};
-use shoal_tests::{Answer, Api, Machine, linux_job};
+use shoal_tests::{Answer, Api, Collector, Machine, Mood, linux_job};
 
 use crate::{
-    Group, PERSONAS, proof, reports,
+    Group, PERSONAS, medium, proof, reports,
     stage::{Stage, host},
     suite::{Place, Scenario},
 };
@@ -18,6 +18,8 @@ const FLEET: &str = "canary-fleet-secret-4f1b8c2d";
 const SIGNING: &str = "canary-signing-secret-9e7a3b60";
 const ROTATED: &str = "canary-rotated-secret-77c0d1e2";
 const USER_DATA: &str = "canary-user-data-5a6b7c8d";
+const UNATTEND: &str = "canary-unattend-3e2d1c0b";
+const KICKSTART: &str = "canary-kickstart-7b8c9d0e";
 const WRONG_PASSWORD: &str = "canary-wrong-password-1f2e3d4c";
 const WRONG_TOKEN: &str = "canary-wrong-token-8d9c0b1a";
 const IN_A_BAD_BODY: &str = "canary-in-a-bad-body-6e5f4a3b";
@@ -69,8 +71,10 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     let users = place.directory.join("controller/users");
     fs::create_dir_all(place.directory.join("controller")).context("make a directory")?;
     fs::write(&users, format!("olga:{OTHER_HASH}:operator\n")).context("write the accounts")?;
+    let collector = Collector::start(Mood::Takes).await?;
     let stage = Stage::set_with(&place, |config| {
         config
+            .set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .set("WEBHOOK_SECRET", FLEET)
             .set("SIGNED_URL_SECRET", SIGNING)
             .set("BASIC_USER", "ops")
@@ -85,11 +89,19 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     secrets.extend(made(&stage.api, &mut answers).await?);
 
     let mut request = linux_job(machine.serial())?;
-    set(&mut request, "/recipe/user_data", format!("#cloud-config\n# {USER_DATA}\n"))?;
+    let recipe = request.pointer_mut("/recipe").and_then(Value::as_object_mut);
+    recipe.context("the request has no recipe")?.extend([
+        ("user_data".to_owned(), json!(format!("#cloud-config\n# {USER_DATA}\n"))),
+        ("unattend_xml".to_owned(), json!(format!("<unattend><!-- {UNATTEND} --></unattend>"))),
+        ("ks_cfg".to_owned(), json!(format!("# {KICKSTART}\nreboot\n"))),
+    ]);
     let job = stage.api.create_job(&request).await?;
     let follow = shoal_tests::Follow::start(&stage.api, &job);
     let token = reports::token(&machine).await?;
     secrets.push(Secret::new("the job's token", token.trim()));
+    let address = medium::address(&machine)?;
+    let signed = address.split('/').rev().nth(1).context("a media address without a token")?;
+    secrets.push(Secret::new("the token of a media address", signed));
     refused(&stage.api, machine.serial(), &mut answers).await?;
     follow.completed().await?;
     proof::installed(&stage.api, &job, &machine, &follow).await?;
@@ -103,10 +115,17 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     }
     let directory = stage.controller.directory().to_owned();
     stage.strike([machine]).await?;
+    let told = collector.told();
+    ensure!(told.spans.iter().any(|span| span.name == "job.run"), "the job is in no trace");
+    ensure!(holds(&told.bytes, b"SN0001"), "the search of what was exported finds nothing");
+    for secret in &secrets {
+        ensure!(!sings(&told.bytes, secret), "a span holds {}", secret.name);
+    }
     let mut searched = Searched::default();
     search(&directory, &directory, &secrets, &mut searched)?;
     ensure!(searched.control > 1, "the search itself finds nothing: {searched:?}");
-    ensure!(searched.database && searched.log, "not everything was searched: {searched:?}");
+    let all = searched.database && searched.log && searched.printed;
+    ensure!(all, "not everything was searched: {searched:?}");
     Ok(())
 }
 
@@ -122,6 +141,8 @@ fn given(stage: &Stage, machine: &Machine) -> Result<Vec<Secret>> {
         Secret::new("the signing secret", SIGNING),
         Secret::new("the rotated fleet secret", ROTATED),
         Secret::new("the user data", USER_DATA),
+        Secret::new("the answer file", UNATTEND),
+        Secret::new("the kickstart file", KICKSTART),
         Secret::new("a wrong password", WRONG_PASSWORD),
         Secret::new("a wrong token", WRONG_TOKEN),
         Secret::new("a member of a refused body", IN_A_BAD_BODY),
@@ -231,6 +252,8 @@ struct Searched {
     control: usize,
     database: bool,
     log: bool,
+    /// What would show a crash.
+    printed: bool,
 }
 
 fn search(root: &Path, at: &Path, secrets: &[Secret], searched: &mut Searched) -> Result<()> {
@@ -250,6 +273,7 @@ fn search(root: &Path, at: &Path, secrets: &[Secret], searched: &mut Searched) -
             searched.control += usize::from(holds(&bytes, b"SN0001"));
             searched.database |= below.ends_with("provisioner.db");
             searched.log |= below.ends_with("controller.log");
+            searched.printed |= below.ends_with("controller.stderr");
         }
     }
     Ok(())
@@ -270,9 +294,4 @@ fn holds(bytes: &[u8], needle: &[u8]) -> bool {
         rest = rest.get(1..).unwrap_or_default();
     }
     false
-}
-
-fn set(request: &mut Value, pointer: &str, text: String) -> Result<()> {
-    *request.pointer_mut(pointer).with_context(|| format!("no {pointer}"))? = Value::String(text);
-    Ok(())
 }

@@ -15,6 +15,7 @@ mod esxi;
 mod firmware;
 mod foreign;
 mod kill;
+mod lines;
 mod media_faults;
 mod medium;
 mod mocks;
@@ -28,6 +29,7 @@ mod suite;
 mod sushy;
 mod telemetry;
 mod thrift;
+mod told;
 mod trouble;
 mod workflows;
 
@@ -114,6 +116,8 @@ enum Group {
     Canary,
     /// What controllers tell in numbers
     Metrics,
+    /// What a controller tells of itself: the lines and the trace of a job, to whoever listens
+    Told,
     /// What nobody should send
     Input,
     /// The registry, in the hands of clients that others wrote
@@ -201,12 +205,14 @@ fn chosen(arguments: &Arguments) -> Vec<Scenario> {
     scenarios.extend(doors::scenarios());
     scenarios.extend(canary::scenarios());
     scenarios.extend(telemetry::scenarios());
+    scenarios.extend(told::scenarios());
     scenarios.extend(bad_input::scenarios());
     let of_tools = [
         (Group::Sushy, "sushy-emulator", sushy::is_installed(), sushy::scenarios()),
         (Group::Schema, "schemathesis", schemathesis::is_installed(), schemathesis::scenarios()),
         (Group::Registry, "a registry client", registry::is_installed(), registry::scenarios()),
         (Group::Foreign, "a Redfish tool", foreign::is_installed(), foreign::scenarios()),
+        (Group::Told, "rotel", told::rotel::is_installed(), told::rotel::scenarios()),
     ];
     for (group, tool, installed, of_tool) in of_tools {
         if installed || arguments.tools || arguments.only == Some(group) {

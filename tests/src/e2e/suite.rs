@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use shoal_tests::{Programs, Workflow};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
-use crate::{Group, course::Course};
+use crate::{Group, course::Course, lines};
 
 /// Longest scenario. Its own waits are shorter and say what they waited for.
 const LONGEST: Duration = Duration::from_mins(4);
@@ -79,6 +79,8 @@ struct Ended {
     name: String,
     directory: PathBuf,
     took: Duration,
+    /// Lines of log that were checked.
+    lines: usize,
     result: Result<()>,
 }
 
@@ -96,14 +98,18 @@ impl Suite {
             };
             running.spawn(run_one(scenario, place, Arc::clone(&free)));
         }
-        let mut passed = 0;
+        let (mut passed, mut lines) = (0, 0);
         while let Some(ended) = running.join_next().await {
             match ended {
-                Ok(ended) => passed += usize::from(tell(&ended)),
+                Ok(ended) => {
+                    passed += usize::from(tell(&ended));
+                    lines += ended.lines;
+                }
                 // A scenario that panicked has said so on standard error.
                 Err(error) => println!("FAIL  a scenario broke off: {error}"),
             }
         }
+        println!("{lines} lines of logs have known fields only");
         println!("{passed} passed, {} failed in {} s", total - passed, begun.elapsed().as_secs());
         passed == total
     }
@@ -122,7 +128,13 @@ async fn run_one(scenario: Scenario, place: Place, free: Arc<Semaphore>) -> Ende
         },
         Err(error) => Err(error),
     };
-    Ended { name: scenario.name, directory, took: begun.elapsed(), result }
+    // The log of whatever failed is shown as it is.
+    let checked = result.and_then(|()| lines::check(&directory));
+    let (result, lines) = match checked {
+        Ok(lines) => (Ok(()), lines),
+        Err(error) => (Err(error), 0),
+    };
+    Ended { name: scenario.name, directory, took: begun.elapsed(), lines, result }
 }
 
 fn tell(ended: &Ended) -> bool {

@@ -48,6 +48,7 @@ impl Serve {
             activated,
             metrics: guard.metrics(),
             levels: guard.levels(),
+            spans: guard.spans(),
             origin,
             instance,
         };

@@ -49,7 +49,7 @@ pub(super) fn store_fault(error: &shoal_store::Error) -> Fault {
     Fault::transient("the controller's database failed").because(chain(error))
 }
 
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

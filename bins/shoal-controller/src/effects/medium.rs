@@ -20,6 +20,7 @@ use shoal_engine::Clock;
 use shoal_recipe::{HttpUrl, JobFile, Recipe, Sealed, task_file};
 use shoal_redfish::Plan;
 use shoal_store::{Frozen, KeyPurpose, MediumCheck, Record, Store, token};
+use tracing::{Instrument as _, field::Empty};
 
 use crate::{
     addresses::Addresses, boot_medium::BootMedia, keys::MediaKeys, settings::InForce, tls::Tls,
@@ -105,13 +106,16 @@ impl Mediums {
     /// Freezes the attempt's inputs unless they are frozen, and builds its medium.
     pub(crate) async fn build(&self, record: &Record, plan: &Plan) -> Result<Built, BuildError> {
         let started = Instant::now();
-        let built = self.freeze_and_build(record, plan).await;
+        let span = tracing::info_span!("medium.build", size = Empty, sha256 = Empty);
+        let built = self.freeze_and_build(record, plan).instrument(span.clone()).await;
         match &built {
             Ok(built) => {
                 metrics::histogram!("iso_build_duration_seconds")
                     .record(started.elapsed().as_secs_f64());
                 #[expect(clippy::cast_precision_loss, reason = "a medium has at most 10 MiB")]
                 metrics::histogram!("iso_size_bytes").record(built.bytes as f64);
+                span.record("size", built.bytes);
+                span.record("sha256", built.sha256.as_str());
                 tracing::info!(
                     step = "iso.build",
                     path = %built.path.display(),

@@ -66,7 +66,12 @@ pub(super) async fn raise(
     let learning = effects::learned(&store).await?;
     let bmcs = Bmcs::new(store.clone(), &settings.redfish, learning, offered, clock.clone());
     let bmcs = Arc::new(bmcs);
-    let live = Live { store: store.clone(), bmcs: bmcs.clone(), mediums: mediums.clone() };
+    let live = Live {
+        store: store.clone(),
+        bmcs: bmcs.clone(),
+        mediums: mediums.clone(),
+        trace: foundation.trace.clone(),
+    };
     let pace = shoal_engine::Settings {
         instance: instance.to_owned(),
         gate: Gate::new(settings.jobs.limits()),

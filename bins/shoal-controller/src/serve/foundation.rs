@@ -15,6 +15,7 @@ use crate::{
     first_start, restored,
     settings::{Settings, Snapshot},
     tls::Tls,
+    trace::Trace,
 };
 
 pub(super) struct Foundation {
@@ -23,6 +24,7 @@ pub(super) struct Foundation {
     pub(super) boot: BootMedia,
     /// None where it is switched off.
     pub(super) registry: Option<Registry>,
+    pub(super) trace: Trace,
 }
 
 pub(super) async fn lay(
@@ -52,7 +54,8 @@ pub(super) async fn lay(
     let registry = registry(settings).await?;
     note_start(&store, &tls, snapshot, clock).await?;
     restored::note(&store, &settings.storage.db_path, clock.now()).await?;
-    Ok(Foundation { store, tls, boot, registry })
+    let trace = Trace::new(store.clone(), options.spans.clone(), options.instance.clone());
+    Ok(Foundation { store, tls, boot, registry, trace })
 }
 
 async fn registry(settings: &Settings) -> anyhow::Result<Option<Registry>> {

@@ -9,17 +9,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, Uri, header};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::Serialize;
-use shoal_core::{JobId, NewJob, ServerSerial};
-use shoal_recipe::Problem;
+use shoal_core::{JobId, NewJob, ServerSerial, StepKey};
+use shoal_recipe::{Problem, SCHEMA_ID};
 use shoal_store::{Actor, Created, Idempotency, NewRecord, Record, ServerRecord};
-use shoal_webhook::{TRACEPARENT_HEADER, TraceParent};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
     preview::{Found, Preview},
     request::{self, BODY_MAX, fingerprint},
+    trace,
     view::Accepted,
 };
 use crate::{
@@ -56,12 +56,13 @@ pub(crate) async fn create(
     let key = idempotency_key(&headers)?;
     let bounds = Bounds { most: BODY_MAX, within: shared.api.limits.body };
     let body = body::json(&headers, body, bounds).await?;
-    let request = parsed(body).await?;
+    let request = parsed(body).await.inspect_err(tell_refused)?;
     let planned = match plan(&shared, &request) {
         Ok(planned) => planned,
         Err(refused) if dry_run => return Err(refused),
         Err(refused) => {
-            return replayed(&shared, &request, key, &actor.name).await?.ok_or(refused);
+            let replayed = replayed(&shared, &request, key, &actor.name).await?;
+            return replayed.ok_or(refused).inspect_err(tell_refused);
         }
     };
     if dry_run {
@@ -80,13 +81,15 @@ pub(crate) async fn create(
         return Ok(Json(Preview::of(&request, &planned, found)).into_response());
     }
     let idempotency = key.map(|key| Idempotency { key, request_sha256: fingerprint(&request) });
+    let span = trace::span(&headers);
     let new = NewRecord {
         idempotency,
-        traceparent: traceparent(&headers),
+        traceparent: trace::context(&span, &headers),
         ..new_record(&shared, request, planned, actor)
     };
     let serial = new.job.serial.clone();
-    answer(shared.store().create(new).await.map_err(Error::store)?, &serial)
+    let created = shared.store().create(new).instrument(span.clone()).await;
+    span.in_scope(|| answer(created.map_err(Error::store)?, &serial))
 }
 
 /// The answer to a request that was admitted before, even if the same one would be refused now.
@@ -168,10 +171,44 @@ fn answer(created: Created, serial: &ServerSerial) -> Result<Response, Error> {
     let (record, is_new) = known(created, serial)?;
     let (job, view) = (record.job.id(), Accepted::of(&record.job));
     if is_new {
+        tell(&record);
         return Ok(accepted(job, &view));
     }
     let note = Note(format!("job {job}"));
     Ok((Extension(note), located(StatusCode::OK, job, &view)).into_response())
+}
+
+/// What was validated, for whoever reads the job's log from its first line on.
+fn tell(record: &Record) {
+    tracing::info!(
+        job_id = %record.job.id(),
+        server_serial = record.job.serial().as_str(),
+        trace_id = record.trace_id(),
+        step = StepKey::ValidationSchema.as_str(),
+        op = "validate",
+        schema_id = SCHEMA_ID,
+        task_target = record.job.plan().task_target.as_str(),
+        size = record.recipe_bytes,
+        sha256 = record.recipe_sha256,
+        "recipe validated"
+    );
+}
+
+/// A recipe that was refused: the codes of what is wrong with it, and nothing of what it says.
+fn tell_refused(error: &Error) {
+    let mut codes: Vec<&str> = error.details.iter().map(|detail| detail.code.as_ref()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    tracing::warn!(
+        step = StepKey::ValidationSchema.as_str(),
+        op = "validate",
+        code = error.code.as_str(),
+        schema_id = SCHEMA_ID,
+        retried = false,
+        problems = error.details.len(),
+        reason = codes.join(","),
+        "request for a job refused"
+    );
 }
 
 /// The job a request has now, and whether it was made just now.
@@ -237,17 +274,4 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
             Err(Error::invalid(vec![Detail::new("Idempotency-Key", "bad_format", message)]))
         }
     }
-}
-
-/// The caller's trace, or a new one: every job has exactly one.
-fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let given = headers.get(TRACEPARENT_HEADER).and_then(|value| value.to_str().ok());
-    if let Some(given) = given.and_then(TraceParent::parse) {
-        return Some(given.as_str().to_owned());
-    }
-    let mut ids = [0_u8; 24];
-    SystemRandom::new().fill(&mut ids).ok()?;
-    let hex = data_encoding::HEXLOWER.encode(&ids);
-    let (trace, span) = hex.split_at_checked(32)?;
-    TraceParent::parse(&format!("00-{trace}-{span}-01")).map(|made| made.as_str().to_owned())
 }

@@ -10,6 +10,7 @@ mod preview;
 mod request;
 mod show;
 mod told;
+mod trace;
 mod transcript;
 mod view;
 mod waiting;

@@ -237,7 +237,7 @@ impl<'a> Full<'a> {
             medium: job.medium().map(|(bytes, sha256)| MediumView { bytes, sha256 }),
             lineage: record.lineage,
             after_job: record.after_job.filter(|_| job.status() == Status::Queued),
-            trace_id: record.traceparent.as_deref().and_then(|text| text.split('-').nth(1)),
+            trace_id: record.trace_id(),
             version: record.version,
         }
     }

@@ -16,7 +16,9 @@ use axum::{
 use http::{Extensions, HeaderMap};
 use shoal_core::{Event, Ignored};
 use shoal_store::ReportOutcome;
-use shoal_webhook::{Answer, Effect, Name, REPORT_MAX, Report};
+use shoal_telemetry::traces;
+use shoal_webhook::{Answer, Effect, Name, PATH, REPORT_MAX, Report, TRACEPARENT_HEADER};
+use tracing::{Instrument as _, Span, field::Empty};
 
 use self::{
     fact::event,
@@ -46,8 +48,50 @@ async fn receive(
     let sender = sender(&shared, &serial, &headers, shown)
         .await
         .map_err(|refusal| refusal.told(&shared, &extensions))?;
-    let job = sender.record.job.id();
-    if let Err(wait) = shared.reports.check(&job) {
+    let span = span(&sender, &headers);
+    let request = (headers, body);
+    let received = reported(&shared, &sender, request, began).instrument(span.clone()).await;
+    let status = match &received {
+        Ok(response) => response.status(),
+        Err(error) => error.code.status(),
+    };
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    received
+}
+
+/// The span of a report, in the trace of its job. What a machine says of traces is not believed.
+fn span(sender: &Sender, headers: &HeaderMap) -> Span {
+    let record = &sender.record;
+    let span = tracing::info_span!(
+        "webhook",
+        "otel.name" = format!("POST {PATH}"),
+        "otel.kind" = "server",
+        "otel.status_code" = Empty,
+        "http.request.method" = "POST",
+        "http.route" = PATH,
+        "http.response.status_code" = Empty,
+        job_id = %record.job.id(),
+        server_serial = record.job.serial().as_str(),
+        trace_id = record.trace_id(),
+        attempt = sender.attempt,
+    );
+    if let Some(ours) = &record.traceparent {
+        let theirs = headers.get(TRACEPARENT_HEADER).and_then(|value| value.to_str().ok());
+        traces::join_own(&span, ours, theirs);
+    }
+    span
+}
+
+async fn reported(
+    shared: &Shared,
+    sender: &Sender,
+    (headers, body): (HeaderMap, Body),
+    began: Instant,
+) -> Result<Response, Error> {
+    if let Err(wait) = shared.reports.check(&sender.record.job.id()) {
         reject("rate_limited");
         return Err(Error::rate_limited(wait));
     }
@@ -58,9 +102,9 @@ async fn receive(
         let detail = Detail::new(invalid.path, invalid.code.as_str(), invalid.message);
         Error::invalid(vec![detail])
     })?;
-    let effect = effect(&shared, &sender, &report).await?;
+    let effect = effect(shared, sender, &report).await?;
     metrics::histogram!("webhook_processing_duration_seconds").record(began.elapsed());
-    tell(&sender, &report, &effect);
+    tell(sender, &report, &effect);
     answer(&report, &effect)
 }
 
@@ -131,9 +175,12 @@ fn tell(sender: &Sender, report: &Report, arrival: &Arrival) {
         job_id = %sender.record.job.id(),
         server_serial = sender.record.job.serial().as_str(),
         attempt = sender.attempt,
+        trace_id = sender.record.trace_id(),
+        op = "webhook",
         status = report.status.word(),
         failed_step = report.status.step().filter(|_| report.status.is_terminal()).map(Name::as_str),
         fleet = sender.fleet,
+        dedupe = matches!(arrival, Arrival::Duplicate | Arrival::Ignored(Ignored::Duplicate)),
         result,
         "webhook report"
     );

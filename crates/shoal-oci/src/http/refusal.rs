@@ -114,9 +114,9 @@ impl Refusal {
     pub(super) fn log(&self) {
         let Some(cause) = &self.cause else { return };
         if self.status.is_server_error() {
-            tracing::error!(status = self.status.as_u16(), error = %chain(cause), "request failed");
+            tracing::error!(code = self.status.as_str(), error = %chain(cause), "request failed");
         } else {
-            tracing::debug!(status = self.status.as_u16(), error = %cause, "request refused");
+            tracing::debug!(code = self.status.as_str(), error = %cause, "request refused");
         }
     }
 

@@ -67,6 +67,19 @@ impl Wire {
         if code == "tls" {
             metrics::counter!("tls_handshake_failures_total", "peer" => "bmc").increment(1);
         }
+        span.record("http.response.status_code", status);
+        // A token that ran out is logged in again for; everything else was not what was asked for.
+        if status.is_none_or(|status| status >= 400 && status != 401) {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", code.as_str());
+        }
+        span.in_scope(|| {
+            if request.method.changes_state() {
+                tracing::info!("request to a BMC");
+            } else {
+                tracing::debug!("request to a BMC");
+            }
+        });
         let (op, vendor) = (request.op.label(), self.vendor().label());
         metrics::counter!("redfish_requests_total", "op" => op, "code" => code, "vendor" => vendor)
             .increment(1);

@@ -68,8 +68,9 @@ impl Fields {
 
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
-        // Such fields name the span or set its status; they mean nothing in a log line.
-        if name.starts_with("otel.") {
+        // A dot marks what is for the span alone: its name, its kind, the attributes of the
+        // conventions. A log line is flat and says the same in words of its own.
+        if name.contains('.') {
             return;
         }
         let value = if is_secret(name) { Value::from(MASK) } else { value };
@@ -181,7 +182,8 @@ where
 }
 
 impl LogLayer {
-    /// Adds the ids of the span in the trace, if spans are exported.
+    /// Adds the ids of the span in the trace, if spans are exported. A line about a job that is
+    /// written on somebody else's request keeps the trace of the job, which that span is not in.
     fn add_trace(&self, span: &Id, fields: &mut Fields) {
         let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) else { return };
         let Some(context) = tracing_opentelemetry::get_otel_context(span, &dispatch) else {
@@ -189,8 +191,10 @@ impl LogLayer {
         };
         let span = context.span();
         let ids = span.span_context();
-        if ids.is_valid() {
-            fields.set("trace_id", Value::from(ids.trace_id().to_string()));
+        let trace = ids.trace_id().to_string();
+        let of_another = fields.find("trace_id").is_some_and(|named| *named != trace.as_str());
+        if ids.is_valid() && !of_another {
+            fields.set("trace_id", Value::from(trace));
             fields.set("span_id", Value::from(ids.span_id().to_string()));
         }
     }

@@ -16,7 +16,7 @@ fn a_line_is_one_flat_object_with_the_literal_names_in_order() {
         let job = info_span!("job", job_id = "0198", server_serial = "ABC123", worker_id = "a/1");
         let _job = job.enter();
         let _step = info_span!("step", step = "redfish.reset").entered();
-        info!(code = 204, duration_ms = 12, op = "reset", retries = 3_u8, "reset \"sent\"\n");
+        info!(code = "204", duration_ms = 12, op = "reset", retries = 3_u8, "reset \"sent\"\n");
     });
     let line: Value = serde_json::from_str(text.trim_end()).unwrap();
     let names: Vec<&str> = [
@@ -43,7 +43,7 @@ fn a_line_is_one_flat_object_with_the_literal_names_in_order() {
     assert_eq!(line.as_object().unwrap().len(), names.len());
     assert!(line.as_object().unwrap().values().all(|value| !value.is_object()));
     assert_eq!(line["level"], "info");
-    assert_eq!(line["code"], 204);
+    assert_eq!(line["code"], "204");
     assert_eq!(line["duration_ms"], 12);
     assert_eq!(line["job_id"], "0198");
     assert_eq!(line["step"], "redfish.reset");
@@ -104,6 +104,36 @@ fn fields_named_like_ours_do_not_replace_ours() {
     assert_eq!(lines[0]["level_"], 9);
     assert_eq!(lines[0]["time_"], "noon");
     assert!(lines[0].get("otel.kind").is_none());
+}
+
+#[test]
+fn what_is_for_the_span_alone_is_in_no_line() {
+    let lines = json_lines(|| {
+        let span = info_span!("s", http.route = "/jobs", otel.name = "GET /jobs", request_id = "r");
+        span.in_scope(|| info!("m"));
+    });
+    let names: Vec<_> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["level", "message", "request_id", "target", "time"]);
+}
+
+#[test]
+fn a_burst_of_ten_thousand_lines_finds_room_while_the_stream_is_stuck() {
+    let (release, blocked) = mpsc::channel::<()>();
+    let shared = Captured::default();
+    let (entered, _started) = mpsc::channel::<()>();
+    let stream = Blocking { blocked, entered: Some(entered), then: shared.clone() };
+    let (layer, log) = start_on(&json(), Box::new(stream), false).unwrap();
+    with_default(&Dispatch::new(tracing_subscriber::registry().with(layer)), || {
+        let job = info_span!("job", job_id = "0198", server_serial = "ABC", worker_id = "a/1");
+        let _job = job.enter();
+        for number in 0..10_000 {
+            info!(step = "redfish.reset", op = "reset", code = "204", duration_ms = number, "m");
+        }
+    });
+    assert_eq!(log.queue.dropped(), 0);
+    drop(release);
+    assert!(log.close(PATIENCE));
+    assert_eq!(shared.text().lines().count(), 10_000);
 }
 
 #[test]

@@ -12,9 +12,7 @@ pub fn traceparent(span: &Span) -> Option<String> {
     let context = span.context();
     let span = context.span();
     let ids = span.span_context();
-    ids.is_valid().then(|| {
-        format!("00-{}-{}-{:02x}", ids.trace_id(), ids.span_id(), ids.trace_flags().to_u8())
-    })
+    ids.is_valid().then(|| text(ids))
 }
 
 /// Makes `span` a child in the trace of `traceparent`. Answers whether it did: not for text that
@@ -27,6 +25,25 @@ pub fn join(span: &Span, traceparent: &str) -> bool {
     span.set_parent(parent).is_ok()
 }
 
+/// Makes `span` a child in our own trace of `ours`, on the request of somebody who says that it is one
+/// of `theirs` and is not believed: theirs is the parent only if it is of our trace and sampled like
+/// it, and a link otherwise. Answers whether `span` is in our trace.
+pub fn join_own(span: &Span, ours: &str, theirs: Option<&str>) -> bool {
+    let (ours, theirs) = (parse(ours), theirs.and_then(parse));
+    let alike = |a: &SpanContext, b: &SpanContext| {
+        a.trace_id() == b.trace_id() && a.trace_flags() == b.trace_flags()
+    };
+    let believed =
+        theirs.clone().filter(|theirs| ours.as_ref().is_some_and(|it| alike(it, theirs)));
+    if believed.is_none()
+        && let Some(theirs) = theirs
+    {
+        span.add_link(theirs);
+    }
+    let Some(parent) = believed.or(ours) else { return false };
+    span.set_parent(opentelemetry::Context::new().with_remote_span_context(parent)).is_ok()
+}
+
 /// Links `span` to the span of `traceparent`, which stays outside its trace: an earlier attempt,
 /// or a context that somebody else made up. Answers whether the text was a `traceparent`.
 pub fn follow(span: &Span, traceparent: &str) -> bool {
@@ -35,7 +52,17 @@ pub fn follow(span: &Span, traceparent: &str) -> bool {
     true
 }
 
-fn parse(text: &str) -> Option<SpanContext> {
+/// The id of the trace that a `traceparent` belongs to; nothing for text that is none.
+pub fn trace_id(traceparent: &str) -> Option<&str> {
+    parse(traceparent)?;
+    traceparent.split('-').nth(1)
+}
+
+pub(super) fn text(ids: &SpanContext) -> String {
+    format!("00-{}-{}-{:02x}", ids.trace_id(), ids.span_id(), ids.trace_flags().to_u8())
+}
+
+pub(super) fn parse(text: &str) -> Option<SpanContext> {
     let mut parts = text.split('-');
     let (version, trace, span, flags) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);

@@ -37,12 +37,17 @@ impl Budget {
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, below).is_ok()
     }
 
+    /// Spans whose delivery is not known of.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
     fn give_back(&self, spans: usize) {
         self.waiting.fetch_sub(spans, Ordering::AcqRel);
     }
 }
 
-fn dropped(spans: usize) {
+pub(super) fn dropped(spans: usize) {
     counter!("otel_spans_dropped_total").increment(u64::try_from(spans).unwrap_or(u64::MAX));
 }
 

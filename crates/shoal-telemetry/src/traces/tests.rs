@@ -56,6 +56,39 @@ fn spans_arrive_at_a_collector_with_parents_links_and_no_secrets() {
 }
 
 #[test]
+fn what_a_stranger_says_of_traces_is_a_link_unless_it_is_of_our_own() {
+    let (endpoint, collector) = collector();
+    let ours = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let below = "00-0af7651916cd43dd8448eb211c80319c-c8ad6b7169203331-01";
+    let hushed = "00-0af7651916cd43dd8448eb211c80319c-c8ad6b7169203331-00";
+    let foreign = "00-1af7651916cd43dd8448eb211c80319c-d9ad6b7169203331-01";
+    recorded(&endpoint, || {
+        for theirs in [Some(below), Some(hushed), Some(foreign), Some("nonsense"), None] {
+            let span = info_span!("report");
+            assert!(join_own(&span, ours, theirs));
+            span.in_scope(|| ());
+        }
+    });
+    let told: Vec<_> = collector.join().unwrap().1;
+    assert!(told.iter().all(|span| hex(&span.trace_id) == "0af7651916cd43dd8448eb211c80319c"));
+    let seen: Vec<_> = told
+        .iter()
+        .map(|span| (hex(&span.parent_span_id), span.links.first().map(|it| hex(&it.span_id))))
+        .collect();
+    let (own, other) = ("b7ad6b7169203331".to_owned(), "c8ad6b7169203331".to_owned());
+    assert_eq!(
+        seen,
+        [
+            (other.clone(), None),
+            (own.clone(), Some(other)),
+            (own.clone(), Some("d9ad6b7169203331".to_owned())),
+            (own.clone(), None),
+            (own, None),
+        ]
+    );
+}
+
+#[test]
 fn log_lines_inside_a_span_carry_the_ids_of_the_exported_span() {
     let (endpoint, collector) = collector();
     let (captured, json) = (Captured::default(), logs::Format::Json);
@@ -69,7 +102,7 @@ fn log_lines_inside_a_span_carry_the_ids_of_the_exported_span() {
         info!("outside");
         info_span!("phase").in_scope(|| info!("inside"));
     });
-    assert!(traces.shutdown(PATIENCE));
+    traces.shutdown(PATIENCE).unwrap();
     assert!(log.close(PATIENCE));
     let spans = collector.join().unwrap().1;
     let text = captured.text();
@@ -84,55 +117,105 @@ fn log_lines_inside_a_span_carry_the_ids_of_the_exported_span() {
 }
 
 #[test]
-fn a_dead_collector_costs_only_its_spans_which_are_counted() {
+fn what_a_dead_collector_does_not_take_is_counted() {
     // Bound and dropped: the kernel refuses connections to a port nobody listens on.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = Config {
-        timeout: Duration::from_secs(1),
-        ..Config::new(format!("http://127.0.0.1:{port}"))
-    };
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (failing, _server) = collector_that_answers("500 Internal Server Error", 3);
+    for endpoint in
+        [format!("http://{refusing}"), format!("http://{}", silent.local_addr().unwrap()), failing]
+    {
+        let config = Config { timeout: Duration::from_millis(100), ..Config::new(endpoint) };
+        let shown = config.endpoint.clone();
+        // The client blocks, so it is used where no runtime is.
+        let text = std::thread::spawn(move || lost(&config)).join().unwrap();
+        assert!(text.contains("otel_spans_dropped_total 3"), "{shown}: {text}");
+    }
+}
+
+/// The metrics of a thread that exports three spans one by one.
+fn lost(config: &Config) -> String {
     let budget = Arc::new(Budget::new(2));
-    let client = std::thread::spawn(move || {
-        let exporter = opentelemetry_otlp::SpanExporter::builder()
-            .with_http()
-            .with_http_client(client(&config).unwrap())
-            .with_endpoint(format!("{}/v1/traces", config.endpoint))
-            .build()
-            .unwrap();
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || {
-            let masked = Masked::new(exporter, Arc::clone(&budget));
-            let provider = SdkTracerProvider::builder()
-                .with_span_processor(Counted::new(
-                    opentelemetry_sdk::trace::SimpleSpanProcessor::new(masked),
-                    budget,
-                ))
-                .build();
-            let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("t"));
-            let subscriber = tracing_subscriber::registry().with(layer);
-            with_default(&Dispatch::new(subscriber), || {
-                for _ in 0..3 {
-                    info_span!("lost").in_scope(|| ());
-                }
-            });
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_http_client(client(config).unwrap())
+        .with_endpoint(format!("{}/v1/traces", config.endpoint))
+        .build()
+        .unwrap();
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        let masked = Masked::new(exporter, Arc::clone(&budget));
+        let simple = opentelemetry_sdk::trace::SimpleSpanProcessor::new(masked);
+        let provider =
+            SdkTracerProvider::builder().with_span_processor(Counted::new(simple, budget)).build();
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("t"));
+        with_default(&Dispatch::new(tracing_subscriber::registry().with(layer)), || {
+            for _ in 0..3 {
+                info_span!("lost").in_scope(|| ());
+            }
         });
-        handle.render()
     });
-    let text = client.join().unwrap();
-    assert!(text.contains("otel_spans_dropped_total 3"), "{text}");
+    handle.render()
 }
 
 #[test]
-fn shutdown_is_bounded_while_a_collector_says_nothing() {
+fn a_collector_that_says_nothing_holds_up_neither_those_who_tell_nor_the_end() {
     // Connections are taken by the kernel and never answered.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let (layer, traces) = start(&Config::new(endpoint), origin()).unwrap();
     let subscriber = tracing_subscriber::registry().with(layer);
-    with_default(&Dispatch::new(subscriber), || info_span!("kept").in_scope(|| ()));
-    assert!(!traces.shutdown(Duration::from_millis(50)), "nothing was delivered");
+    with_default(&Dispatch::new(subscriber), || {
+        for _ in 0..QUEUE_SPANS + 1000 {
+            info_span!("told").in_scope(|| ());
+        }
+    });
+    // No more are kept than there is room for, and none of these was delivered.
+    let lost = traces.shutdown(Duration::from_millis(50)).unwrap_err();
+    assert_eq!(lost, Lost { spans: QUEUE_SPANS });
 }
+
+#[test]
+fn what_is_over_is_told_with_its_own_times_and_what_lasts_is_not_told() {
+    let (endpoint, collector) = collector();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let at = |seconds| std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+    let past = Past {
+        name: "job.run".into(),
+        start: at(1_000),
+        end: at(8_200),
+        attributes: vec![("outcome", "failed".to_owned()), ("token", "CANARY".to_owned())],
+        links: vec![parent.to_owned(), "nonsense".to_owned()],
+        failed: Some("redfish.reset"),
+    };
+    let (layer, traces) = start(&Config::new(endpoint), origin()).unwrap();
+    with_default(&Dispatch::new(tracing_subscriber::registry().with(layer)), || {
+        info_span!("job", job_id = "0198").in_scope(|| ());
+    });
+    let spans = traces.spans();
+    assert!(spans.are_exported());
+    assert_eq!(spans.tell("nonsense", past.clone()), None);
+    assert_eq!(spans.tell(unsampled, past.clone()), None);
+    assert_eq!(Spans::default().tell(parent, past.clone()), None);
+    let own = spans.tell(parent, past).unwrap();
+    traces.shutdown(PATIENCE).unwrap();
+    let told = collector.join().unwrap().1;
+    let [run] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(
+        (run.start_time_unix_nano, run.end_time_unix_nano),
+        (1_000 * SECOND, 8_200 * SECOND)
+    );
+    assert_eq!(hex(&run.parent_span_id), "b7ad6b7169203331");
+    assert_eq!(own, format!("00-0af7651916cd43dd8448eb211c80319c-{}-01", hex(&run.span_id)));
+    assert_eq!(run.links.len(), 1);
+    assert_eq!(attribute(run, "error.type"), "redfish.reset");
+    assert_eq!(attribute(run, "token"), "***");
+    assert_eq!(run.status.as_ref().unwrap().code, 2, "error");
+}
+
+const SECOND: u64 = 1_000_000_000;
 
 #[test]
 fn an_endpoint_that_is_no_url_is_refused_by_name() {
@@ -148,7 +231,7 @@ fn recorded<T>(endpoint: &str, emit: impl FnOnce() -> T) -> T {
     let subscriber = tracing_subscriber::registry().with(layer);
     let dispatch = Dispatch::new(subscriber);
     let result = with_default(&dispatch, emit);
-    assert!(traces.shutdown(PATIENCE));
+    traces.shutdown(PATIENCE).unwrap();
     result
 }
 
@@ -156,18 +239,27 @@ fn origin() -> Origin {
     Origin { service: "shoal-test", version: "1".into(), instance: "i".into() }
 }
 
-/// A collector that answers one export; joined, it gives the request line and the spans.
+/// A collector that takes one export; joined, it gives the request line and the spans.
 fn collector() -> (String, std::thread::JoinHandle<(String, Vec<Span>)>) {
+    let (endpoint, served) = collector_that_answers("200 OK", 1);
+    (endpoint, std::thread::spawn(move || served.join().unwrap().remove(0)))
+}
+
+type Exports = Vec<(String, Vec<Span>)>;
+
+fn collector_that_answers(
+    status: &'static str,
+    exports: usize,
+) -> (String, std::thread::JoinHandle<Exports>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let served = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        receive(stream)
+        (0..exports).map(|_| receive(listener.accept().unwrap().0, status)).collect()
     });
     (endpoint, served)
 }
 
-fn receive(mut stream: TcpStream) -> (String, Vec<Span>) {
+fn receive(mut stream: TcpStream, status: &str) -> (String, Vec<Span>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut head = Vec::new();
     loop {
@@ -186,7 +278,8 @@ fn receive(mut stream: TcpStream) -> (String, Vec<Span>) {
         .unwrap();
     let mut body = vec![0; length.trim().parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(answer.as_bytes()).unwrap();
     assert!(!body.windows(6).any(|window| window == b"CANARY"));
     let export = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
     let service = &export.resource_spans[0].resource.as_ref().unwrap().attributes;
