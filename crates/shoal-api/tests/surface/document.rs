@@ -118,6 +118,7 @@ async fn tried(described: &Described<'_>, body: Option<&Value>) -> Answer {
         }
         // The tests' installation has something in the way.
         "reload" => suffix = "?force=true",
+        "forget_learned" => suffix = "?kind=dell",
         _ => {}
     }
     let path = path(described, &replaced) + suffix;
