@@ -60,6 +60,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     programs::start("shoal-ops-live", &words)
 }
 
+/// The stage of the test run: what shows within two minutes.
+pub(crate) fn briefly() -> Result<()> {
+    run(&["--brief".to_owned()])
+}
+
 fn path(path: &Path) -> String {
     path.display().to_string()
 }

@@ -8,7 +8,7 @@ use std::{fmt, time::Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{deny, fuzz, generate, layers, ops, programs, shell, tidy};
+use crate::{deny, fuzz, generate, layers, ops, ops_live, programs, shell, tidy};
 pub(crate) use cargo_test::Tally;
 
 struct Stage {
@@ -64,6 +64,11 @@ const STAGES: &[Stage] = &[
         name: "e2e",
         about: "the whole system against simulated BMCs",
         run: |tally| tally.check("e2e", programs::e2e(&["--tools".to_owned()])),
+    },
+    Stage {
+        name: "ops-live",
+        about: "real faults, a real Prometheus, and the alerts that come of them",
+        run: |tally| tally.check("ops-live", ops_live::briefly()),
     },
 ];
 

@@ -233,14 +233,26 @@ async fn no_room_for_media(ground: &Ground<'_>) -> Result<(Times, Times)> {
     timeout(PATIENCE, held.reached()).await.context("nobody looked at the machine")?;
     ground.drained("ShoalIsoBuildFailures").await?;
     let begun = ground.drained("ShoalTaskDirCritical").await?;
-    stage.tasks.fill(stage.pid()).await?;
-    held.release();
-    let fired = tokio::join!(
-        ground.fires("ShoalTaskDirCritical", begun),
-        ground.fires("ShoalIsoBuildFailures", begun),
-    );
+    let fired = async {
+        let critical = ground.fires("ShoalTaskDirCritical", begun).await?;
+        held.release();
+        Ok((critical, ground.fires("ShoalIsoBuildFailures", begun).await?))
+    };
+    // Other jobs end meanwhile, and their media give room back.
+    let full = async {
+        loop {
+            if let Err(error) = stage.tasks.fill(stage.pid()).await {
+                return error;
+            }
+            sleep(PACE).await;
+        }
+    };
+    let fired = tokio::select! {
+        fired = fired => fired,
+        error = full => Err(error),
+    };
     stage.tasks.resize(stage.pid(), ENOUGH).await?;
-    let (critical, build) = (fired.0?, fired.1?);
+    let (critical, build) = fired?;
     let times = tokio::join!(
         ground.resolves("ShoalTaskDirCritical", critical),
         ground.resolves("ShoalIsoBuildFailures", build),

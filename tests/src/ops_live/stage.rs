@@ -46,6 +46,7 @@ impl Stage {
             .budget("off_confirm", 2)
             .budget("stable_on", 3)
             .budget("stuck", 20)
+            .budget("first_boot_grace", 0)
             .budget("report", 150)
             .budget("provisioning", 600);
         let config = registry.empty(database.empty(tasks.empty(config, ENOUGH), ENOUGH), ENOUGH);

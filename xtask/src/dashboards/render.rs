@@ -118,6 +118,8 @@ fn grid(place: Place) -> Value {
 
 fn drawn(panel: &Panel, place: Place, id: u32) -> Value {
     let (kind, custom, options) = appearance(panel);
+    // What was counted over a while is extrapolated, and half a job is none.
+    let counts = panel.unit == Unit::Count && matches!(panel.kind, Kind::Numbers | Kind::Bars);
     json!({
         "id": id,
         "type": kind,
@@ -132,6 +134,7 @@ fn drawn(panel: &Panel, place: Place, id: u32) -> Value {
                 "thresholds": {"mode": "absolute", "steps": steps(&panel.limits)},
                 "color": {"mode": if panel.kind == Kind::Numbers { "thresholds" } else { "palette-classic" }},
                 "min": if matches!(panel.unit, Unit::Share | Unit::Times) { Value::Null } else { json!(0) },
+                "decimals": if counts { json!(0) } else { Value::Null },
                 "custom": custom,
             },
             "overrides": [],
