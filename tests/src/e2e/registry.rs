@@ -6,6 +6,7 @@ mod client;
 mod clients;
 mod job;
 mod login;
+mod operate;
 mod outside;
 mod resume;
 
@@ -52,6 +53,24 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             Some(persona),
             "with the registry off, a job's artifact comes from a registry of others",
             move |place| outside::run(place, persona),
+        ),
+        Scenario::new(
+            Group::Registry,
+            None,
+            "a registry full of what nothing needs has room again, and loses nothing that is needed",
+            operate::full,
+        ),
+        Scenario::new(
+            Group::Registry,
+            None,
+            "an operator sees uploads and copies, and damage is named with what it hurts",
+            operate::looked_at,
+        ),
+        Scenario::new(
+            Group::Registry,
+            None,
+            "a lost database is rebuilt, and nothing is collected until a dry run is confirmed",
+            operate::rebuilt,
         ),
     ]
 }

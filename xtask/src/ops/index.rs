@@ -130,7 +130,7 @@ mod tests {
     use crate::{ops::files, shell};
 
     #[test]
-    fn the_pages_that_list_alerts_are_current() {
+    fn each_page_that_lists_alerts_is_current() {
         let corpus = corpus();
         for (path, text) in lists(&corpus) {
             assert!(!text.is_empty(), "{path} has lost the marks of its index");

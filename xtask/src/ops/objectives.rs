@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_of_the_objectives_are_current() {
+    fn the_file_of_objectives_is_current() {
         let file = crate::shell::root().join("ops/alerts/objectives.yml");
         if std::env::var_os("SHOAL_GENERATE").is_some() {
             std::fs::write(&file, rules()).unwrap();
