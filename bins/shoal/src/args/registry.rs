@@ -187,11 +187,13 @@ Examples:
   shoal registry copy registry.example/tools/partition:1.4 tools/partition:1.4 --dst-user ops
   shoal registry copy tools/partition:1.4 registry.example:5000/mirror/partition --referrers")]
 pub(crate) struct Copy {
-    /// What to copy, as [HOST[:PORT]/]REPO[:TAG|@DIGEST]
-    #[arg(value_name = "SRC")]
+    // Said as `help`, since brackets in a comment are taken for links.
+    #[arg(value_name = "SRC", help = "What to copy, as [HOST[:PORT]/]REPO[:TAG|@DIGEST]")]
     pub(crate) source: String,
-    /// Where to, as [HOST[:PORT]/]REPO[:TAG]; the tag of SRC unless it says another
-    #[arg(value_name = "DST")]
+    #[arg(
+        value_name = "DST",
+        help = "Where to, as [HOST[:PORT]/]REPO[:TAG]; the tag of SRC unless it says another"
+    )]
     pub(crate) destination: String,
     /// Copy what refers to it as well, such as signatures
     #[arg(long)]
