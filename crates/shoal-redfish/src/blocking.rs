@@ -134,6 +134,14 @@ impl Bmc {
         self.worker.run(self.inner.discover_machine(name))
     }
 
+    /// See [`crate::Bmc::ensure_media_on`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn ensure_media_on(&self, discovery: &Discovery) -> Result<bool, Error> {
+        self.worker.run(self.inner.ensure_media_on(discovery))
+    }
+
     /// See [`crate::Bmc::ensure_off`].
     ///
     /// # Errors

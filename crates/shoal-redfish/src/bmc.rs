@@ -212,7 +212,8 @@ impl Bmc {
             // Others of the kind may have learned more since the plan was made.
             let newer = self.inner.options.learning.of_kind(&plan.learned.kind);
             let newer = newer.filter(|newer| newer.profile == plan.learned.profile);
-            known.learned = newer.unwrap_or_else(|| plan.learned.clone());
+            // What is known no more, or otherwise, serves this plan and is not brought back.
+            known.learned = newer.unwrap_or_else(|| plan.learned.kept_apart());
         }
     }
 

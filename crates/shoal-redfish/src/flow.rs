@@ -67,11 +67,19 @@ impl Checkpoint {
         self.stage = Stage::Preparing;
     }
 
-    fn note(&mut self, slot: &SlotRef, url: &MediaUrl) {
+    /// Notes what goes into a slot; false when it was noted before.
+    fn note(&mut self, slot: &SlotRef, url: &MediaUrl) -> bool {
         let placed = Placed::new(slot, url);
-        if !self.placed.contains(&placed) {
+        let new = !self.placed.contains(&placed);
+        if new {
             self.placed.push(placed);
         }
+        new
+    }
+
+    /// Whether a slot may have been filled by this run.
+    fn filled(&self, slot: &SlotRef) -> bool {
+        self.placed.iter().any(|placed| same_path(&placed.slot, &slot.path))
     }
 
     fn own(&self) -> Own<'_> {
@@ -132,24 +140,26 @@ impl Bmc {
         }
         let wanted = wanted(plan, urls, &mut report.warnings)?;
         checkpoint.stage = Stage::Preparing;
-        for (role, url) in &wanted {
+        for (_, url) in &wanted {
             let origin = url.origin();
             if !checkpoint.origins.iter().any(|known| known == origin) {
                 checkpoint.origins.push(origin.to_owned());
-            }
-            if let Some(slot) = plan.slot(*role) {
-                checkpoint.note(slot, url);
             }
         }
         store(checkpoint, save)?;
         self.switch_off(plan).await?;
         report.steps.push("off");
-        let stray: Vec<&SlotRef> = plan.media.also_empty.iter().collect();
+        let mut stray: Vec<&SlotRef> = plan.media.also_empty.iter().collect();
+        if plan.media.spare_slots.iter().any(|spare| checkpoint.filled(spare)) {
+            // This time the medium may go where it was planned, and a host that finds it twice may
+            // take the old one.
+            stray.extend(self.spares_in_use(plan, &checkpoint.own()).await?);
+        }
         self.empty(plan, &stray, &checkpoint.own()).await?;
+        // What goes in from here on is not yet ours while room is made for it.
         let before = checkpoint.clone();
         let mut note = |slot: &SlotRef, url: &MediaUrl| {
-            checkpoint.note(slot, url);
-            store(checkpoint, save)
+            if checkpoint.note(slot, url) { store(checkpoint, save) } else { Ok(()) }
         };
         let targets = self.fill(plan, &wanted, &before.own(), &mut note).await?;
         for target in &targets {
@@ -207,11 +217,8 @@ impl Bmc {
         let mut report = Report::default();
         self.switch_off(plan).await?;
         report.steps.push("off");
-        let used = |spare: &&SlotRef| {
-            checkpoint.placed.iter().any(|placed| same_path(&placed.slot, &spare.path))
-        };
         let mut slots = plan.slots();
-        slots.extend(plan.media.spare_slots.iter().filter(used));
+        slots.extend(plan.media.spare_slots.iter().filter(|spare| checkpoint.filled(spare)));
         self.empty(plan, &slots, &checkpoint.own()).await?;
         report.steps.push("eject");
         if self.clear_override(plan, Look::Recent).await? == OverrideCleared::PointsAtDisk {
@@ -249,6 +256,9 @@ impl Report {
             Role::Boot => ("boot_slot_refused", "insert_boot"),
             Role::Task => ("task_slot_refused", "insert_task"),
         };
+        if target.woke {
+            self.warnings.push("remote media were switched on, and stay on".to_owned());
+        }
         if let Some(planned) = plan.slot(target.role).filter(|slot| slot.path != target.slot.path) {
             let (planned, used) = (&planned.path, &target.slot.path);
             self.steps.push(refused);

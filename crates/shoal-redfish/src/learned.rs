@@ -15,6 +15,8 @@ use crate::{bmc::Bmc, insertion::Payload, places::Layout, profile::Profile};
 const KIND_MOST: usize = 200;
 /// Kinds that are known at one time; a data centre has dozens.
 const KINDS_MOST: usize = 1000;
+/// The life of what is not shared; no kind is forgotten so often.
+const APART: u64 = u64::MAX;
 
 /// What is known of one kind of BMC: the forms that worked where the profile's own did not.
 ///
@@ -57,6 +59,11 @@ impl Learned {
         let kind = [vendor, model.unwrap_or_default(), firmware.unwrap_or_default()].join("/");
         // It becomes a key, and BMCs say what they like.
         kind.chars().filter(|c| !c.is_control()).take(KIND_MOST).collect()
+    }
+
+    /// The same for one connection only, which teaches the others nothing.
+    pub(crate) fn kept_apart(&self) -> Self {
+        Self { life: APART, ..self.clone() }
     }
 
     /// Nothing yet.

@@ -2,7 +2,9 @@
 //! firmware is. Systems name their managers wrongly or not at all, so the service's own list counts
 //! where they do.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
+
+use serde_json::Value;
 
 use crate::{
     bmc::Bmc,
@@ -22,6 +24,8 @@ pub(crate) struct Manager {
     pub(crate) virtual_media: Option<String>,
     pub(crate) time: Option<String>,
     pub(crate) boot_import: Option<BootImport>,
+    /// All that it showed.
+    pub(crate) body: Arc<Value>,
 }
 
 impl Bmc {
@@ -75,6 +79,7 @@ impl Bmc {
             time: node.owned("DateTime"),
             boot_import: BootImport::of(&seen.body, path),
             path: path.to_owned(),
+            body: Arc::clone(&seen.body),
         };
         notes.append(&mut inner.into_inner());
         Ok(Some(manager))

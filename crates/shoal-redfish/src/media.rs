@@ -41,8 +41,9 @@ impl Bmc {
 
     async fn empty_all(&self, plan: &Plan) -> Result<(), Error> {
         let mut slots = plan.slots();
-        slots.extend(self.spares_in_use(plan).await?);
-        self.empty(plan, &slots, &Own::default()).await
+        let own = Own::default();
+        slots.extend(self.spares_in_use(plan, &own).await?);
+        self.empty(plan, &slots, &own).await
     }
 
     /// Empties the given slots of the plan's BMC, such as those an earlier plan used.
@@ -77,7 +78,7 @@ impl Bmc {
     }
 
     /// Inserts in the given order and verifies all at the end; answers where each medium is then.
-    /// Whoever keeps count of slots is told before a spare one is used.
+    /// Whoever keeps count of slots is told before one is filled.
     pub(crate) async fn fill<'a>(
         &self,
         plan: &'a Plan,
@@ -90,7 +91,7 @@ impl Bmc {
             let slot = plan.slot(*role).ok_or_else(|| {
                 Error::new(Kind::Unsupported { what: "a task medium of its own".to_owned() })
             })?;
-            targets.push(Target { role: *role, slot, url });
+            targets.push(Target { role: *role, slot, url, woke: false });
         }
         let slots: Vec<&SlotRef> = targets.iter().map(|target| target.slot).collect();
         let Some(op) = targets.last().map(Target::op) else { return Ok(targets) };
@@ -113,11 +114,12 @@ impl Bmc {
         let occupied: Vec<&SlotRef> = occupied.map(|(target, _)| target.slot).collect();
         let origins = targets.iter().map(|target| target.url.origin());
         self.empty(plan, &occupied, &own.also_from(origins)).await?;
-        if plan.media_switch.as_ref().is_some_and(|switch| switch.on == Some(false)) {
-            self.wake_media(plan).await;
-        }
+        let off = plan.media_switch.as_ref().is_some_and(|switch| switch.on == Some(false));
+        let mut woke = off && self.wake_media(plan).await;
         for (target, view) in targets.iter_mut().zip(&views) {
             if !view.holds(target.url) {
+                target.woke = std::mem::take(&mut woke);
+                note(target.slot, target.url)?;
                 self.place(plan, target, note).await?;
             }
         }
@@ -150,6 +152,7 @@ impl Bmc {
         let mut patience =
             Patience::new(options.busy_timeout, options.poll_first, options.poll_most);
         let mut unsure_left = SENDS - 1;
+        let mut lost = false;
         loop {
             let body = ladder.payload().body(target.url);
             let Err(error) = self.send_insert(plan, target, &body).await else {
@@ -158,6 +161,7 @@ impl Bmc {
                 return Ok(());
             };
             if error.may_have_taken_effect() {
+                lost = true;
                 if self.comes_to_hold(plan, target).await? {
                     return Ok(());
                 }
@@ -167,6 +171,10 @@ impl Bmc {
                 unsure_left -= 1;
                 self.sent_again(target.op(), &error);
                 continue;
+            }
+            // What was taken for lost may be why the repetition is refused.
+            if lost && self.slot_seen(target.op(), target.slot).await?.holds(target.url) {
+                return Ok(());
             }
             if *error.kind() == Kind::Rejected && learned.take().is_some() {
                 // What worked once is refused without a reason: begin as if nothing were known.
@@ -179,7 +187,8 @@ impl Bmc {
             }
             let waits = worth_waiting(&error) || *error.kind() == Kind::MediaBusy;
             if !waits || !patience.pause(pause_of(&error)).await {
-                return Err(error);
+                // After a lost answer a refusal does not say that the slot is empty, or for others.
+                return Err(error.unsure(lost));
             }
             // A slot that is said to be in use may be in use by what we want in it.
             if self.slot_seen(target.op(), target.slot).await?.holds(target.url) {
@@ -255,7 +264,7 @@ impl Bmc {
     }
 }
 
-/// Told of the slot and the image before a spare slot is used; an error stops the insert.
+/// Told of the slot and the image before one is put into the other; an error stops the insert.
 pub(crate) type Note<'a> = &'a mut (dyn FnMut(&SlotRef, &MediaUrl) -> Result<(), Error> + Send);
 
 /// A medium and the slot it goes into.
@@ -264,6 +273,8 @@ pub(crate) struct Target<'a> {
     pub(crate) role: Role,
     pub(crate) slot: &'a SlotRef,
     pub(crate) url: &'a MediaUrl,
+    /// Remote media were switched on for it.
+    pub(crate) woke: bool,
 }
 
 impl Target<'_> {

@@ -48,32 +48,35 @@ fn is_on(manager: &Value, rules: &SwitchRules) -> Option<bool> {
     Some(shown.eq_ignore_ascii_case(&rules.on))
 }
 
-impl Bmc {
-    /// The switch of remote media, if the profile knows one and a manager has it.
-    pub(crate) fn media_switch(
-        &self,
-        profile: &Profile,
-        managers: &[Manager],
-    ) -> Option<MediaSwitch> {
-        let rules = profile.media.switch.as_ref()?;
-        managers.iter().find_map(|manager| {
-            let seen = self.known().recent.as_of(&manager.path, Look::Recent)?;
-            MediaSwitch::of(&seen.body, &manager.path, rules)
-        })
-    }
+/// The switch of remote media, if the profile knows one and a manager has it.
+pub(crate) fn of_any(profile: &Profile, managers: &[Manager]) -> Option<MediaSwitch> {
+    let rules = profile.media.switch.as_ref()?;
+    managers.iter().find_map(|manager| MediaSwitch::of(&manager.body, &manager.path, rules))
+}
 
-    /// Switches remote media on where the BMC says that they are off, and returns when it shows them
-    /// on; they stay on. True when they were off: what was discovered before lacks slots then.
+impl Discovery {
+    /// Remote media are off, as the BMC says, or as it seems where it says nothing and shows no slot.
+    pub(crate) fn media_are_off(&self) -> bool {
+        let on = self.media_switch.as_ref().map(|switch| switch.on);
+        on == Some(Some(false)) || (on == Some(None) && self.slots.is_empty())
+    }
+}
+
+impl Bmc {
+    /// Switches remote media on where they are off, and returns when the BMC shows them on, or after
+    /// the time that takes where it shows nothing; they stay on. True when they were off: what was
+    /// discovered before lacks slots then.
     ///
     /// # Errors
     /// `VerifyFailed` when the BMC accepted it and does not show it, and the BMC's own refusals.
     pub async fn ensure_media_on(&self, discovery: &Discovery) -> Result<bool, Error> {
         let _turn = self.inner.turn.lock().await;
-        let Some(switch) = discovery.media_switch.as_ref().filter(|it| it.on == Some(false)) else {
+        let rules = discovery.profile.media.switch.as_ref();
+        let (Some(switch), Some(rules), true) =
+            (&discovery.media_switch, rules, discovery.media_are_off())
+        else {
             return Ok(false);
         };
-        let rules = discovery.profile.media.switch.as_ref();
-        let Some(rules) = rules else { return Ok(false) };
         let patience = self.settling(&discovery.profile);
         self.told(self.switch_media_on(switch, rules, patience).await)
     }
@@ -117,16 +120,23 @@ impl Bmc {
         }
         loop {
             let seen = self.seen(Op::MountMaintenance, &switch.manager, Look::Fresh).await?;
-            match is_on(&seen.body, rules) {
-                Some(true) | None => return Ok(true),
-                Some(false) => {}
-            }
-            if !patience.pause(None).await {
-                let kind = Kind::VerifyFailed {
-                    expected: "remote media that are on".to_owned(),
-                    seen: "remote media that are off".to_owned(),
-                };
-                return Err(Error::new(kind).at("GET", &switch.manager));
+            let on = is_on(&seen.body, rules);
+            // A BMC that shows nothing is given all the time it may need.
+            let waits = on != Some(true) && patience.pause(None).await;
+            match on {
+                _ if waits => {}
+                Some(false) => {
+                    let kind = Kind::VerifyFailed {
+                        expected: "remote media that are on".to_owned(),
+                        seen: "remote media that are off".to_owned(),
+                    };
+                    return Err(Error::new(kind).at("GET", &switch.manager));
+                }
+                Some(true) | None => {
+                    let manager = &switch.manager;
+                    tracing::warn!(manager, "remote media were switched on, and stay on");
+                    return Ok(true);
+                }
             }
         }
     }

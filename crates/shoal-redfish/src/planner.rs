@@ -6,6 +6,7 @@ use crate::{
     identity::Identity,
     inventory::Slot,
     media_url::{Scheme, starts_as_ours},
+    node::last_segment,
     plan::{
         BootMode, BootPlan, ForeignMedia, Media, MediaClass, MediaPlan, Plan, PlanRequest,
         PowerPlan, Reason, Refusal,
@@ -147,8 +148,7 @@ impl Discovery {
         let pinned = self.profile.media.boot_slot.as_deref();
         let mut boots: Vec<&Slot> =
             self.slots.iter().filter(|slot| pinned.is_none_or(|id| slot.id == id)).collect();
-        let refuses = |slot: &Slot| self.learned.refusing.contains(&slot.id);
-        boots.sort_by_key(|slot| refuses(slot));
+        boots.sort_by_key(|slot| self.refuses(slot));
         let mut boots = boots.into_iter();
         let boot = boots.find_map(|slot| slot.reference(SlotKind::Cd));
         let boot = boot.ok_or_else(|| self.refuse(self.no_slot()))?;
@@ -158,7 +158,7 @@ impl Discovery {
             // A slot for sticks is a better stick than one for floppies.
             let mut fitting: Vec<&Slot> = others.filter(|slot| slot.view.can_be(kind)).collect();
             let floppy = |slot: &Slot| kind == SlotKind::Usb && !slot.view.has_type("USBStick");
-            fitting.sort_by_key(|slot| (refuses(slot), floppy(slot)));
+            fitting.sort_by_key(|slot| (self.refuses(slot), floppy(slot)));
             fitting.into_iter().find_map(|slot| slot.reference(kind))
         };
         let task = request.task_kinds.iter().find_map(|kind| second(*kind));
@@ -176,7 +176,7 @@ impl Discovery {
             if !used.contains(&slot.path.as_str()) {
                 // Only another CD can be booted by mistake; what is in other slots is left alone,
                 // unless we left it there.
-                let id = slot.path.rsplit('/').next().unwrap_or_default();
+                let id = last_segment(&slot.path);
                 let left = ours && request.left.iter().any(|left| left == id);
                 let stick = || slot.reference(SlotKind::Usb).filter(|_| left);
                 let Some(other) = slot.reference(SlotKind::Cd).or_else(stick) else {
@@ -210,8 +210,9 @@ impl Discovery {
         let mut spares = Vec::new();
         for planned in [Some(boot).filter(|_| !fixed), task].into_iter().flatten() {
             let free = |slot: &&Slot| slot.image.is_none() && !taken.contains(&slot.path);
-            let mut free = self.slots.iter().filter(free);
-            if let Some(spare) = free.find_map(|slot| slot.reference(planned.kind)) {
+            let mut free: Vec<&Slot> = self.slots.iter().filter(free).collect();
+            free.sort_by_key(|slot| self.refuses(slot));
+            if let Some(spare) = free.into_iter().find_map(|slot| slot.reference(planned.kind)) {
                 taken.push(spare.path.clone());
                 spares.push(spare);
             }
@@ -219,8 +220,9 @@ impl Discovery {
         spares
     }
 
-    fn media_are_off(&self) -> bool {
-        self.media_switch.as_ref().is_some_and(|switch| switch.on == Some(false))
+    /// Slots of this kind of BMC refused images before.
+    fn refuses(&self, slot: &Slot) -> bool {
+        self.learned.refusing.contains(last_segment(&slot.path))
     }
 
     fn no_slot(&self) -> Reason {

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     inventory::is_whole_slot,
     media_url::{MediaUrl, path_of},
-    node::{Node, same_path},
+    node::{Node, last_segment, same_path},
     recent::{Look, Seen},
     redact::short_url,
     transcript::Op,
@@ -83,9 +83,7 @@ impl SlotView {
     pub(crate) fn read(seen: &Seen, path: &str) -> Self {
         let notes = RefCell::default();
         let node = Node::new(&seen.body, path, &notes);
-        let id = node
-            .owned("Id")
-            .unwrap_or_else(|| path.rsplit('/').next().unwrap_or_default().to_owned());
+        let id = node.owned("Id").unwrap_or_else(|| last_segment(path).to_owned());
         let actions = node.node("Actions");
         let action = |name: &str| actions.as_ref().and_then(|actions| actions.node(name));
         let target = |action: &Node<'_>| action.path_at("target");
@@ -244,18 +242,17 @@ impl Bmc {
         };
         let members =
             body.get("Members").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let mut found = 0;
-        for member in members.iter().filter(|member| is_whole_slot(member)) {
+        for member in members {
             let notes = RefCell::default();
             let Some(id) = Node::new(member, &first.collection, &notes).id() else { continue };
-            if let Some(slot) = slots.iter().find(|slot| same_path(&slot.path, &id)) {
+            let Some(slot) = slots.iter().find(|slot| same_path(&slot.path, &id)) else { continue };
+            if is_whole_slot(member) {
                 self.known().recent.put(&slot.path, Seen::now(member.clone(), None, None));
-                found += 1;
+            } else {
+                // It is read by itself, and the next time all are. One that is not listed proves
+                // nothing: lists are short after a restart of the BMC, and some come in pages.
+                self.learn(|learned| learned.no_expand = true);
             }
-        }
-        if found < slots.len() {
-            // What is lacking is read slot by slot, and the next time all of it.
-            self.learn(|learned| learned.no_expand = true);
         }
         Ok(())
     }

@@ -6,8 +6,9 @@ use crate::{
     error::Error,
     kind::Kind,
     media::{Note, Target},
+    node::last_segment,
     ownership::Own,
-    plan::{Plan, Role},
+    plan::{ForeignMedia, Plan, Role},
     recent::Look,
     slot::{SlotRef, SlotView},
     transcript::Op,
@@ -32,28 +33,14 @@ impl Bmc {
         target: &mut Target<'a>,
         note: Note<'_>,
     ) -> Result<(), Error> {
+        let skipped =
+            self.is_known_to_refuse(target.slot) && plan.spares(target.role).next().is_some();
         let mut refusal = None;
-        if !self.is_known_to_refuse(target.slot) || plan.spares(target.role).next().is_none() {
-            let mut inserted = self.insert(plan, target).await;
-            if inserted.as_ref().is_err_and(is_refusal) && self.wake_media(plan).await {
-                inserted = self.insert(plan, target).await;
-            }
-            let Err(error) = inserted else {
-                self.takes_images(target.slot);
-                return Ok(());
-            };
-            if !refuses_slot(&error) {
-                return Err(error);
-            }
-            let view = self.slot_seen(target.op(), target.slot).await?;
-            if view.holds(target.url) {
-                // It refused and did it all the same.
+        if !skipped {
+            refusal = self.refusal_of(plan, target).await?;
+            if refusal.is_none() {
                 return Ok(());
             }
-            if !self.is_emptied(plan, target, &view).await {
-                return Err(error);
-            }
-            refusal = Some(error);
         }
         for spare in plan.spares(target.role) {
             let other = Target { slot: spare, ..*target };
@@ -64,7 +51,7 @@ impl Bmc {
                         used = spare.path,
                         "a virtual media slot refused the image, and another one took it"
                     );
-                    let id = id_of(target.slot).to_owned();
+                    let id = last_segment(&target.slot.path).to_owned();
                     self.learn(|learned| _ = learned.refusing.insert(id));
                     *target = other;
                     return Ok(());
@@ -74,11 +61,40 @@ impl Bmc {
                 Err(error) => return Err(error),
             }
         }
-        match refusal {
-            Some(refusal) => Err(refusal),
+        if skipped {
             // The slot that once refused is the last hope.
-            None => self.insert(plan, target).await,
+            refusal = self.refusal_of(plan, target).await?;
         }
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Inserts into the planned slot; answers why that takes no image, which then is empty.
+    async fn refusal_of(
+        &self,
+        plan: &Plan,
+        target: &mut Target<'_>,
+    ) -> Result<Option<Error>, Error> {
+        let mut inserted = self.insert(plan, target).await;
+        if inserted.as_ref().is_err_and(may_be_off) && self.wake_media(plan).await {
+            target.woke = true;
+            inserted = self.insert(plan, target).await;
+        }
+        let Err(error) = inserted else {
+            self.takes_images(target.slot);
+            return Ok(None);
+        };
+        if !refuses_slot(&error) {
+            return Err(error);
+        }
+        let view = self.slot_seen(target.op(), target.slot).await?;
+        if view.holds(target.url) {
+            // It refused and did it all the same.
+            return Ok(None);
+        }
+        if !self.is_emptied(plan, target, &view).await {
+            return Err(error);
+        }
+        Ok(Some(error))
     }
 
     /// True when the image is in the spare slot; false when that holds something else.
@@ -111,10 +127,12 @@ impl Bmc {
         view.is_empty() || self.empty(plan, &[target.slot], &own).await.is_ok()
     }
 
-    /// Spare slots that hold an image of ours.
+    /// Spare slots that hold what is ours, or nobody's by its looks, or may be ejected by the plan's
+    /// word.
     pub(crate) async fn spares_in_use<'a>(
         &self,
         plan: &'a Plan,
+        own: &Own<'_>,
     ) -> Result<Vec<&'a SlotRef>, Error> {
         let spares = &plan.media.spare_slots;
         if spares.is_empty() {
@@ -123,8 +141,11 @@ impl Bmc {
         // Together with the slots that are looked at next, where the BMC expands them.
         let all: Vec<&SlotRef> = spares.iter().chain(plan.slots()).collect();
         let views = self.slots_seen(Op::CleanupUnmount, &all, Look::Recent).await?;
-        let own = Own::default();
-        let used = |view: &SlotView| !view.is_empty() && own.owns(plan, view);
+        let nameless = |view: &SlotView| view.image.is_none() && view.image_name.is_none();
+        let used = |view: &SlotView| {
+            let ours = own.owns(plan, view) || plan.foreign_media == ForeignMedia::Eject;
+            !view.is_empty() && (ours || nameless(view))
+        };
         Ok(spares
             .iter()
             .zip(&views)
@@ -134,21 +155,17 @@ impl Bmc {
     }
 
     fn is_known_to_refuse(&self, slot: &SlotRef) -> bool {
-        self.known().learned.refusing.contains(id_of(slot))
+        self.known().learned.refusing.contains(last_segment(&slot.path))
     }
 
     fn takes_images(&self, slot: &SlotRef) {
-        self.learn(|learned| _ = learned.refusing.remove(id_of(slot)));
+        self.learn(|learned| _ = learned.refusing.remove(last_segment(&slot.path)));
     }
 }
 
-fn id_of(slot: &SlotRef) -> &str {
-    slot.path.rsplit('/').next().unwrap_or_default()
-}
-
-/// It was answered, and by more than that the image itself is at fault.
-fn is_refusal(error: &Error) -> bool {
-    refuses_slot(error) || *error.kind() == Kind::MediaDisabled
+/// It was answered, and as slots answer whose remote media are off.
+fn may_be_off(error: &Error) -> bool {
+    refuses_slot(error) || (!error.may_have_taken_effect() && *error.kind() == Kind::MediaDisabled)
 }
 
 /// The request is not for this slot, as opposed to not with this image, or not now.

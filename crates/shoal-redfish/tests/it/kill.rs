@@ -138,7 +138,7 @@ async fn a_run_killed_at_any_save_starts_the_host_once_with_both_media() {
             }
             kills += 1;
         }
-        assert_eq!(kills, 3, "before the first change, before and after the power-on");
+        assert_eq!(kills, 5, "before the first change, before each medium, around the power-on");
     }
 }
 

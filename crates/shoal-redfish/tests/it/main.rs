@@ -28,6 +28,7 @@ mod resource;
 mod restart;
 mod sessions;
 mod slots;
+mod spares;
 mod tasks;
 mod telemetry;
 mod tls;

@@ -1,8 +1,14 @@
 //! Which slots a plan takes, and which it empties besides.
 
+use serde_json::json;
 use shoal_redfish::{Media, MediaClass, PlanRequest, Reason, SlotKind};
 
-use crate::{bmc::TestBmc, given::request, model::Family};
+use crate::{
+    bmc::TestBmc,
+    given::request,
+    model::Family,
+    tree::{MANAGER, MEDIA, Tree},
+};
 
 /// As a BMC shows an image of ours that was given under another host.
 const OLD: &str = "http://shoal.example/media/t/older/task.img";
@@ -42,4 +48,21 @@ async fn a_task_medium_goes_only_where_its_reader_looks() {
     let seen = idrac.connect().await.discover().await.unwrap();
     assert_eq!(seen.plan(&looks_in(SlotKind::Cd)).unwrap().media.class, MediaClass::TwoCd);
     assert_eq!(seen.plan(&looks_in(SlotKind::Usb)).unwrap().media.class, MediaClass::CdPlusUsb);
+}
+
+#[tokio::test]
+async fn remote_media_count_as_off_where_nothing_says_so_and_no_slot_is_shown() {
+    for (shown, off) in [(json!({}), true), (json!({"RMediaStatus": "Enabled"}), false)] {
+        let mut tree = Tree::plain();
+        tree.at("/redfish/v1")["Vendor"] = json!("AMI");
+        tree.list(MEDIA, &[]);
+        let target = format!("{MANAGER}/Actions/Oem/AMIVirtualMedia.EnableRMedia");
+        tree.at(MANAGER)["Actions"] =
+            json!({"Oem": {"#AMIVirtualMedia.EnableRMedia": {"target": target}}});
+        tree.at(MANAGER)["Oem"] = json!({"Ami": {"VirtualMedia": shown}});
+        let discovery = tree.serve().await.connect().await.discover().await.unwrap();
+        assert_eq!(discovery.profile.name, "ami-megarac");
+        let reason = discovery.plan(&request()).unwrap_err().reason;
+        assert_eq!(reason, if off { Reason::MediaOff } else { Reason::NoSlot });
+    }
 }

@@ -114,6 +114,7 @@ fn advice(code: &str, workflow: Workflow) -> Option<&'static str> {
             "check the BMC's licence and firmware for virtual media by address; media by NFS or \
              SMB are not served"
         }
+        "media_off" => "nothing: a job switches remote media on, and they stay on",
         "no_second_slot" if workflow == Workflow::Esxi => ESXI_NEEDS,
         "no_second_slot" => {
             "serve a boot medium of our own with room for the task files, as shoal.json says"
