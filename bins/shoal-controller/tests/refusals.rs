@@ -65,7 +65,7 @@ const WRONG: &[(&str, &str)] = &[
     ("REGISTRY_STORAGE", "/"),
     ("REGISTRY_AUTH_MODE", "token"),
     ("REGISTRY_USERS_FILE", "/nowhere/users.htpasswd"),
-    ("REGISTRY_MAX_CONCURRENCY", "0"),
+    ("REGISTRY_MAX_CONCURRENCY", "129"),
     ("REGISTRY_READ_ONLY", "1"),
     ("REGISTRY_ALLOW_DELETE", "yes"),
     ("REGISTRY_PUSH_ALLOW", "Tools/*"),

@@ -98,10 +98,12 @@ impl Layout {
         remove(&twin)?;
         fs::hard_link(upload, &twin).map_err(failed("name", &twin))?;
         self.watch.reached(Step::Twinned);
-        fs::rename(&twin, &blob).map_err(failed("replace blob", &blob))?;
-        self.watch.reached(Step::Named);
+        let replaced = fs::rename(&twin, &blob).map_err(failed("replace blob", &blob));
+        if replaced.is_ok() {
+            self.watch.reached(Step::Named);
+        }
         // Two names of one file are not renamed but both kept.
-        remove(&twin)
+        replaced.and(remove(&twin))
     }
 
     /// Writes a blob whose content is in memory. Its name is not yet safe from a power failure.

@@ -16,6 +16,10 @@ use zeroize::Zeroizing;
 
 use super::{Error, Storage, duration, reader::Reader, size};
 
+/// Requests that send content hold a thread each and wait for a second one that writes, out of the
+/// few hundred there are for work that blocks: with many more they would wait for each other.
+const RECEIVING_MAX: usize = 128;
+
 /// Longer files are no list of logins.
 const CREDENTIALS_MAX: u64 = 64 * 1024;
 
@@ -158,10 +162,9 @@ fn access(reader: &Reader) -> Result<RegistryAccess, Error> {
 }
 
 fn limits(reader: &Reader) -> Result<Limits, Error> {
-    let receiving =
-        reader.value("REGISTRY_MAX_CONCURRENCY", "a number from 1 to 4096", |text| {
-            text.parse().ok().filter(|count| (1..=4096).contains(count))
-        })?;
+    let receiving = reader.value("REGISTRY_MAX_CONCURRENCY", "a number from 1 to 128", |text| {
+        text.parse().ok().filter(|count| (1..=RECEIVING_MAX).contains(count))
+    })?;
     let headroom_bytes = reader.value("REGISTRY_HEADROOM", size::EXPECTED, size::parse)?;
     Ok(Limits { receiving, headroom_bytes, ..Limits::default() })
 }

@@ -33,17 +33,16 @@ impl Catalogue {
         digest: Digest,
     ) -> Result<Option<u64>, Error> {
         let repository = repository.clone();
-        self.database
-            .read(move |tx| {
-                let sql = "SELECT blobs.size FROM repositories
-                    JOIN repository_blobs ON repository_blobs.repository = repositories.id
-                    JOIN blobs ON blobs.digest = repository_blobs.digest
-                    WHERE repositories.name = ?1 AND repository_blobs.digest = ?2";
-                let mut query = tx.prepare_cached(sql)?;
-                let size = query.query_row((&repository, digest), |row| row.get(0)).optional()?;
-                Ok(size.map(|Size(bytes)| bytes))
-            })
-            .await
+        self.database.read(move |tx| find_blob(tx, &repository, digest)).await
+    }
+
+    /// Whether the repository may be asked for a blob. Blocks.
+    pub(crate) fn serves_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+    ) -> Result<bool, Error> {
+        Ok(self.database.read_blocking(|tx| find_blob(tx, repository, digest))?.is_some())
     }
 
     /// Makes a repository know content whose file is in place, and ends the upload it came by.
@@ -184,6 +183,21 @@ pub(super) fn insert_blob(tx: &Transaction<'_>, arrival: &Arrival) -> Result<boo
         tx.prepare_cached(sql)?.execute((digest, content))?;
     }
     Ok(new)
+}
+
+/// The size of a blob that the repository may be asked for.
+fn find_blob(
+    tx: &Transaction<'_>,
+    repository: &Repository,
+    digest: Digest,
+) -> Result<Option<u64>, Error> {
+    let sql = "SELECT blobs.size FROM repositories
+        JOIN repository_blobs ON repository_blobs.repository = repositories.id
+        JOIN blobs ON blobs.digest = repository_blobs.digest
+        WHERE repositories.name = ?1 AND repository_blobs.digest = ?2";
+    let mut query = tx.prepare_cached(sql)?;
+    let size = query.query_row((repository, digest), |row| row.get(0)).optional()?;
+    Ok(size.map(|Size(bytes)| bytes))
 }
 
 pub(super) fn has_blob(

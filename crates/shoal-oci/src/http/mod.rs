@@ -25,7 +25,7 @@ use http_body::Body as HttpBody;
 use tracing::Instrument as _;
 
 use crate::audit::{Audit, Entry};
-use crate::auth::{Access, Action, Claim, Principal, Readable};
+use crate::auth::{Access, Action, Claim, Principal, Readable, Refused};
 use crate::error::Error;
 use crate::name::{Reference, Repository};
 use crate::registry::{Incoming, Registry};
@@ -181,7 +181,8 @@ impl Service {
         let principal = match self.access.authenticate(claim).await {
             Ok(principal) => principal,
             Err(error) => {
-                if claim.header.is_some() {
+                // Where nobody can tell, nothing was wrong with the credentials.
+                if claim.header.is_some() && error != Refused::Unavailable {
                     metrics::counter!("login_auth_failures_total", "surface" => "registry")
                         .increment(1);
                 }

@@ -1,7 +1,7 @@
 //! Deleting. What is deleted is gone for clients at once; its space is freed by the garbage
 //! collection.
 
-use super::Registry;
+use super::{Inner, Registry, to_its_end};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::name::{Reference, Repository};
@@ -29,10 +29,16 @@ impl Registry {
         reference: &Reference,
     ) -> Result<(), Error> {
         self.admit_delete()?;
-        if !self.inner.catalogue.delete_manifest(repository, reference, &self.inner.leases).await? {
-            return Err(Error::ManifestUnknown { reference: reference.clone() });
-        }
-        self.inner.export.note_change();
-        Ok(())
+        let (registry, repository, reference) =
+            (self.clone(), repository.clone(), reference.clone());
+        to_its_end(async move {
+            let Inner { catalogue, leases, export, .. } = &*registry.inner;
+            if !catalogue.delete_manifest(&repository, &reference, leases).await? {
+                return Err(Error::ManifestUnknown { reference });
+            }
+            export.note_change();
+            Ok(())
+        })
+        .await
     }
 }

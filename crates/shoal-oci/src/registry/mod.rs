@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tracing::Instrument as _;
 
 use crate::catalogue::Catalogue;
 use crate::config::{Config, Limits, Policy};
@@ -155,6 +156,14 @@ impl Registry {
         }
         if settings.policy.allow_delete { Ok(()) } else { Err(Error::DeleteDisabled) }
     }
+}
+
+/// Carries on to the end even if nobody waits any more: of a client that hangs up only the answer may
+/// be lost, never a part of what its request does.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work.in_current_span()).await.unwrap_or(Err(Error::Closed))
 }
 
 /// Runs what blocks on a thread that may, to its end even if nobody waits any more.

@@ -100,7 +100,7 @@ impl Registry {
         let written = blocking(move || {
             let Inner { layout, catalogue, export, pulls, .. } = &*registry.inner;
             journal::settle(layout, catalogue)?;
-            pulls.write_if_due(catalogue)?;
+            pulls.write_if_due(catalogue);
             export.write_if_due(layout, catalogue)
         });
         if let Err(error) = written.await {
@@ -133,7 +133,7 @@ impl Registry {
         let registry = self.clone();
         blocking(move || {
             let Inner { layout, catalogue, export, pulls, .. } = &*registry.inner;
-            pulls.write(catalogue)?;
+            pulls.write(catalogue);
             export.write_if_behind(layout, catalogue)
         })
         .await?;

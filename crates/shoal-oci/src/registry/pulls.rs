@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::catalogue::{Catalogue, now};
-use crate::error::Error;
 use crate::name::Repository;
 
 /// How long times are gathered before they are written down.
@@ -32,23 +31,25 @@ impl Pulls {
     }
 
     /// Writes down what was gathered for long enough. Blocks.
-    pub(crate) fn write_if_due(&self, catalogue: &Catalogue) -> Result<(), Error> {
-        self.write_after(EVERY, catalogue)
+    pub(crate) fn write_if_due(&self, catalogue: &Catalogue) {
+        self.write_after(EVERY, catalogue);
     }
 
     /// Writes down what was gathered. Blocks.
-    pub(crate) fn write(&self, catalogue: &Catalogue) -> Result<(), Error> {
-        self.write_after(Duration::ZERO, catalogue)
+    pub(crate) fn write(&self, catalogue: &Catalogue) {
+        self.write_after(Duration::ZERO, catalogue);
     }
 
-    fn write_after(&self, age: Duration, catalogue: &Catalogue) -> Result<(), Error> {
+    fn write_after(&self, age: Duration, catalogue: &Catalogue) {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if gathered.since.is_none_or(|since| since.elapsed() < age) {
-            return Ok(());
+            return;
         }
         let taken = std::mem::take(&mut *gathered);
         drop(gathered);
-        // Should this fail, what was lost is a time that people look at.
-        catalogue.note_pulls(taken.at.into_iter().collect())
+        // What is lost is a time that people look at: nothing else has to wait for it.
+        if let Err(error) = catalogue.note_pulls(taken.at.into_iter().collect()) {
+            tracing::warn!(%error, "when repositories were last pulled from was not written down");
+        }
     }
 }

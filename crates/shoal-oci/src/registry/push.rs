@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 
-use super::{Inner, Registry, Settings, blocking};
+use super::{Inner, Registry, Settings, blocking, to_its_end};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
 use crate::name::Repository;
@@ -261,12 +261,10 @@ impl Registry {
         Ok(quota.saturating_sub(self.inner.catalogue.usage(repository).await?))
     }
 
-    /// Makes a received content a blob of the repository. Goes on to its end when the client is gone:
-    /// it has sent everything, and only the answer would be lost.
+    /// Makes a received content a blob of the repository.
     async fn seal(&self, claim: Claim, digest: Digest, id: Option<UploadId>) -> Result<(), Error> {
         let registry = self.clone();
-        let sealing = tokio::spawn(async move { registry.seal_now(claim, digest, id).await });
-        sealing.await.unwrap_or(Err(Error::Closed))
+        to_its_end(async move { registry.seal_now(claim, digest, id).await }).await
     }
 
     async fn seal_now(

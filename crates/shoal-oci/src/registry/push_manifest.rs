@@ -1,7 +1,7 @@
 //! Pushing manifests. What a manifest needs is looked for in the transaction that stores it, so it
 //! cannot be swept in between.
 
-use super::{Registry, blocking};
+use super::{Registry, blocking, to_its_end};
 use crate::catalogue::{Arrival, Push};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
@@ -57,7 +57,7 @@ impl Registry {
         };
         tags.extend(more_tags.iter().cloned());
         let pushed = Pushed { digest, subject: manifest.subject, tags: more_tags };
-        let (arrival, _held) = self.place_manifest(digest, content).await?;
+        let (arrival, held) = self.place_manifest(digest, content).await?;
         let push = Push {
             repository: repository.clone(),
             manifest,
@@ -66,11 +66,17 @@ impl Registry {
             quota,
             tags_may_move: settings.policy.tags_may_move(repository),
         };
-        self.inner.catalogue.put_manifest(push).await?;
-        self.inner.layout.watch().reached(Step::Known);
-        metrics::counter!("registry_upload_bytes_total").increment(size);
-        self.inner.export.note_change();
-        Ok(pushed)
+        let registry = self.clone();
+        to_its_end(async move {
+            registry.inner.catalogue.put_manifest(push).await?;
+            // The file could be swept before its row is there, and not after.
+            drop(held);
+            registry.inner.layout.watch().reached(Step::Known);
+            metrics::counter!("registry_upload_bytes_total").increment(size);
+            registry.inner.export.note_change();
+            Ok(pushed)
+        })
+        .await
     }
 
     /// Writes the file. One that no row comes to name is found by the garbage collection.

@@ -2,7 +2,7 @@
 //! runs on a thread that may.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -133,9 +133,17 @@ impl Desk {
         self.hash.catch_up(&file, self.offset).map_err(failed("read", &self.path))
     }
 
-    /// Appends. After an error of the disk the bytes before this call are still there, unless a
-    /// flush failed: then nobody knows which are, and the upload is empty again.
+    /// Appends. After an error of the disk the upload has what is in its file for certain: less than
+    /// before this call when bytes were gathered to be written together, and nothing when a flush
+    /// failed, since nobody knows then what reached the disk.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; [`Error::OutOfOrder`] when the content has its name as a blob already, and
+    /// has to be sent again from its first byte to become anything else.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if self.streamed == 0 {
+            self.leave_blob()?;
+        }
         let file = self.file()?;
         self.write(&file, bytes)?;
         if self.hash.at == self.offset {
@@ -164,29 +172,42 @@ impl Desk {
             .map_err(|error| self.fall_back(at, error))
     }
 
-    /// Writes at the end of the file.
-    fn write(&mut self, file: &Arc<File>, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(direct) = &mut self.direct {
-            let appended = direct.append(bytes);
-            let at = direct.written();
-            return appended.map_err(|error| self.fall_back(at, error));
-        }
-        // Up to where a block begins, from where on the other way is possible.
-        let gap = usize::try_from(self.offset.wrapping_neg() % BLOCK).unwrap_or(0);
-        let straight = !self.indirect && self.streamed >= DIRECT_FROM && bytes.len() >= gap;
-        let (head, rest) = bytes.split_at(if straight { gap } else { bytes.len() });
-        file.write_all_at(head, self.offset).map_err(failed("write", &self.path))?;
-        if !straight {
+    /// Begins anew when the file has a second name. A seal whose transaction failed left it behind as
+    /// a blob, which others may be reading: it must not grow.
+    fn leave_blob(&mut self) -> Result<(), Error> {
+        let file = self.file()?;
+        let names = file.metadata().map_err(failed("look at", &self.path))?.nlink();
+        if names <= 1 {
             return Ok(());
         }
-        let at = self.offset + gap as u64;
-        self.direct = Direct::open(&self.path, file, at);
-        match &mut self.direct {
-            Some(direct) => direct.append(rest).map_err(failed("write", &self.path)),
-            None => {
-                self.indirect = true;
-                file.write_all_at(rest, at).map_err(failed("write", &self.path))
-            }
+        let start = self.offset;
+        // Opened again under that name, it would still be the blob.
+        remove(&self.path)?;
+        self.empty();
+        if start == 0 { Ok(()) } else { Err(Error::OutOfOrder { start, offset: 0 }) }
+    }
+
+    /// Writes at the end of the file.
+    fn write(&mut self, file: &Arc<File>, bytes: &[u8]) -> Result<(), Error> {
+        let rest = if self.direct.is_some() { bytes } else { self.write_cached(file, bytes)? };
+        let Some(direct) = &mut self.direct else { return Ok(()) };
+        let appended = direct.append(rest);
+        let at = direct.written();
+        appended.map_err(|error| self.fall_back(at, error))
+    }
+
+    /// Writes up to where the way past the page cache begins; what is left to go there.
+    fn write_cached<'a>(&mut self, file: &Arc<File>, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
+        // That way is possible from the beginning of a block on.
+        let gap = usize::try_from(self.offset.wrapping_neg() % BLOCK).unwrap_or(0);
+        if !self.indirect && self.streamed >= DIRECT_FROM && bytes.len() >= gap {
+            self.direct = Direct::open(&self.path, file, self.offset + gap as u64);
+            self.indirect = self.direct.is_none();
+        }
+        let (head, rest) = bytes.split_at(if self.direct.is_some() { gap } else { bytes.len() });
+        match file.write_all_at(head, self.offset) {
+            Ok(()) => Ok(rest),
+            Err(error) => Err(self.fall_back(self.offset, error)),
         }
     }
 

@@ -160,9 +160,36 @@ impl Drop for Claim {
         if self.alone {
             desk.discard();
         } else {
+            // A flush that failed at the end leaves less than was told while the content came.
+            self.session.received.store(desk.offset(), Ordering::Release);
             self.session.touch();
             *self.session.desk() = Some(desk);
             self.session.free.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Algorithm;
+    use crate::layout::Layout;
+    use crate::upload::Watch;
+
+    #[tokio::test]
+    async fn what_a_failed_flush_took_is_told_when_the_desk_is_back() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::open(root.path(), Watch::default()).unwrap();
+        let id = UploadId::random().unwrap();
+        let desk = Desk::new(&layout, id, Algorithm::Sha256, 0, None);
+        let session = Session::new(id, "a".parse().unwrap(), desk, Duration::ZERO);
+        let mut claim = Arc::new(session).claim(Duration::ZERO).await.unwrap();
+        let session = Arc::clone(claim.session());
+        claim.desk().append(b"bytes").unwrap();
+        session.note_received(5);
+        // As the flush at the end of an upload does when it fails.
+        claim.desk().empty();
+        drop(claim);
+        assert_eq!(session.received(), 0);
     }
 }

@@ -1,13 +1,16 @@
 //! A push that is killed at one of its steps.
 
+use std::convert::Infallible;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body::{Body, Frame};
 use serde_json::json;
 use shoal_oci::gc::Mode;
 use shoal_oci::registry::{ContentRange, Incoming};
@@ -17,6 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 const CHILD: &str = "SHOAL_OCI_TEST_PUSH_ROOT";
 const POINT: &str = "SHOAL_OCI_TEST_PUSH_POINT";
+
+/// Bytes of a piece of a body.
+const PIECE: usize = 65_521;
+
+/// Content of more bytes is sent nearly at once.
+const LONG: usize = 1 << 20;
 
 /// How content is pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,12 +51,15 @@ use Way::{
 };
 
 /// Where a push is killed, and the how-manieth time it comes there.
-const POINTS: [(Way, Step, u32); 49] = [
+const POINTS: [(Way, Step, u32); 53] = [
     (LongSession, Begun, 1),
     (LongSession, Opened, 1),
     (LongSession, Written, 1),
     (LongSession, Written, 2),
     (LongSession, Written, 3),
+    // Past the page cache, away from where a block begins.
+    (LongSession, Written, 100),
+    (LongSession, Written, 170),
     (LongSession, Flushed, 1),
     (LongSession, Checked, 1),
     (LongSession, Durable, 1),
@@ -72,6 +84,8 @@ const POINTS: [(Way, Step, u32); 49] = [
     (TwinSession, Ended, 1),
     (LongPost, Opened, 1),
     (LongPost, Written, 1),
+    (LongPost, Written, 100),
+    (LongPost, Written, 170),
     (LongPost, Flushed, 1),
     (LongPost, Checked, 1),
     (LongPost, Durable, 1),
@@ -162,8 +176,25 @@ fn manifest(size: usize) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Content as it comes from a network: piece by piece, none of which ends where a block does.
+struct Pieces(Bytes);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let length = self.0.len().min(PIECE);
+        let piece = self.0.split_to(length);
+        Poll::Ready((length > 0).then(|| Ok(Frame::data(piece))))
+    }
+}
+
 async fn post(registry: &Registry, repository: &Repository, content: &[u8]) {
-    let body = Full::new(Bytes::copy_from_slice(content));
+    let body = Pieces(Bytes::copy_from_slice(content));
     let incoming = Incoming { body, length: None, range: None };
     registry.put_blob(repository, digest(content), incoming).await.unwrap();
 }
@@ -176,18 +207,19 @@ async fn put_manifest(registry: &Registry, content: Vec<u8>) {
     registry.put_manifest(&repository(), &tag, Vec::new(), pushed).await.unwrap();
 }
 
-/// Goes on where the session is, in three parts, and ends it.
+/// Goes on where the session is, in three parts, and ends it. Long content is nearly one part, so that
+/// it is written past the page cache.
 async fn resume(registry: &Registry, id: UploadId, content: &[u8]) {
-    let part = content.len() / 3;
+    let part = if content.len() > LONG { content.len() - LONG } else { content.len() / 3 };
     let mut at = usize::try_from(registry.upload_offset(&repository(), id).unwrap()).unwrap();
     while at + part < content.len() {
         let range = ContentRange { first: at as u64, last: (at + part - 1) as u64 };
-        let body = Full::new(Bytes::copy_from_slice(&content[at..at + part]));
+        let body = Pieces(Bytes::copy_from_slice(&content[at..at + part]));
         let incoming = Incoming { body, length: None, range: Some(range) };
         registry.append(&repository(), id, incoming).await.unwrap();
         at += part;
     }
-    let body = Full::new(Bytes::copy_from_slice(&content[at..]));
+    let body = Pieces(Bytes::copy_from_slice(&content[at..]));
     let incoming = Incoming { body, length: None, range: None };
     registry.finish_upload(&repository(), (id, digest(content)), incoming).await.unwrap();
 }

@@ -245,3 +245,24 @@ async fn garbage_is_collected_at_the_interval() {
     stop.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_collection_that_was_stopped_is_still_due() {
+    let stage = graceless(|_| {}).await;
+    let garbage = stage.blob("a", b"garbage").await;
+    let ended = async |sql: &'static str| -> String {
+        let read = move |tx: &shoal_sqlite::rusqlite::Transaction<'_>| {
+            Ok::<_, Error>(tx.query_row(sql, [], |row| row.get(0))?)
+        };
+        stage.registry.catalogue().database().write(read).await.unwrap()
+    };
+    ended("UPDATE state SET value = '1' WHERE key = 'gc_done_at' RETURNING value").await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    assert!(stage.registry.collect(Mode::Sweep, &stop).await.unwrap().stopped);
+    assert_eq!(stage.files(), [garbage]);
+    let at = "SELECT value FROM state WHERE key = 'gc_done_at'";
+    assert_eq!(ended(at).await, "1");
+    stage.collect(Mode::Sweep).await;
+    assert_ne!(ended(at).await, "1");
+}

@@ -1,12 +1,13 @@
-//! Disks that are full, clients that go silent, and what a power failure takes.
+//! Disks that are full, clients that go silent or away, and what a power failure takes.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use shoal_oci::Config;
 use shoal_oci::auth::Open;
 
-use crate::stage::{MIB, Stage, image, noise, sha256};
+use crate::stage::{IMAGE, MIB, Stage, image, noise, sha256};
 
 /// Changes the space that has to stay free of a running registry.
 fn set_headroom(stage: &Stage, bytes: u64) {
@@ -128,8 +129,126 @@ async fn after_a_power_failure_an_upload_has_what_was_flushed() {
         stage.ask_with("PATCH", &location, &headers, &content[received..]).await.status,
         202
     );
-    let put = format!("{location}?digest={}", sha256(&content));
+    let digest = sha256(&content);
+    let put = format!("{location}?digest={digest}");
     assert_eq!(stage.ask("PUT", &put, b"").await.status, 201);
+    let found = stage.ask("GET", &format!("/v2/a/blobs/{digest}"), b"").await;
+    assert!(found.body == content, "nothing is between what was flushed and what came again");
+}
+
+/// Has the database refuse statements of a kind, or allow them again.
+async fn refuse(stage: &Stage, what: Option<&str>) {
+    let sql = match what {
+        Some(what) => {
+            format!("CREATE TRIGGER refusal BEFORE {what} BEGIN SELECT RAISE(ABORT, 'no'); END")
+        }
+        None => "DROP TRIGGER refusal".to_owned(),
+    };
+    let database = stage.registry.catalogue().database();
+    let done = database.write(move |tx| Ok::<_, shoal_oci::Error>(tx.execute(&sql, [])?));
+    done.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_blob_that_others_use_never_grows() {
+    let stage = Stage::new().await;
+    // Nothing, what goes through the journal, and what does not.
+    for length in [0, 900, 100_000] {
+        let content = noise(length);
+        let digest = stage.blob("b", &content).await;
+        let location = stage.start("a").await;
+        stage.ask("PATCH", &location, &content).await;
+        let put = format!("{location}?digest={digest}");
+        refuse(&stage, Some("INSERT ON repository_blobs")).await;
+        assert_eq!(stage.ask("PUT", &put, b"").await.status, 500);
+        refuse(&stage, None).await;
+        let more = stage.ask("PATCH", &location, b"more").await;
+        assert_eq!(more.status, if length == 0 { 202 } else { 416 });
+        let found = stage.ask("GET", &format!("/v2/b/blobs/{digest}"), b"").await;
+        assert!(found.body == content, "{length} bytes are as they were");
+        let received = if length == 0 { 4 } else { 0 };
+        assert_eq!(stage.registry.uploads()[0].received, received, "the rest comes anew");
+        stage.ask("PATCH", &location, &content).await;
+        let whole = [&b"more"[..received.try_into().unwrap()], &content].concat();
+        let put = format!("{location}?digest={}", sha256(&whole));
+        assert_eq!(stage.ask("PUT", &put, b"").await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn a_seal_whose_transaction_failed_is_tried_again_without_the_content() {
+    let stage = Stage::new().await;
+    let content = noise(100_000);
+    let digest = sha256(&content);
+    let location = stage.start("a").await;
+    stage.ask("PATCH", &location, &content).await;
+    let put = format!("{location}?digest={digest}");
+    refuse(&stage, Some("INSERT ON repository_blobs")).await;
+    assert_eq!(stage.ask("PUT", &put, b"").await.status, 500);
+    refuse(&stage, None).await;
+    let mut client = stage.client().await;
+    client.head("PUT", &put, &[("Transfer-Encoding", "chunked")]).await;
+    client.chunk(b"").await;
+    assert_eq!(client.answer("PUT").await.status, 201);
+    assert!(stage.ask("GET", &format!("/v2/a/blobs/{digest}"), b"").await.body == content);
+}
+
+#[tokio::test]
+async fn pulls_that_cannot_be_noted_keep_nothing_else_from_being_written() {
+    let stage = Stage::new().await;
+    stage.image("a", "v1").await;
+    assert_eq!(stage.ask("GET", "/v2/a/manifests/v1", b"").await.status, 200);
+    refuse(&stage, Some("UPDATE OF pulled_at ON repositories")).await;
+    assert!(last_index(&stage).await.contains("\"a:v1\""));
+}
+
+/// Closes a registry; the index it leaves.
+async fn last_index(stage: &Stage) -> String {
+    stage.registry.close().await.unwrap();
+    std::fs::read_to_string(stage.root.path().join("index.json")).unwrap()
+}
+
+/// Asks a registry for something, and hangs up after it was looked at so many times.
+async fn hang_up<T>(asked: impl Future<Output = T>, looks: usize) {
+    let mut asked = std::pin::pin!(asked);
+    let mut left = looks;
+    std::future::poll_fn(|cx| {
+        assert!(
+            asked.as_mut().poll(cx).is_pending(),
+            "the answer was there before the client left"
+        );
+        left -= 1;
+        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_push_whose_client_hangs_up_is_accounted_for() {
+    let stage = Stage::new().await;
+    let config = stage.blob("a", b"{}").await;
+    let manifest = image(&config, &[]).to_string();
+    let (repository, tag) = ("a".parse().unwrap(), "v1".parse().unwrap());
+    let pushed = (Some(IMAGE), manifest.clone().into_bytes());
+    // The second look comes when the file is there.
+    hang_up(stage.registry.put_manifest(&repository, &tag, Vec::new(), pushed), 2).await;
+    // Comes after it in the database.
+    stage.blob("a", b"later").await;
+    assert_eq!(stage.ask("GET", "/v2/a/manifests/v1", b"").await.text(), manifest);
+    assert_eq!(stage.registry.catalogue().totals().0, 3);
+    assert!(last_index(&stage).await.contains("\"a:v1\""));
+}
+
+#[tokio::test]
+async fn a_deletion_whose_client_hangs_up_is_exported() {
+    let stage = Stage::new().await;
+    stage.image("a", "v1").await;
+    stage.registry.chores().await;
+    let (repository, tag) = ("a".parse().unwrap(), "v1".parse().unwrap());
+    hang_up(stage.registry.delete_manifest(&repository, &tag), 1).await;
+    stage.blob("a", b"later").await;
+    assert_eq!(stage.ask("GET", "/v2/a/manifests/v1", b"").await.status, 404);
+    assert!(!last_index(&stage).await.contains("\"a:v1\""));
 }
 
 #[tokio::test]

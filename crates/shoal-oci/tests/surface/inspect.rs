@@ -104,6 +104,13 @@ async fn a_tree_shows_nested_indexes_referrers_and_what_is_missing() {
     assert_eq!(leaf.tags[0].as_str(), "v1");
     let roles: Vec<_> = leaf.contents.iter().map(|part| (part.role, part.present)).collect();
     assert_eq!(roles, [("config", true), ("layer", true)]);
+    // Another repository has it still, which is of no use to who pulls from this one.
+    let layer = sha256(b"layer of v1");
+    stage.blob("b", b"layer of v1").await;
+    assert_eq!(stage.ask("DELETE", &format!("/v2/a/blobs/{layer}"), b"").await.status, 202);
+    let tree = stage.registry.tree(&named("a"), &"v1".parse().unwrap()).await.unwrap();
+    let present: Vec<_> = tree.contents.iter().map(|part| part.present).collect();
+    assert_eq!(present, [true, false]);
     let none = stage.registry.tree(&named("a"), &"none".parse().unwrap()).await;
     assert!(matches!(none, Err(Error::ManifestUnknown { .. })));
 }

@@ -6,7 +6,7 @@ use crate::label::ROUTE;
 const UPLOAD_RESULT: Label = Label::closed("result", &["ok", "error", "client_abort"]);
 /// Up to 1 MiB, 64 MiB, 1 GiB, and above.
 const SIZE_CLASS: Label = Label::closed("size_class", &["small", "medium", "large", "huge"]);
-const GC_OUTCOME: Label = Label::closed("outcome", &["done", "failed"]);
+const GC_OUTCOME: Label = Label::closed("outcome", &["done", "failed", "stopped"]);
 const GC_WHAT: Label = Label::closed("what", &["tag", "manifest", "link", "blob", "file"]);
 
 /// A collection reads the whole catalogue and unlinks files of any size.

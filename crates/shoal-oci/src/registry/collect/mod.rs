@@ -107,10 +107,16 @@ impl Registry {
             let started = Instant::now();
             let collected = registry.collect_now((mode, scope), &stop, &watch);
             if mode == Mode::Sweep && scope == Scope::Everything {
-                let outcome = if collected.is_ok() { "done" } else { "failed" };
+                let outcome = match &collected {
+                    Ok(report) if report.stopped => "stopped",
+                    Ok(_) => "done",
+                    Err(_) => "failed",
+                };
                 metrics::counter!("registry_gc_runs_total", "outcome" => outcome).increment(1);
                 metrics::histogram!("registry_gc_seconds").record(started.elapsed());
                 match &collected {
+                    // What a stop left undone is still due.
+                    Ok(report) if report.stopped => {}
                     Ok(_) => registry.inner.note_collection()?,
                     Err(_) => {
                         metrics::counter!("gc_failures_total", "kind" => "registry").increment(1);

@@ -62,7 +62,7 @@ pub struct ContentState {
     pub bytes: u64,
     /// What its annotations call it, such as a file name.
     pub title: Option<String>,
-    /// Whether it is there.
+    /// Whether this repository can be asked for it.
     pub present: bool,
 }
 
@@ -208,7 +208,7 @@ impl Growing<'_> {
                 media_type: part.media_type.clone(),
                 bytes: part.size,
                 title,
-                present: self.registry.inner.catalogue.size(digest)?.is_some(),
+                present: self.registry.inner.catalogue.serves_blob(&self.repository, digest)?,
             });
         }
         Ok(())
