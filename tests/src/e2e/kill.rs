@@ -76,6 +76,7 @@ async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
         script.post = Duration::from_mins(2);
     }
     let machine = running_machine(&stage, course.persona, script).await?;
+    let _slow = edge.brake(&machine);
     let fault = edge.arm(&machine);
     let (job, follow) = stage.job_of(course.workflow, &machine).await?;
     edge.reached(fault.as_ref(), &follow).await?;
@@ -134,6 +135,15 @@ async fn done_once(
 }
 
 impl Edge {
+    /// A cleanup is over in a moment, before anybody who saw a phase of it begin could kill: its BMC
+    /// takes its time.
+    fn brake(self, machine: &Machine) -> Option<Fault> {
+        let Self::Entering(phase) = self else { return None };
+        let slowly = Action::Delay(Duration::from_secs(6));
+        let rule = Rule::always(When::request("*", "*"), slowly);
+        phase.starts_with("clean_").then(|| machine.mock().faults().add(rule))
+    }
+
     fn arm(self, machine: &Machine) -> Option<Fault> {
         let (write, action) = match self {
             Self::Entering(_) => return None,

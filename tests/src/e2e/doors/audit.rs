@@ -47,6 +47,12 @@ impl Call {
         Self { target, ..self.to(other) }
     }
 
+    /// With this behind the path.
+    fn at(mut self, query: &str) -> Self {
+        self.path.push_str(query);
+        self
+    }
+
     fn noted_as(self, action: &'static str, target: &str) -> Self {
         Self { action, target: target.to_owned(), ..self }
     }
@@ -79,7 +85,7 @@ pub(super) async fn run(place: Place) -> Result<()> {
     let text = |name: &str| token.get(name).and_then(Value::as_str).map(str::to_owned);
     let (id, secret) = text("id").zip(text("token")).context("no token")?;
     make(Call::new("DELETE /api/v1/admin/tokens/{id}", Value::Null, 204).to(&id)).await?;
-    for call in installation() {
+    for call in installation().into_iter().chain(registry()) {
         make(call).await?;
     }
     let remove = Call::new("DELETE /api/v1/servers/{serial}", Value::Null, 204).to("SN-LISTED");
@@ -121,6 +127,7 @@ fn servers() -> Vec<Call> {
         Call::new(lift, Value::Null, 200).to(SERIAL),
         Call::new(retry, Value::Null, 200).to(SERIAL).noted_as("server.retry_login", SERIAL),
         Call::new("POST /api/v1/servers/{serial}/probe", Value::Null, 200).to(SERIAL),
+        Call::new("DELETE /api/v1/bmc/learned", Value::Null, 200).at("?kind=dell"),
         // Nobody listens there.
         Call::new("POST /api/v1/bmc/examine", json!({"bmc_address": "https://127.0.0.1:1"}), 200),
     ]
@@ -154,6 +161,16 @@ fn installation() -> Vec<Call> {
         Call::new("POST /api/v1/admin/secrets/{purpose}", value, 201).to("media"),
         Call::new(revoke, Value::Null, 204).to("media").and("1"),
         Call::new("POST /api/v1/admin/reload", Value::Null, 200),
+    ]
+}
+
+/// What is not there is asked for as well as what is: both are kept.
+fn registry() -> Vec<Call> {
+    const NONE: &str = "00000000-0000-7000-8000-000000000000";
+    vec![
+        Call::new("POST /api/v1/registry/runs", json!({"task": "check"}), 202),
+        Call::new("DELETE /api/v1/registry/runs/{id}", Value::Null, 404).to(NONE),
+        Call::new("DELETE /api/v1/registry/uploads/{id}", Value::Null, 404).to(NONE),
     ]
 }
 
