@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::ledger::Ledger;
 use self::measure::Measure;
-use crate::settings::InForce;
+use crate::{effects::chain, settings::InForce};
 
 /// Between two looks at what is due: bounds how late a chore is after the clock was stepped.
 const BEAT: Duration = Duration::from_mins(1);
@@ -48,9 +48,13 @@ enum Error {
     /// The directory of backups.
     #[error("{action} {}", path.display())]
     Io { action: &'static str, path: std::path::PathBuf, source: std::io::Error },
-    /// A backup must not take the room the database needs.
-    #[error("make a backup of {needed} bytes: {} has {free} bytes left", path.display())]
-    NoRoom { path: std::path::PathBuf, needed: u64, free: u64 },
+    /// A copy must not take the room that jobs need.
+    #[error(
+        "copy {needed} bytes into {}: it has {free} bytes left, of which {kept_free} stay free for \
+         jobs; make room, or set BACKUP_DIR to a directory on a larger disk",
+        path.display()
+    )]
+    NoRoom { path: std::path::PathBuf, needed: u64, free: u64, kept_free: u64 },
     /// There is nothing to try.
     #[error("find a backup in {}", path.display())]
     NoBackup { path: std::path::PathBuf },
@@ -74,7 +78,7 @@ impl Care {
         let measure = Measure::new(store.clone(), in_force.clone(), tls);
         measure.figures().await?;
         let backups = in_force.now().backups.clone();
-        backup::show_newest(&backups.dir).await;
+        tokio::join!(backup::show_newest(&backups.dir, clock.now()), measure.clock());
         Ok(Self { store, clock, in_force, ledger, measure })
     }
 
@@ -97,7 +101,7 @@ impl Care {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) => {
-                    tracing::error!(%error, "failed to look at what is due");
+                    tracing::error!(error = chain(&error), "failed to look at what is due");
                     return;
                 }
             }
@@ -129,7 +133,7 @@ impl Care {
         let backups = self.in_force.now().backups.clone();
         match chore {
             Chore::Backup => backup::make(&self.store, &backups, self.clock.now()).await,
-            Chore::RestoreTest => trial::restore_newest(&backups.dir).await,
+            Chore::RestoreTest => trial::restore_newest(&backups.dir, self.clock.now()).await,
             Chore::Check => Ok(self.store.check(shoal_sqlite::Depth::Full).await?),
             // Who keeps them does this daily.
             Chore::TaskCollection => Ok(()),
@@ -144,32 +148,20 @@ fn is_due(now: Time, done: Option<Time>, every: Duration) -> bool {
 }
 
 fn tell_failure(chore: Chore, error: &Error) {
-    let chain = plain(error);
+    let error = chain(error);
     match chore {
         Chore::Backup => {
             metrics::counter!("backup_failures_total").increment(1);
-            tracing::error!(error = chain, "the backup failed; the ones before are kept");
+            tracing::error!(error, "the backup failed; the ones before are kept");
         }
         Chore::RestoreTest => {
             metrics::counter!("restore_test_failures_total").increment(1);
-            tracing::error!(error = chain, "the trial restore failed");
+            tracing::error!(error, "the trial restore failed");
         }
         Chore::Check | Chore::TaskCollection => {
-            tracing::error!(chore = chore.as_str(), error = chain, "the check failed");
+            tracing::error!(chore = chore.as_str(), error, "the check failed");
         }
     }
-}
-
-/// An error with everything behind it, in one line.
-fn plain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }
 
 /// Runs what blocks where it may.

@@ -173,7 +173,7 @@ impl Running {
             tracing::error!(error = %chain(&error), "the keys follow within a minute");
         }
         let sha256 = plan.certificate.leaf_sha256();
-        self.parts.tls.install(plan.certificate);
+        let another = self.parts.tls.install(plan.certificate);
         self.parts.auth.replace_users(access.users.clone());
         self.parts.bmcs.configure(&plan.settings.redfish);
         if let Some(registry) = &self.parts.registry {
@@ -184,10 +184,14 @@ impl Running {
         self.in_force.replace(plan.settings);
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = plan.snapshot;
         self.measure();
+        let certificate = ("certificate_sha256".to_owned(), sha256);
+        if another {
+            self.note("certificate", [certificate.clone()].into()).await;
+        }
         let detail = BTreeMap::from([
             ("changed".to_owned(), keys(&reloaded.changed)),
             ("config_sha256".to_owned(), reloaded.config_sha256.clone()),
-            ("certificate_sha256".to_owned(), sha256),
+            certificate,
         ]);
         self.note("reload", detail).await;
         Ok(reloaded)

@@ -1,7 +1,7 @@
 //! What ends with a job: its media stop being served, its file is deleted, its BMC session is
 //! given back.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use shoal_core::{JobId, Status};
 use shoal_media::MediaServer;
@@ -52,11 +52,16 @@ impl Retire {
 
     /// Ends what ended while nobody listened, before a restart or in a burst of changes.
     async fn sweep(&self) {
-        for job in self.mediums.kept().await.unwrap_or_default() {
+        let mut jobs: BTreeSet<JobId> = self.trace.under_way().into_iter().collect();
+        jobs.extend(self.mediums.kept().await.unwrap_or_default());
+        for job in jobs {
             match self.store.job(job).await {
                 Ok(Some(record)) if !record.job.is_complete() => {}
                 Ok(Some(_)) => self.end(job).await,
-                Ok(None) => drop(self.mediums.remove(job).await),
+                Ok(None) => {
+                    self.trace.forget(job);
+                    self.mediums.remove(job).await;
+                }
                 Err(error) => {
                     tracing::error!(job_id = %job, error = %chain(&error), "failed to read a job");
                 }

@@ -118,6 +118,16 @@ impl Trace {
         own
     }
 
+    /// The jobs this process took up and has not heard the end of.
+    pub(crate) fn under_way(&self) -> Vec<JobId> {
+        self.taken_up().keys().copied().collect()
+    }
+
+    /// What is known of a job that is gone.
+    pub(crate) fn forget(&self, job: JobId) {
+        self.taken_up().remove(&job);
+    }
+
     /// Tells the whole run of a job that is complete, unless somebody has.
     pub(crate) async fn ended(&self, record: &Record) {
         let Inner { store, spans, .. } = &*self.0;

@@ -47,3 +47,4 @@ pub use clock::{Clock, system_clock};
 pub use effects::Effects;
 pub use engine::{Engine, Settings};
 pub use gate::{Closed, Gate, Pressure};
+pub use pressure::{ENOUGH_SPACE, LITTLE_SPACE};

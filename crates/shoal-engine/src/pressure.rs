@@ -10,8 +10,11 @@ const LOOK: Duration = Duration::from_secs(5);
 /// A commit that takes longer closes the gate.
 const SLOW_COMMIT: Duration = Duration::from_secs(1);
 
-/// Less room than this on a disk closes the gate; twice as much opens it again.
-const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
+/// Less room than this on a disk, in bytes, closes the gate.
+pub const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
+
+/// So much room, in bytes, opens the gate again; whoever writes to a disk of jobs leaves it free.
+pub const ENOUGH_SPACE: u64 = LITTLE_SPACE * 2;
 
 /// Looks now and then until the runner stops.
 pub(crate) async fn follow(shared: Arc<Shared>) {
@@ -54,7 +57,7 @@ async fn look(shared: &Arc<Shared>) -> Option<Sight> {
 
 fn judge(before: Option<&Pressure>, seen: Sight) -> Option<Pressure> {
     let enough = match before {
-        Some(Pressure::LittleSpace { .. }) => LITTLE_SPACE * 2,
+        Some(Pressure::LittleSpace { .. }) => ENOUGH_SPACE,
         Some(Pressure::SlowCommits { .. }) | None => LITTLE_SPACE,
     };
     let little = seen.free.into_iter().find(|(_, free)| *free < enough);

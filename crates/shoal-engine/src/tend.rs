@@ -108,10 +108,13 @@ impl<E: Effects> Tender<E> {
             .unwrap_or_else(|_| Verdict::Unknown { detail: "performing it panicked".to_owned() });
         let took = began.elapsed();
         let answered = Event::Answered { seq, command, verdict: verdict.clone() };
-        let after = self.store(answered, true).await?.record;
-        let retried = !command.is_fenced() && after.job.phase().name() == before;
+        let stored = self.store(answered, true).await;
+        let retried = stored
+            .as_ref()
+            .is_ok_and(|stored| !command.is_fenced() && stored.record.job.phase().name() == before);
+        // Also what is stored nowhere was done.
         tell(command, &verdict, took, retried);
-        Ok(())
+        stored.map(drop)
     }
 
     /// Whether the job holds a place where its next command belongs.

@@ -140,14 +140,7 @@ impl Store {
         now: Time,
     ) -> Result<i64, Error> {
         let kind = kind.to_owned();
-        self.write(move |tx, _| {
-            tx.execute(
-                "INSERT INTO installation_events (at, kind, detail) VALUES (?1, ?2, ?3)",
-                (row::millis(now), &kind, row::to_json("installation event", &detail)?),
-            )?;
-            Ok(tx.last_insert_rowid())
-        })
-        .await
+        self.write(move |tx, _| insert_installation_event(tx, &kind, &detail, now)).await
     }
 
     /// What happened to the installation at `since` or later, oldest first; the newest 1000 of it.
@@ -171,6 +164,20 @@ impl Store {
         })
         .await
     }
+}
+
+/// Notes what happened to the installation in the transaction that makes it happen.
+pub(crate) fn insert_installation_event(
+    tx: &Transaction<'_>,
+    kind: &str,
+    detail: &BTreeMap<String, String>,
+    now: Time,
+) -> Result<i64, Error> {
+    tx.execute(
+        "INSERT INTO installation_events (at, kind, detail) VALUES (?1, ?2, ?3)",
+        (row::millis(now), kind, row::to_json("installation event", detail)?),
+    )?;
+    Ok(tx.last_insert_rowid())
 }
 
 fn audited(found: &Row<'_>) -> Result<Audited, Error> {

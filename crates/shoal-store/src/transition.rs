@@ -110,3 +110,39 @@ fn waiting_step(phase: &Phase) -> Option<StepKey> {
         Stretch::Cleanup => StepKey::CleanupReset,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn every_phase_belongs_to_one_stretch() {
+        let stretches = [
+            ("wait", &["queued", "held"][..]),
+            ("detect", &["discover"]),
+            ("iso", &["build"]),
+            ("mount", &["power_off", "clear_media", "insert_task", "insert_boot", "boot_once"]),
+            ("boot", &["power_on", "await_boot"]),
+            ("install", &["await_report", "await_flash", "await_installer"]),
+            ("cleanup", &["settle", "clean_power", "clean_media", "clean_override", "deliver"]),
+            ("none", &["complete"]),
+        ];
+        let expected = stretches.iter().flat_map(|(stretch, phases)| {
+            phases.iter().map(|phase| ((*phase).to_owned(), *stretch))
+        });
+        // There is a stored job of every phase, and another test sees to it that this stays so.
+        let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stored");
+        let mut found = BTreeMap::new();
+        for entry in fs::read_dir(stored).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().starts_with("job-") {
+                let job: Job = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+                let stretch = Stretch::of(job.phase()).map_or("none", Stretch::as_str);
+                found.insert(job.phase().name().to_owned(), stretch);
+            }
+        }
+        assert_eq!(found, expected.collect());
+    }
+}

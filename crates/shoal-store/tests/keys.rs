@@ -3,7 +3,7 @@
 
 mod drive;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use drive::{NOW, at, claimed, frozen, id};
 use ring::digest::{SHA256, digest};
@@ -64,6 +64,20 @@ async fn a_configured_key_becomes_current_once_and_stays_revoked() {
     assert_eq!(ring.current.secret.expose(), two.expose());
     assert_eq!(import(&store, "one", 3).await, Imported::Current(1), "rolled back");
     assert_eq!(import(&store, "two", 4).await, Imported::Current(2));
+
+    let changes = store.installation_events(NOW).await.unwrap();
+    let set: Vec<_> =
+        changes.iter().map(|event| (event.kind.as_str(), event.at, &event.detail)).collect();
+    let detail = |id: &str| {
+        BTreeMap::from([
+            ("purpose".to_owned(), FLEET.as_str().to_owned()),
+            ("key_id".to_owned(), id.to_owned()),
+        ])
+    };
+    let [one, two] = ["1", "2"].map(detail);
+    let expected = [(at(0), &one), (at(2), &two), (at(3), &one), (at(4), &two)]
+        .map(|(at, id)| ("secret_set", at, id));
+    assert_eq!(set, expected, "what was known is no change");
 
     store.revoke_key(FLEET, 1, Revoke::IfUnused, at(5)).await.unwrap();
     let both = vec![

@@ -6,7 +6,7 @@ use std::{
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use shoal_core::Time;
@@ -14,13 +14,16 @@ use shoal_sqlite::{Manifest, manifest_path};
 use shoal_store::Store;
 
 use super::{Error, blocking};
-use crate::settings::Backups;
+use crate::{effects::chain, settings::Backups};
 
 const PREFIX: &str = "provisioner-";
 const SUFFIX: &str = ".db";
 
-/// What the database may still need while a backup is made beside it.
-const ROOM: u64 = 64 * 1024 * 1024;
+/// What a start waits for a look at the directory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What every copy leaves free: jobs write to the same disk, and with less they would not be picked.
+const ROOM: u64 = shoal_engine::ENOUGH_SPACE;
 
 /// Makes one backup, then deletes those that are one too many.
 pub(super) async fn make(store: &Store, backups: &Backups, now: Time) -> Result<(), Error> {
@@ -46,23 +49,31 @@ pub(super) async fn make(store: &Store, backups: &Backups, now: Time) -> Result<
         duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         "the database was backed up"
     );
-    blocking(move || prune(&dir, keep)).await
+    // The backup is made, whatever becomes of the ones before.
+    if let Err(error) = blocking(move || prune(&dir, keep, &to)).await {
+        tracing::warn!(error = chain(&error), "old backups were not deleted");
+    }
+    Ok(())
 }
 
-/// The newest backup that has its manifest. Blocks.
-pub(super) fn newest(directory: &Path) -> Result<Option<PathBuf>, Error> {
-    Ok(listed(directory)?.pop())
+/// The newest backup that has its manifest. One of a time to come was made by a wrong clock and counts
+/// only where there is no other. Blocks.
+pub(super) fn newest(directory: &Path, now: Time) -> Result<Option<PathBuf>, Error> {
+    let latest = directory.join(name(now));
+    let whole = listed(directory)?;
+    Ok(whole.iter().rfind(|it| **it <= latest).or(whole.last()).cloned())
 }
 
-/// Shows the size of the newest backup there is.
-pub(super) async fn show_newest(directory: &Path) {
+/// Shows the size of the newest backup there is; a disk that does not answer is not waited for.
+pub(super) async fn show_newest(directory: &Path, now: Time) {
     let directory = directory.to_owned();
     let read = blocking(move || {
-        let Some(newest) = newest(&directory)? else { return Ok(0) };
+        let Some(newest) = newest(&directory, now)? else { return Ok(0) };
         Ok(Manifest::read(&newest)?.bytes)
     });
-    show_size(read.await.unwrap_or_else(|error| {
-        tracing::warn!(error = super::plain(&error), "the newest backup cannot be read");
+    let read = tokio::time::timeout(PATIENCE, read).await.unwrap_or(Err(Error::Ended));
+    show_size(read.unwrap_or_else(|error| {
+        tracing::warn!(error = chain(&error), "the newest backup cannot be read");
         0
     }));
 }
@@ -72,7 +83,7 @@ fn show_size(bytes: u64) {
     metrics::gauge!("backup_size_bytes").set(bytes as f64);
 }
 
-/// Sorts like time.
+/// Sorts like time, and is what [`is_backup`] knows again.
 fn name(now: Time) -> String {
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let at = jiff::Timestamp::from_second(seconds).unwrap_or_default();
@@ -81,7 +92,11 @@ fn name(now: Time) -> String {
 }
 
 fn is_backup(file: &OsStr) -> bool {
-    file.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+    let stamp = file.to_str().and_then(|name| name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX));
+    let parts = stamp.and_then(|stamp| stamp.strip_suffix('Z')?.split_once('T'));
+    let digits =
+        |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+    parts.is_some_and(|(day, time)| digits(day, 8) && digits(time, 6))
 }
 
 /// Whole backups, the oldest first.
@@ -124,25 +139,35 @@ fn prepare(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_room(directory: &Path, needed: u64) -> Result<(), Error> {
+/// Refuses a copy of so many bytes that would leave too little for jobs. Blocks.
+pub(super) fn check_room(directory: &Path, needed: u64) -> Result<(), Error> {
     let asked = rustix::fs::statvfs(directory).map_err(|errno| Error::Io {
         action: "ask for the free space of",
         path: directory.to_owned(),
         source: errno.into(),
     })?;
     let free = asked.f_bavail.saturating_mul(asked.f_frsize);
-    if free < needed.saturating_add(ROOM) {
-        return Err(Error::NoRoom { path: directory.to_owned(), needed, free });
+    if fits(free, needed) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::NoRoom { path: directory.to_owned(), needed, free, kept_free: ROOM })
 }
 
+pub(super) fn fits(free: u64, needed: u64) -> bool {
+    free.checked_sub(needed).is_some_and(|left| left >= ROOM)
+}
+
+/// Deletes what is older than the newest `keep`, and first what a wrong clock dated after the one just
+/// `made`, which is newer than it all. One that cannot be deleted costs none of the others their turn.
+///
 /// The manifest goes last: without it a backup counts as none, and with it alone it is swept up.
-fn prune(directory: &Path, keep: usize) -> Result<(), Error> {
-    let whole = listed(directory)?;
+fn prune(directory: &Path, keep: usize, made: &Path) -> Result<(), Error> {
+    let mut whole = listed(directory)?;
+    whole.sort_by_key(|path| (path.as_path() <= made, path.clone()));
     for old in whole.iter().take(whole.len().saturating_sub(keep)) {
-        remove(old)?;
-        remove(&manifest_path(old))?;
+        if let Err(error) = remove(old).and_then(|()| remove(&manifest_path(old))) {
+            tracing::warn!(error = chain(&error), "an old backup was not deleted");
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@ use shoal_core::Time;
 use shoal_engine::Clock;
 use shoal_store::{Chore, Store};
 
+use crate::effects::chain;
+
 /// Writes down what was done well. Clones write the same.
 #[derive(Clone)]
 pub(crate) struct Ledger {
@@ -39,7 +41,11 @@ impl Ledger {
         let now = self.clock.now();
         // It was done; unwritten it is merely done again sooner after the next start.
         if let Err(error) = self.store.chore_done(chore, now).await {
-            tracing::error!(%error, chore = chore.as_str(), "failed to write down what was done");
+            tracing::error!(
+                error = chain(&error),
+                chore = chore.as_str(),
+                "failed to write down what was done"
+            );
         }
         show(chore, now);
     }

@@ -23,7 +23,7 @@ fn files(dir: &std::path::Path) -> Vec<String> {
 
 async fn made(store: &Store, backups: &Backups, days: u32) -> PathBuf {
     backup::make(store, backups, NOW + DAY * days).await.unwrap();
-    backup::newest(&backups.dir).unwrap().unwrap()
+    backup::newest(&backups.dir, NOW + DAY * 9).unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -46,6 +46,51 @@ async fn the_newest_backups_are_kept_each_with_its_manifest() {
 }
 
 #[tokio::test]
+async fn a_backup_outlives_those_which_a_wrong_clock_dated_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    for days in [365, 366, 0] {
+        backup::make(&store, &backups, NOW + DAY * days).await.unwrap();
+    }
+    let made = "provisioner-20231114T221320Z.db";
+    let (was_first, was_second) =
+        ("provisioner-20241113T221320Z.db", "provisioner-20241114T221320Z.db");
+    let kept = files(&backups.dir);
+    assert!(kept.iter().any(|name| name == made), "{kept:?}");
+    assert!(kept.iter().any(|name| name == was_second), "{kept:?}");
+    assert!(!kept.iter().any(|name| name == was_first), "{kept:?}");
+    let newest = backup::newest(&backups.dir, NOW + DAY).unwrap();
+    assert_eq!(newest, Some(backups.dir.join(made)));
+
+    let only_later = backup::newest(&backups.dir, Time::from_millis(0)).unwrap();
+    assert_eq!(only_later, Some(backups.dir.join(was_second)), "better than none");
+}
+
+#[tokio::test]
+async fn an_old_backup_that_cannot_be_deleted_fails_no_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
+    let stays = backups.dir.join("provisioner-20200101T000000Z.db");
+    fs::create_dir_all(&stays).unwrap();
+    fs::write(manifest_path(&stays), "{}").unwrap();
+    for days in 0..3 {
+        backup::make(&store, &backups, NOW + DAY * days).await.unwrap();
+    }
+    let kept = files(&backups.dir);
+    assert!(stays.exists() && manifest_path(&stays).exists(), "{kept:?}");
+    assert!(!kept.contains(&"provisioner-20231114T221320Z.db".to_owned()), "{kept:?}");
+    assert_eq!(kept.len(), 6, "{kept:?}");
+}
+
+#[test]
+fn a_copy_leaves_the_room_with_which_jobs_are_picked() {
+    let enough = shoal_engine::ENOUGH_SPACE;
+    assert!(backup::fits(enough + 5, 5));
+    assert!(!backup::fits(enough + 4, 5));
+    assert!(!backup::fits(u64::MAX, u64::MAX));
+}
+
+#[tokio::test]
 async fn what_a_killed_backup_left_is_swept_up_and_what_is_not_ours_stays() {
     let directory = tempfile::tempdir().unwrap();
     let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
@@ -55,6 +100,7 @@ async fn what_a_killed_backup_left_is_swept_up_and_what_is_not_ours_stays() {
         "provisioner-20200101T000000Z.db.manifest.json",
         "notes.txt",
         "provisioner-old.db",
+        "provisioner-old.db.manifest.json",
     ] {
         fs::write(backups.dir.join(name), "x").unwrap();
     }
@@ -64,8 +110,17 @@ async fn what_a_killed_backup_left_is_swept_up_and_what_is_not_ours_stays() {
         "provisioner-20231114T221320Z.db",
         "provisioner-20231114T221320Z.db.manifest.json",
         "provisioner-old.db",
+        "provisioner-old.db.manifest.json",
     ];
     assert_eq!(files(&backups.dir), expected);
+
+    // Nor does it count as a backup: it would be the newest by its name, and the oldest by its turn.
+    for days in 1..4 {
+        made(&store, &backups, days).await;
+    }
+    let kept = files(&backups.dir);
+    assert!(kept.contains(&"provisioner-old.db".to_owned()), "{kept:?}");
+    assert_eq!(kept.len(), 7, "two backups with their manifests: {kept:?}");
 }
 
 #[tokio::test]
@@ -76,7 +131,7 @@ async fn a_backup_that_fails_costs_none_of_those_before() {
     // The same second again: a name that is taken is never written over.
     let error = backup::make(&store, &backups, NOW).await.unwrap_err();
     assert!(matches!(error, Error::Store(_)), "{error}");
-    assert_eq!(backup::newest(&backups.dir).unwrap(), Some(before));
+    assert_eq!(backup::newest(&backups.dir, NOW + DAY * 9).unwrap(), Some(before));
 
     let file = directory.path().join("a file");
     fs::write(&file, "").unwrap();
@@ -89,7 +144,7 @@ async fn a_backup_that_fails_costs_none_of_those_before() {
 async fn a_trial_accepts_a_whole_backup_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (store, backups) = (Store::scratch().unwrap(), backups(&directory));
-    let none = trial::restore_newest(&backups.dir).await.unwrap_err();
+    let none = trial::restore_newest(&backups.dir, NOW + DAY).await.unwrap_err();
     assert!(matches!(none, Error::NoBackup { .. }), "{none}");
 
     made(&store, &backups, 0).await;
@@ -97,7 +152,7 @@ async fn a_trial_accepts_a_whole_backup_and_leaves_nothing() {
     // What a killed trial left must not stand in the way.
     fs::create_dir(backups.dir.join("restore-test")).unwrap();
     fs::write(backups.dir.join("restore-test/provisioner.db"), "junk").unwrap();
-    trial::restore_newest(&backups.dir).await.unwrap();
+    trial::restore_newest(&backups.dir, NOW + DAY).await.unwrap();
     assert_eq!(files(&backups.dir), before);
 }
 
@@ -111,7 +166,7 @@ async fn a_trial_finds_a_backup_that_went_bad() {
     bytes[middle] ^= 0xA5;
     fs::write(&path, bytes).unwrap();
 
-    assert!(trial::restore_newest(&backups.dir).await.is_err());
+    assert!(trial::restore_newest(&backups.dir, NOW + DAY).await.is_err());
     assert!(manifest_path(&path).exists(), "evidence is kept");
     assert!(!files(&backups.dir).contains(&"restore-test".to_owned()));
 }

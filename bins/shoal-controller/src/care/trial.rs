@@ -3,21 +3,25 @@
 
 use std::{fs, io, os::unix::fs::DirBuilderExt, path::Path};
 
+use shoal_core::Time;
+use shoal_sqlite::Manifest;
+
 use super::{Error, backup, blocking};
 
 /// Where the trial happens, in the directory of backups: what fits there fits twice or is told.
 const SCRATCH: &str = "restore-test";
 
 /// Restores the newest backup and compares the result with its manifest, page by page and row by row.
-pub(super) async fn restore_newest(directory: &Path) -> Result<(), Error> {
+pub(super) async fn restore_newest(directory: &Path, now: Time) -> Result<(), Error> {
     let directory = directory.to_owned();
     blocking(move || {
-        let Some(newest) = backup::newest(&directory)? else {
+        let Some(newest) = backup::newest(&directory, now)? else {
             return Err(Error::NoBackup { path: directory });
         };
         let scratch = directory.join(SCRATCH);
         // A trial that was killed left its files.
         remove(&scratch)?;
+        backup::check_room(&directory, Manifest::read(&newest)?.bytes)?;
         let made = fs::DirBuilder::new().mode(0o700).create(&scratch);
         made.map_err(|source| Error::Io { action: "create", path: scratch.clone(), source })?;
         let restored = shoal_sqlite::restore(&scratch.join("provisioner.db"), &newest);

@@ -147,11 +147,12 @@ impl Connection {
         request: Request<Incoming>,
         Caller { peer, shown, place, stamp }: Caller,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+        let arrived = Arrived(stamp.arrival(request.version()));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(shown);
-        request.extensions_mut().insert(Arrived(stamp.take()));
+        request.extensions_mut().insert(arrived);
         let (router, busy) = (self.router.clone(), place.busy());
         async move {
             let response = router.oneshot(request).await?;

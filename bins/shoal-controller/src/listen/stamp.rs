@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use hyper::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The arrival of the first byte that belongs to no request yet. Clones are of one connection.
@@ -16,9 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) struct Stamp(Arc<Mutex<Option<Instant>>>);
 
 impl Stamp {
-    /// When the request that begins now arrived. Requests that share an HTTP/2 connection share its
-    /// bytes too, so the second of two at a time arrives when its head is whole.
-    pub(super) fn take(&self) -> Instant {
+    /// When the request that begins now arrived. On an HTTP/2 connection bytes also come that belong
+    /// to no request, such as the answer to a ping while it is idle, so that its requests arrive when
+    /// their heads are whole.
+    pub(super) fn arrival(&self, version: Version) -> Instant {
+        if version == Version::HTTP_2 {
+            return Instant::now();
+        }
         self.lock().take().unwrap_or_else(Instant::now)
     }
 
@@ -108,13 +113,26 @@ mod tests {
         let first = Instant::now();
         client.write_all(b"TP/1.1\r\n").await.unwrap();
         assert_eq!(server.read(&mut buffer).await.unwrap(), 8);
-        let arrived = stamp.take();
+        let arrived = stamp.arrival(Version::HTTP_11);
         assert!((before..=first).contains(&arrived));
 
         client.write_all(b"body").await.unwrap();
         assert_eq!(server.read(&mut buffer).await.unwrap(), 4);
         let answered = Instant::now();
         stamp.clear();
-        assert!(stamp.take() >= answered);
+        assert!(stamp.arrival(Version::HTTP_11) >= answered);
+    }
+
+    #[tokio::test]
+    async fn what_came_on_an_idle_http2_connection_is_of_no_request() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let stamp = Stamp::default();
+        let mut server = Stamped::new(server, stamp.clone());
+        client.write_all(b"a ping's answer").await.unwrap();
+        assert_eq!(server.read(&mut [0; 64]).await.unwrap(), 15);
+
+        let began = Instant::now();
+        assert!(stamp.arrival(Version::HTTP_2) >= began);
+        assert!(stamp.arrival(Version::HTTP_11) <= began, "the stamp was not of this request");
     }
 }

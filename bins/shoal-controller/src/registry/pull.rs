@@ -16,6 +16,8 @@ use shoal_recipe::{OciRef, Recipe};
 use shoal_store::{KeyPurpose, Store, token};
 use zeroize::Zeroizing;
 
+use crate::effects::chain;
+
 /// Jobs whose artifacts are remembered; a recipe never changes.
 const REMEMBERED_MAX: usize = 1024;
 
@@ -96,7 +98,7 @@ fn shown(header: &HeaderValue) -> Option<Zeroizing<String>> {
 }
 
 fn lost(error: &shoal_store::Error) -> Refused {
-    tracing::error!(%error, "failed to look at a pull token");
+    tracing::error!(error = chain(error), "failed to look at a pull token");
     Refused::Unavailable
 }
 

@@ -89,6 +89,8 @@ async fn note_start(
         start.insert(format!("{}_key", purpose.as_str()), id.to_string());
     }
     let before = store.installation_events(Time::from_millis(0)).await?;
+    // Every start, reload and renewal tells it, so that the last to do so knows what was in use.
+    let told = before.iter().rev().find_map(|event| event.detail.get("certificate_sha256"));
     let before = before.iter().rev().find(|event| event.kind == "start");
     let version = env!("CARGO_PKG_VERSION");
     let from = before.and_then(|event| event.detail.get("version")).filter(|it| *it != version);
@@ -96,6 +98,11 @@ async fn note_start(
         let detail = [("from", from.as_str()), ("to", version)];
         let detail = detail.map(|(name, word)| (name.to_owned(), word.to_owned())).into();
         store.installation_event("version", detail, clock.now()).await?;
+    }
+    let shown = tls.leaf_sha256();
+    if told.is_some_and(|told| *told != shown) {
+        let detail = [("certificate_sha256".to_owned(), shown)].into();
+        store.installation_event("certificate", detail, clock.now()).await?;
     }
     store.installation_event("start", start, clock.now()).await?;
     Ok(())

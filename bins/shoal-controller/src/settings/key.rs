@@ -107,7 +107,8 @@ const KEYS: &[Key] = &[
     Key::new(
         "BACKUP_DIR",
         Unset("`STORAGE_ROOT/backups`"),
-        "Directory of backups of the job database; another disk than the database's is better.",
+        "Directory of backups of the job database; another disk than the database's is better, and a \
+         network file system is refused.",
     ),
     Key::new(
         "BACKUP_INTERVAL",

@@ -7,7 +7,9 @@ use shoal_core::Time;
 use shoal_sqlite::rusqlite::Transaction;
 
 use super::{Fresh, KeyPurpose, KeySource, KeyState, Stored, add_current, all_keys, key_from_text};
-use crate::{Error, Secret, Store, row, sealing::Sealing, underway};
+use crate::{
+    Error, Secret, Store, audit::insert_installation_event, row, sealing::Sealing, underway,
+};
 
 /// What became of a key that the configuration gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,7 @@ impl Store {
     /// Makes SHA-256 of each configured text the current key of its purpose; the ones before stay
     /// accepted for `accept_for`. A configured value that was replaced by another configured one and
     /// comes back is current again; one that an operator replaced is not. Answers in the order given.
+    /// Each that becomes current is an event `secret_set` of the installation.
     ///
     /// # Errors
     /// [`Error::RevokedKey`] if any of them was revoked, and then nothing changed; [`Error::Unseal`], [`Error::NoKeyId`], [`Error::Database`].
@@ -116,7 +119,7 @@ impl Store {
         self.write(move |tx, sealing| {
             let mut imported = Vec::with_capacity(keys.len());
             for (purpose, secret) in keys {
-                imported.push(match verdict(tx, sealing, purpose, &secret)? {
+                let became = match verdict(tx, sealing, purpose, &secret)? {
                     Verdict::Is(unchanged) => unchanged,
                     Verdict::Reinstate(id) => {
                         retire(tx, purpose, now + accept_for)?;
@@ -129,7 +132,14 @@ impl Store {
                         let added = add_current(tx, sealing, purpose, fresh, Some(now))?;
                         Imported::Current(added.id)
                     }
-                });
+                };
+                if let Imported::Current(id) = became {
+                    let words =
+                        [("purpose", purpose.as_str().to_owned()), ("key_id", id.to_string())];
+                    let detail = words.map(|(name, word)| (name.to_owned(), word)).into();
+                    insert_installation_event(tx, "secret_set", &detail, now)?;
+                }
+                imported.push(became);
             }
             Ok(imported)
         })

@@ -129,7 +129,7 @@ pub(super) const METRICS: &[Metric] = &[
     gauge(
         "tls_certificate_not_after_timestamp_seconds",
         Unit::Timestamp,
-        "When a certificate ends; of BMCs the earliest end that was seen at that vendor's.",
+        "When a certificate ends; of BMCs the earliest end that was seen at that vendor's, and no number once none is known any more.",
         "runbook 6.8, 8.3",
     )
     .labels(&[CERT]),
@@ -143,7 +143,7 @@ pub(super) const METRICS: &[Metric] = &[
     gauge(
         "host_clock_synchronized",
         Unit::Flag,
-        "1 while the kernel calls the machine's clock synchronised.",
+        "1 while the kernel calls the machine's clock synchronised; absent where it cannot be asked, as in most containers.",
         "runbook 6.4",
     ),
     gauge(
