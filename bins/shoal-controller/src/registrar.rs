@@ -127,11 +127,15 @@ impl Registrar for Keeper {
     }
 
     fn begin(&self, order: Order) -> Answering<'_, Run> {
-        Box::pin(async move {
-            self.runs.admit()?;
-            self.admit(&order).await?;
-            self.runs.begin(&order, self.registry.clone())
-        })
+        let keeper = self.clone();
+        // A task of its own, since who asks may be gone at any time: a confirmation is taken once,
+        // and the run that it is for has to begin.
+        let begun = self.runs.spawn(async move {
+            let place = keeper.runs.reserve(&order, &keeper.registry)?;
+            keeper.admit(&order).await?;
+            Ok(place.begin(&order, keeper.registry))
+        });
+        Box::pin(async move { begun.await.unwrap_or(Err(Declined::Failed)) })
     }
 
     fn runs(&self) -> Answering<'_, Vec<Run>> {

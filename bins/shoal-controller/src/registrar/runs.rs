@@ -15,6 +15,7 @@ use shoal_oci::{
     Error, Registry,
     gc::{Mode, Report, Scope},
 };
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{chain, seen};
@@ -42,6 +43,14 @@ struct Kept {
     stop: CancellationToken,
 }
 
+/// The place of a run that has not begun; given back when it is dropped.
+pub(super) struct Place {
+    runs: Runs,
+    run: Run,
+    stop: CancellationToken,
+    is_taken: bool,
+}
+
 /// What a run came to.
 enum Came {
     Collected(Report),
@@ -60,13 +69,16 @@ impl Runs {
         }))
     }
 
-    /// Whether a run may begin now.
-    pub(super) fn admit(&self) -> Result<(), Declined> {
-        busy(&self.lock())
+    /// Does something of the same lifetime as the runs, whoever waits for it.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.0.tasks.spawn(work)
     }
 
-    /// Begins a run; it goes on when nobody waits for it.
-    pub(super) fn begin(&self, order: &Order, registry: Registry) -> Result<Run, Declined> {
+    /// Takes the place of a run that may yet be declined, so that no other begins meanwhile.
+    pub(super) fn reserve(&self, order: &Order, registry: &Registry) -> Result<Place, Declined> {
         let shared = &self.0;
         let stop = shared.stop.child_token();
         let mut kept = self.lock();
@@ -86,14 +98,8 @@ impl Runs {
             error: None,
         };
         kept.push_front(Kept { run: run.clone(), stop: stop.clone() });
-        kept.truncate(REMEMBERED);
         drop(kept);
-        let (runs, id, order) = (self.clone(), run.id.clone(), order.clone());
-        shared.tasks.spawn(async move {
-            let came = runs.perform(&id, &order, &registry, &stop).await;
-            runs.end(&id, came);
-        });
-        Ok(run)
+        Ok(Place { runs: self.clone(), run, stop, is_taken: false })
     }
 
     pub(super) fn all(&self) -> Vec<Run> {
@@ -170,6 +176,29 @@ impl Runs {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Begins the run; it goes on when nobody waits for it.
+    pub(super) fn begin(mut self, order: &Order, registry: Registry) -> Run {
+        self.is_taken = true;
+        self.runs.lock().truncate(REMEMBERED);
+        let (runs, id, order) = (self.runs.clone(), self.run.id.clone(), order.clone());
+        let stop = self.stop.clone();
+        self.runs.0.tasks.spawn(async move {
+            let came = runs.perform(&id, &order, &registry, &stop).await;
+            runs.end(&id, came);
+        });
+        self.run.clone()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.runs.lock().retain(|kept| kept.run.id != self.run.id);
+        }
     }
 }
 

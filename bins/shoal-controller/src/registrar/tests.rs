@@ -142,6 +142,21 @@ async fn one_run_at_a_time_and_none_that_may_not_be() {
 }
 
 #[tokio::test]
+async fn a_run_begins_although_who_asked_is_gone_before_the_answer() {
+    let stage = Stage::new().await;
+    let order = Order { task: RunTask::Gc, dry_run: false, confirmation: None };
+    tokio::select! {
+        biased;
+        _ = stage.keeper.begin(order) => panic!("it has to ask the registry first"),
+        () = std::future::ready(()) => {}
+    }
+    stage.tasks.close();
+    stage.tasks.wait().await;
+    let runs = stage.keeper.runs().await.unwrap();
+    assert_eq!((runs.len(), runs[0].state), (1, RunState::Done));
+}
+
+#[tokio::test]
 async fn names_that_are_none_are_names_of_nothing() {
     let stage = Stage::new().await;
     stage.image("os/b", "v1", b"x").await;

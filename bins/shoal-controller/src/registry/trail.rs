@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use shoal_engine::Clock;
-use shoal_oci::audit::{Audit, Entry, LogAudit};
+use shoal_oci::audit::{Audit, Entry, LogAudit, is_gone};
 use shoal_store::{Actor, AuditEntry, Store};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
@@ -96,7 +96,8 @@ fn told(entry: &Entry<'_>) -> AuditEntry {
     let Entry { principal, from, verb, repository, what, digest, status } = *entry;
     let join = if what.contains(':') { '@' } else { ':' };
     let digest = digest.filter(|digest| *digest != what);
-    let words = [Some(status.as_str()), digest];
+    let gone = is_gone(status).then_some("gone before the answer");
+    let words = [Some(status.as_str()), gone, digest];
     AuditEntry {
         actor: Actor { name: principal.to_owned(), address: from },
         action: verb.as_str().to_owned(),

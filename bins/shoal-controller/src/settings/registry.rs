@@ -2,7 +2,9 @@
 //! takes, keeps and removes content. Its file of users is read here, so that a broken one is a
 //! configuration that is refused, at start and at a reload alike.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, fs, io::Read as _, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use shoal_oci::{
     Config, Limits, Pattern, Policy,
@@ -100,17 +102,21 @@ pub(super) fn read(reader: &Reader, storage: &Storage) -> Result<Registry, Error
 
 fn elsewhere(reader: &Reader) -> Result<Logins, Error> {
     let key = "REGISTRY_CREDENTIALS_FILE";
-    let mut text = Zeroizing::new(String::new());
+    let mut content = Zeroizing::new(Vec::new());
     let file = reader.present(key, |path| {
-        let file = fs::File::open(path)?;
-        std::io::Read::read_to_string(&mut std::io::Read::take(file, CREDENTIALS_MAX), &mut text)?;
+        // One byte more than may be, so that a longer file is seen and not cut.
+        fs::File::open(path)?.take(CREDENTIALS_MAX + 1).read_to_end(&mut content)?;
         Ok(())
     })?;
     if file.is_none() {
         return Ok(Logins::default());
     }
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > CREDENTIALS_MAX {
+        return Err(reader.invalid(key, "a file of at most 64 KiB"));
+    }
+    let logins = std::str::from_utf8(&content).ok().and_then(Logins::parse);
     let expected = "a file with `registry user:password` a line, each registry once";
-    Logins::parse(&text).ok_or_else(|| reader.invalid(key, expected))
+    logins.ok_or_else(|| reader.invalid(key, expected))
 }
 
 fn positive(text: &str) -> Option<Duration> {

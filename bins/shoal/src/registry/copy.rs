@@ -7,6 +7,7 @@ mod error;
 mod manifest;
 mod meter;
 mod place;
+mod reading;
 mod remote;
 
 use serde_json::json;

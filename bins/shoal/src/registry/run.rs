@@ -46,6 +46,9 @@ async fn seen_and_confirmed(
 ) -> Result<String, Error> {
     let begun = begin(&json!({ "task": "gc", "dry_run": true }), client).await?;
     let (run, _) = ended(&begun, &what.following, client, screen).await?;
+    if run.state == "failed" {
+        return Err(Error::RunFailed { id: run.id, why: run.error.unwrap_or_default() });
+    }
     let collected = run.collected.as_ref().filter(|_| run.state == "done");
     let word = collected.and_then(|collected| collected.confirmation.clone());
     let word = word.ok_or(Error::NothingToConfirm)?;

@@ -1,14 +1,20 @@
 //! Copies between two registries that do what their scripts say.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use shoal::Exit;
 
-use crate::shell::{PASSWORD, Shell};
+use crate::shell::{PASSWORD, Ran, Shell};
 use crate::stand_in::{Reply, StandIn};
+use crate::tls::tls;
 
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &str = "0123456789";
 const UPLOADS: &str = "/v2/b/blobs/uploads/";
+const UPLOAD: &str = "/v2/b/blobs/uploads/1";
+const OCTETS: &str = "application/octet-stream";
 
 fn digest(content: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, content.as_bytes());
@@ -38,36 +44,62 @@ fn source(layers: Vec<Reply>) -> StandIn {
 }
 
 fn accepted() -> Reply {
-    Reply::empty(202).with_header("location", "/v2/b/blobs/uploads/1")
+    Reply::empty(202).with_header("location", UPLOAD)
 }
 
-fn copy(source: &StandIn, destination: &StandIn, more: &str) -> crate::shell::Ran {
-    let host = |stand_in: &StandIn| stand_in.url().trim_start_matches("http://").to_owned();
+/// The layer, whole.
+fn whole() -> Reply {
+    Reply::text(200, OCTETS, LAYER)
+}
+
+/// The layer but for what the destination has after [`state`].
+fn rest() -> Reply {
+    Reply::text(206, OCTETS, &LAYER[4..]).with_header("content-range", "bytes 4-9/10")
+}
+
+/// Four bytes have arrived.
+fn state() -> Reply {
+    Reply::empty(204).with_header("location", UPLOAD).with_header("range", "0-3")
+}
+
+/// A registry that lacks it, takes parts as the script says, and then the whole.
+fn destination(patches: Vec<Reply>) -> StandIn {
+    StandIn::new([
+        (route("HEAD", &blob("b")), vec![Reply::empty(404)]),
+        (route("POST", UPLOADS), vec![accepted()]),
+        (route("PATCH", UPLOAD), patches),
+        (route("GET", UPLOAD), vec![state()]),
+        (route("PUT", UPLOAD), vec![Reply::empty(201)]),
+        (route("PUT", "/v2/b/manifests/v1"), vec![Reply::empty(201)]),
+    ])
+}
+
+fn patches(destination: &StandIn) -> Vec<Vec<u8>> {
+    let requests = destination.requests().into_iter();
+    requests.filter(|it| it.line.starts_with("PATCH")).map(|it| it.body).collect()
+}
+
+fn host(stand_in: &StandIn) -> String {
+    stand_in.url().split_once("://").unwrap().1.to_owned()
+}
+
+fn copy(source: &StandIn, destination: &StandIn, more: &str) -> Ran {
     let mut shell = Shell::bare();
     shell.set("DST_REGISTRY_PASSWORD", PASSWORD);
-    let line = format!(
-        "registry copy {}/a:v1 {}/b --src-plain-http --dst-plain-http{more}",
-        host(source),
-        host(destination)
-    );
-    shell.run(&line)
+    shell.set("SRC_REGISTRY_PASSWORD", PASSWORD);
+    copy_in(&shell, (source, destination), more)
+}
+
+fn copy_in(shell: &Shell, (source, destination): (&StandIn, &StandIn), more: &str) -> Ran {
+    let (from, to) = (host(source), host(destination));
+    let plain = if destination.url().starts_with("http:") { " --dst-plain-http" } else { "" };
+    shell.run(&format!("registry copy {from}/a:v1 {to}/b --src-plain-http{plain}{more}"))
 }
 
 #[test]
 fn a_transfer_that_breaks_goes_on_where_the_destination_is() {
-    let layer = Reply::text(200, "application/octet-stream", LAYER);
-    let part = Reply::text(206, "application/octet-stream", &LAYER[4..]);
-    let source = source(vec![layer, part]);
-    let state = Reply::empty(204).with_header("location", "/v2/b/blobs/uploads/1");
-    let state = state.with_header("range", "0-3");
-    let destination = StandIn::new([
-        (route("HEAD", &blob("b")), vec![Reply::empty(404)]),
-        (route("POST", UPLOADS), vec![accepted()]),
-        (route("PATCH", "/v2/b/blobs/uploads/1"), vec![Reply::lost(), accepted()]),
-        (route("GET", "/v2/b/blobs/uploads/1"), vec![state]),
-        (route("PUT", "/v2/b/blobs/uploads/1"), vec![Reply::empty(201)]),
-        (route("PUT", "/v2/b/manifests/v1"), vec![Reply::empty(201)]),
-    ]);
+    let source = source(vec![whole(), rest()]);
+    let destination = destination(vec![Reply::lost(), accepted()]);
 
     let ran = copy(&source, &destination, " --output json");
 
@@ -88,6 +120,101 @@ fn a_transfer_that_breaks_goes_on_where_the_destination_is() {
     assert_eq!(last.body, manifest().as_bytes());
     let ended = requests.iter().find(|it| it.line.starts_with("PUT /v2/b/blobs")).unwrap();
     assert!(ended.line.ends_with(&digest(LAYER).replace(':', "%3A")), "{}", ended.line);
+}
+
+#[test]
+fn a_destination_that_still_holds_the_upload_is_asked_again_where_it_is() {
+    let from = source(vec![whole(), rest()]);
+    let out_of_step = [Reply::lost(), Reply::empty(416), Reply::empty(409), Reply::empty(409)];
+    let holding = destination([&out_of_step[..], &[Reply::empty(416), accepted()]].concat());
+
+    let ran = copy(&from, &holding, "");
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    let sent = patches(&holding);
+    assert_eq!((sent.len(), &*sent[5]), (6, &LAYER.as_bytes()[4..]));
+
+    let from = source(vec![whole(), rest()]);
+    let forever = destination(vec![Reply::lost(), Reply::empty(409)]);
+    let ran = copy(&from, &forever, "");
+    assert_eq!(ran.exit, Exit::Conflict, "{}", ran.err);
+    assert!(patches(&forever).len() < 12);
+}
+
+#[test]
+fn a_transfer_may_take_longer_than_silence_is_borne() {
+    let source = source(vec![whole().slow(Duration::from_millis(300))]);
+    let destination = destination(vec![accepted()]);
+    let shell = Shell { silence: Duration::from_millis(1500), ..Shell::bare() };
+
+    let ran = copy_in(&shell, (&source, &destination), "");
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(patches(&destination), [LAYER.as_bytes()]);
+}
+
+#[test]
+fn a_source_without_parts_is_read_from_its_start_and_one_with_others_is_refused() {
+    let without = source(vec![whole()]);
+    let to = destination(vec![Reply::lost(), accepted()]);
+    let ran = copy(&without, &to, "");
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(patches(&to), [LAYER.as_bytes(), &LAYER.as_bytes()[4..]]);
+
+    let other = Reply::text(206, OCTETS, &LAYER[5..]).with_header("content-range", "bytes 5-9/10");
+    let from = source(vec![whole(), other]);
+    let to = destination(vec![Reply::lost(), accepted()]);
+    let ran = copy(&from, &to, "");
+    assert_eq!(ran.exit, Exit::Internal);
+    assert!(ran.err.contains("another part"), "{}", ran.err);
+    assert_eq!(patches(&to).len(), 1);
+}
+
+#[test]
+fn a_source_that_breaks_off_is_named() {
+    let cut = Reply::text(200, OCTETS, &LAYER[..3]).cut();
+    let source = source(vec![whole(), cut]);
+    let destination = destination(vec![Reply::lost(), accepted()]);
+
+    let ran = copy(&source, &destination, "");
+
+    assert_eq!(ran.exit, Exit::Unreachable);
+    assert!(ran.err.contains(&format!("reach {}", host(&source))), "{}", ran.err);
+    assert!(!ran.err.contains(&host(&destination)), "{}", ran.err);
+}
+
+#[test]
+fn an_upload_does_not_leave_tls() {
+    let source = source(vec![whole()]);
+    let plain = Reply::empty(202).with_header("location", "http://127.0.0.1:1/upload");
+    let tls = tls("127.0.0.1");
+    let script = [
+        (route("HEAD", &blob("b")), vec![Reply::empty(404)]),
+        (route("POST", UPLOADS), vec![plain]),
+    ];
+    let destination = StandIn::with_tls(script, Arc::clone(&tls.config));
+
+    let ran = copy(&source, &destination, &format!(" --dst-pin {}", tls.pin));
+
+    assert_eq!(ran.exit, Exit::Internal);
+    assert!(ran.err.contains("without TLS"), "{}", ran.err);
+}
+
+#[test]
+fn whoever_a_redirect_leads_to_names_no_service_for_tokens() {
+    let service = StandIn::new([("GET /token", vec![Reply::json(200, &json!({"token": "x"}))])]);
+    let challenge = format!("Bearer realm=\"{}/token\"", service.url());
+    let challenge = Reply::empty(401).with_header("www-authenticate", &challenge);
+    let store = StandIn::new([("GET /blob", vec![challenge])]);
+    let moved = Reply::empty(307).with_header("location", &format!("{}/blob", store.url()));
+    let source = source(vec![moved]);
+    let destination = destination(vec![accepted()]);
+
+    let ran = copy(&source, &destination, " --src-user ops");
+
+    assert_eq!(ran.exit, Exit::Denied, "{}", ran.err);
+    assert_eq!(store.lines(), ["GET /blob"]);
+    assert!(service.lines().is_empty());
 }
 
 #[test]

@@ -173,6 +173,17 @@ fn a_run_that_fails_is_stopped_or_outlasts_the_wait_has_its_exit_code() {
 }
 
 #[test]
+fn a_dry_run_that_failed_is_told_as_such() {
+    let failed = run("failed", &json!({"dry_run": true, "error": "failed to read the catalogue"}));
+    let stand_in = StandIn::new([(RUNS, vec![Reply::json(202, &failed)])]);
+
+    let ran = Shell::at(&stand_in).run("registry gc --confirm");
+
+    assert_eq!(ran.exit, Exit::Internal);
+    assert!(ran.err.contains("19a-1 failed: failed to read the catalogue"), "{}", ran.err);
+}
+
+#[test]
 fn what_a_rebuild_left_is_collected_only_after_its_dry_run_was_seen_and_confirmed() {
     let dry = json!({"dry_run": true, "collected": collected(&json!("5a5a"))});
     let dry = run("done", &dry);

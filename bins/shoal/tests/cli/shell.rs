@@ -38,6 +38,7 @@ pub(crate) struct Shell {
     /// What whoever sits at the terminal answers to every question; nobody does when absent.
     pub(crate) answer: Option<&'static str>,
     pub(crate) url: Option<String>,
+    pub(crate) silence: Duration,
     pub(crate) directory: tempfile::TempDir,
 }
 
@@ -63,6 +64,7 @@ impl Shell {
             terminal: false,
             answer: None,
             url: None,
+            silence: Pace::default().silence,
             directory: tempfile::tempdir().unwrap(),
         }
     }
@@ -105,6 +107,7 @@ impl Shell {
                 poll: Duration::ZERO,
                 tries: 3,
                 silent_streams: 3,
+                silence: self.silence,
                 ..Pace::default()
             },
         };

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -37,6 +38,8 @@ pub(crate) struct Reply {
     lost: bool,
     /// Promises more bytes than come before the connection is closed.
     cut: bool,
+    /// Between two bytes of the body.
+    gap: Option<Duration>,
 }
 
 impl Reply {
@@ -51,7 +54,7 @@ impl Reply {
 
     pub(crate) fn text(status: u16, content_type: &str, body: &str) -> Self {
         let headers = format!("content-type: {content_type}\r\n");
-        Self { status, headers, body: body.to_owned(), lost: false, cut: false }
+        Self { headers, body: body.to_owned(), ..Self::empty(status) }
     }
 
     /// A stream of events that the controller ends.
@@ -64,7 +67,8 @@ impl Reply {
     }
 
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, headers: String::new(), body: String::new(), lost: false, cut: false }
+        let (headers, body) = (String::new(), String::new());
+        Self { status, headers, body, lost: false, cut: false, gap: None }
     }
 
     pub(crate) fn with_header(self, name: &str, value: &str) -> Self {
@@ -80,15 +84,34 @@ impl Reply {
         Self { cut: true, ..self }
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    /// Sends the body byte by byte.
+    pub(crate) fn slow(self, gap: Duration) -> Self {
+        Self { gap: Some(gap), ..self }
+    }
+
+    fn head(&self) -> String {
         let Self { status, headers, body, .. } = self;
         let length = body.len() + if self.cut { 1000 } else { 0 };
         let length = match status {
             204 => String::new(),
             _ => format!("content-length: {length}\r\n"),
         };
-        format!("HTTP/1.1 {status} x\r\n{headers}{length}connection: close\r\n\r\n{body}")
-            .into_bytes()
+        format!("HTTP/1.1 {status} x\r\n{headers}{length}connection: close\r\n\r\n")
+    }
+
+    fn write(&self, stream: &mut impl Write) -> std::io::Result<()> {
+        stream.write_all(self.head().as_bytes())?;
+        let Some(gap) = self.gap else {
+            stream.write_all(self.body.as_bytes())?;
+            return stream.flush();
+        };
+        let (_never, pause) = std::sync::mpsc::channel::<()>();
+        for byte in self.body.as_bytes() {
+            let _ = pause.recv_timeout(gap);
+            stream.write_all(&[*byte])?;
+            stream.flush()?;
+        }
+        Ok(())
     }
 }
 
@@ -179,8 +202,7 @@ fn serve(
     };
     let stream = stream.get_mut();
     if !reply.lost {
-        stream.write_all(&reply.bytes())?;
-        stream.flush()?;
+        reply.write(stream)?;
     }
     Ok(())
 }

@@ -11,15 +11,15 @@ use shoal::Exit;
 use crate::shell::{Shell, text};
 use crate::stand_in::{Reply, StandIn};
 
-struct Tls {
-    config: Arc<ServerConfig>,
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ServerConfig>,
     ca_pem: String,
     /// SHA-256 of the leaf.
-    pin: String,
+    pub(crate) pin: String,
 }
 
 /// An authority and a leaf of it for `name`.
-fn tls(name: &str) -> Tls {
+pub(crate) fn tls(name: &str) -> Tls {
     tls_of("Shoal CA", name)
 }
 

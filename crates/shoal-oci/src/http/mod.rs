@@ -24,7 +24,7 @@ use bytes::Bytes;
 use http_body::Body as HttpBody;
 use tracing::Instrument as _;
 
-use crate::audit::{Audit, Entry};
+use crate::audit::{Audit, Record};
 use crate::auth::{Access, Action, Claim, Principal, Readable, Refused};
 use crate::error::Error;
 use crate::name::{Reference, Repository};
@@ -192,15 +192,17 @@ impl Service {
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let asked = Asked { method: head.method, headers: head.headers, query, principal };
         let route = route?;
+        let change = route.change(&asked.method, &asked.query);
+        let record = change.as_ref().map(|(verb, repository, what)| {
+            let (principal, verb) = (asked.principal.name(), *verb);
+            Record::new(&*self.audit, (principal, from), (verb, repository, what))
+        });
         let answered = self.dispatch(&asked, &route, body).await;
-        if let Some((verb, repository, what)) = route.change(&asked.method, &asked.query) {
-            let (status, digest) = match &answered {
-                Ok(response) => (response.status(), answer::stored_digest(response)),
-                Err(refusal) => (refusal.status(), None),
-            };
-            let principal = asked.principal.name();
-            let what = what.as_str();
-            self.audit.record(&Entry { principal, from, verb, repository, what, digest, status });
+        if let Some(record) = record {
+            match &answered {
+                Ok(response) => record.end(response.status(), answer::stored_digest(response)),
+                Err(refusal) => record.end(refusal.status(), None),
+            }
         }
         answered
     }

@@ -12,6 +12,9 @@ use crate::digest::Digest;
 use crate::name::{Reference, Repository};
 use crate::upload::UploadId;
 
+/// Most characters of a value of a query in a record; every digest is shorter.
+const WHAT_MAX: usize = 140;
+
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
@@ -83,7 +86,7 @@ impl Route {
         method: &Method,
         query: &Query,
     ) -> Option<(Verb, &Repository, String)> {
-        let asked = |key: &str| query.first(key).unwrap_or_default().to_owned();
+        let asked = |key: &str| plain(query.first(key).unwrap_or_default());
         match (self, method.as_str()) {
             (Self::Manifest(name, reference), "PUT") => {
                 Some((Verb::PushManifest, name, reference.to_string()))
@@ -104,6 +107,12 @@ impl Route {
             _ => None,
         }
     }
+}
+
+/// What a client wrote, as a record may hold it: a query can be longer than a page of a log, and can
+/// have any character.
+fn plain(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control()).take(WHAT_MAX).collect()
 }
 
 /// Undoes the percent encoding some clients apply to the colon of a digest. What it brings to light
@@ -183,6 +192,17 @@ mod tests {
         ] {
             assert!(Route::parse(path).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_record_holds_a_line_of_what_a_client_wrote() {
+        let route = Route::parse("/v2/a/blobs/uploads/").unwrap();
+        let long = format!("digest=x%0Ay%1B%C2%9B{}", "z".repeat(60_000));
+        let (verb, _, what) = route.change(&Method::POST, &Query::parse(&long)).unwrap();
+        assert_eq!((verb, what), (Verb::PushBlob, format!("xy{}", "z".repeat(138))));
+        let digest = format!("sha512:{}", "a".repeat(128));
+        let query = Query::parse(&format!("mount={digest}"));
+        assert_eq!(route.change(&Method::POST, &query).unwrap().2, digest);
     }
 
     proptest! {

@@ -109,24 +109,41 @@ impl Registry {
                     checked.stopped = true;
                     return Ok(checked);
                 }
+                match examine(&self.inner.layout, &digest, size, stop) {
+                    Look::Whole => {}
+                    Look::Faulty(_) => self.judge(digest, &mut checked, stop)?,
+                    Look::Stopped => checked.stopped = true,
+                }
+                if checked.stopped {
+                    return Ok(checked);
+                }
                 checked.blobs += 1;
                 checked.bytes += size;
-                if examine(&self.inner.layout, &digest, size).is_some() {
-                    self.judge(digest, &mut checked)?;
-                }
                 watch(&checked);
             }
         }
     }
 
     /// Looks again at what seems damaged, with nobody bringing or sweeping it.
-    fn judge(&self, digest: Digest, checked: &mut Checked) -> Result<(), Error> {
+    fn judge(
+        &self,
+        digest: Digest,
+        checked: &mut Checked,
+        stop: &CancellationToken,
+    ) -> Result<(), Error> {
         let Some(_seized) = self.inner.leases.seize(&digest) else {
             checked.skipped += 1;
             return Ok(());
         };
         let Some(size) = self.inner.catalogue.size(digest)? else { return Ok(()) };
-        let Some(fault) = examine(&self.inner.layout, &digest, size) else { return Ok(()) };
+        let fault = match examine(&self.inner.layout, &digest, size, stop) {
+            Look::Whole => return Ok(()),
+            Look::Faulty(fault) => fault,
+            Look::Stopped => {
+                checked.stopped = true;
+                return Ok(());
+            }
+        };
         if self.heal(digest)? {
             tracing::warn!(%digest, ?fault, "blob was damaged: it is written again from the journal");
             checked.healed.push(Healed { digest, fault });
@@ -167,34 +184,73 @@ impl Registry {
     }
 }
 
-/// What is wrong with a file, if anything is.
-fn examine(layout: &Layout, digest: &Digest, size: u64) -> Option<Fault> {
+/// What a look at a file came to.
+enum Look {
+    Whole,
+    Faulty(Fault),
+    /// It was told to stop before it had read everything.
+    Stopped,
+}
+
+/// Reads a file and says what is wrong with it.
+fn examine(layout: &Layout, digest: &Digest, size: u64, stop: &CancellationToken) -> Look {
     let (file, length) = match layout.open_blob(digest) {
         Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Fault::Missing),
-        Err(_) => return Some(Fault::Unreadable),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Look::Faulty(Fault::Missing),
+        Err(_) => return Look::Faulty(Fault::Unreadable),
     };
     if length != size {
-        return Some(Fault::Size);
+        return Look::Faulty(Fault::Size);
     }
-    match digest_of(&file, digest) {
-        Ok(found) if found == *digest => None,
-        Ok(_) => Some(Fault::Content),
-        Err(_) => Some(Fault::Unreadable),
+    match digest_of(&file, digest, || !stop.is_cancelled()) {
+        Ok(Some(found)) if found == *digest => Look::Whole,
+        Ok(Some(_)) => Look::Faulty(Fault::Content),
+        Ok(None) => Look::Stopped,
+        Err(_) => Look::Faulty(Fault::Unreadable),
     }
 }
 
-/// Hashes a file as its name was hashed.
-pub(crate) fn digest_of(file: &File, like: &Digest) -> io::Result<Digest> {
+/// Hashes a file as its name was hashed; none if it may not go on to its end, which is asked before
+/// each part, since one file can be many gigabytes.
+pub(crate) fn digest_of(
+    file: &File,
+    like: &Digest,
+    goes_on: impl Fn() -> bool,
+) -> io::Result<Option<Digest>> {
     let mut hash = Hash::new(like.algorithm());
     let mut part = vec![0; PART];
     let mut offset = 0;
-    loop {
+    while goes_on() {
         let count = file.read_at(&mut part, offset)?;
         if count == 0 {
-            return Ok(hash.digest());
+            return Ok(Some(hash.digest()));
         }
         hash.update(part.get(..count).unwrap_or_default());
         offset += count as u64;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::digest::Algorithm;
+
+    #[test]
+    fn a_look_stops_between_the_parts_of_one_file() {
+        let content = vec![7; 3 * PART];
+        let digest = Digest::of(Algorithm::Sha256, &content);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("blob");
+        std::fs::write(&path, content).unwrap();
+        let file = File::open(path).unwrap();
+        let asked = Cell::new(0);
+        let twice = || asked.replace(asked.get() + 1) < 2;
+
+        assert_eq!(digest_of(&file, &digest, twice).unwrap(), None);
+        assert_eq!(asked.get(), 3);
+        assert_eq!(digest_of(&file, &digest, || true).unwrap(), Some(digest));
     }
 }

@@ -150,3 +150,36 @@ async fn every_push_and_delete_is_recorded_done_or_not() {
         ]
     );
 }
+
+/// A body of which nothing ever comes.
+struct Nothing;
+
+impl http_body::Body for Nothing {
+    type Data = bytes::Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, std::io::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_push_whose_client_is_gone_before_the_answer_is_recorded() {
+    let stage = Stage::new().await;
+    let service =
+        shoal_oci::http::Service::new(stage.registry.clone(), Arc::new(Open), stage.book.clone());
+    let request = http::Request::put("/v2/a/manifests/v1").body(Nothing).unwrap();
+
+    tokio::select! {
+        biased;
+        _ = service.respond(request) => panic!("there is no answer without a body"),
+        () = std::future::ready(()) => {}
+    }
+
+    let book = stage.book.0.lock().unwrap();
+    assert_eq!(book.len(), 1);
+    assert!(book[0].starts_with("anonymous registry.push_manifest a v1 499"), "{book:?}");
+}

@@ -86,4 +86,8 @@ fn logins_for_registries_of_others_are_read_whole_and_never_shown() {
         assert_refused(&named(), "REGISTRY_CREDENTIALS_FILE", "environment variable");
         assert!(!named().refusal().contains("hunter2"), "{bad}");
     }
+    // The first 64 KiB alone would be a file that is good.
+    let long = format!("{}\nregistry.example puller:x\n", "#".repeat(64 * 1024 - 1));
+    fs::write(&path, long).unwrap();
+    assert_refused(&named(), "REGISTRY_CREDENTIALS_FILE", "64 KiB");
 }

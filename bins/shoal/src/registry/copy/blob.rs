@@ -3,18 +3,24 @@
 
 use std::time::Instant;
 
-use futures_util::TryStreamExt as _;
-use reqwest::{Body, Response, StatusCode, header};
+use bytes::Bytes;
+use reqwest::{Response, StatusCode, header};
 use url::Url;
 
 use super::CopyError;
+use super::error::PATCH;
 use super::manifest::Blob;
 use super::meter::Meter;
+use super::reading::{Course, Reading};
 use super::remote::Remote;
 use crate::screen::Bar;
 
 /// How often one blob is gone on with, if each time brought some of it across.
 const RESUMPTIONS_MAX: u32 = 1000;
+
+/// How often in a row a destination may be somewhere else in the upload than it said. One that holds
+/// an upload for a connection that broke lets go of it after seconds.
+const OUT_OF_STEP_MAX: u32 = 8;
 
 /// How often the bar is drawn while bytes pass.
 const TICK: std::time::Duration = std::time::Duration::from_millis(200);
@@ -61,15 +67,18 @@ impl Transfer<'_> {
                 Ok(()) => return Ok(How::Sent),
                 Err(error) => error,
             };
-            if !error.is_transient() {
-                return Err(error);
-            }
+            let most = match &error {
+                error if error.is_out_of_step() => OUT_OF_STEP_MAX,
+                error if error.is_transient() => pace.tries,
+                _ => return Err(error),
+            };
+            // Asked at once it would tell how far it was before it took in what is still on its way.
+            tokio::time::sleep(pace.pause(failures, None)).await;
             self.catch_up(&mut session).await?;
             failures = if session.offset > before { 0 } else { failures + 1 };
-            if failures >= pace.tries {
+            if failures >= most {
                 return Err(error);
             }
-            tokio::time::sleep(pace.pause(failures, None)).await;
         }
         Err(CopyError::Silent { registry: destination.name().to_owned() })
     }
@@ -78,9 +87,18 @@ impl Transfer<'_> {
     async fn send(&self, session: &mut Session, meter: &Meter) -> Result<(), CopyError> {
         let Self { source, destination, blob, .. } = self;
         if session.offset < blob.size {
-            let content = source.blob(&blob.digest, session.offset).await?;
-            meter.begin(session.offset);
-            let answer = self.pass(content, session, meter).await?;
+            let (content, from) = source.blob(&blob.digest, session.offset).await?;
+            meter.begin(from);
+            let mut reading = Reading {
+                content,
+                registry: source.name().to_owned(),
+                silence: source.pace().silence,
+                meter: meter.clone(),
+                size: blob.size,
+                ahead: Bytes::new(),
+            };
+            reading.skip(session.offset).await?;
+            let answer = self.pass(reading, session, meter).await?;
             session.location = destination.location(&answer)?;
             session.offset = blob.size;
         }
@@ -95,13 +113,11 @@ impl Transfer<'_> {
     /// Lets the content pass from one to the other, as long as something moves.
     async fn pass(
         &self,
-        content: Response,
+        reading: Reading,
         session: &Session,
         meter: &Meter,
     ) -> Result<Response, CopyError> {
         let Self { destination, blob, .. } = self;
-        let hashing = meter.clone();
-        let stream = content.bytes_stream().inspect_ok(move |bytes| hashing.pass(bytes));
         let mut request = destination
             .patch(&session.location)
             .header(header::CONTENT_TYPE, "application/octet-stream")
@@ -110,17 +126,20 @@ impl Transfer<'_> {
             let range = format!("{}-{}", session.offset, blob.size - 1);
             request = request.header(header::CONTENT_RANGE, range);
         }
-        let sending = request.body(Body::wrap_stream(stream)).send();
+        let course = Course::default();
+        let sending = request.body(reading.into_body(course.clone())).send();
         let mut sending = std::pin::pin!(sending);
         let (mut moved_at, mut last) = (Instant::now(), meter.at());
         loop {
             if let Ok(answer) = tokio::time::timeout(TICK, &mut sending).await {
-                let answer = answer.map_err(|error| destination.failed(error))?;
-                return destination.expect(answer, "PATCH upload", StatusCode::ACCEPTED).await;
+                let failed = |error| course.fault().unwrap_or_else(|| destination.failed(error));
+                return destination
+                    .expect(answer.map_err(failed)?, PATCH, StatusCode::ACCEPTED)
+                    .await;
             }
             let at = meter.at();
             self.bar.set(self.before + at);
-            if at != last {
+            if at != last || course.waits() {
                 (moved_at, last) = (Instant::now(), at);
             } else if moved_at.elapsed() > destination.pace().silence {
                 return Err(CopyError::Silent { registry: destination.name().to_owned() });

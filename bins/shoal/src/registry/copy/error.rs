@@ -3,6 +3,9 @@
 use crate::exit::Exit;
 use crate::tls::TlsFault;
 
+/// The call that sends a part of a blob.
+pub(super) const PATCH: &str = "PATCH upload";
+
 /// Why an artifact was not copied. What was copied of it stays, and is not sent again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CopyError {
@@ -18,6 +21,8 @@ pub(crate) enum CopyError {
     Tls { registry: String, fault: TlsFault },
     #[error("{registry} was silent for too long")]
     Silent { registry: String },
+    #[error("{registry} sent less of a blob than its manifest says")]
+    Short { registry: String },
     #[error("what {registry} sent as {digest} is something else")]
     DigestMismatch { registry: String, digest: String },
     #[error("{registry} answered {call} with something unexpected: {why}")]
@@ -38,7 +43,10 @@ impl CopyError {
                 400..=499 | 507 => Exit::Refused,
                 _ => Exit::Unreachable,
             },
-            Self::Unreachable { .. } | Self::Tls { .. } | Self::Silent { .. } => Exit::Unreachable,
+            Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::Silent { .. }
+            | Self::Short { .. } => Exit::Unreachable,
             Self::DigestMismatch { .. } | Self::TooMuch { .. } => Exit::Refused,
             Self::BadAnswer { .. } => Exit::Internal,
         }
@@ -58,7 +66,7 @@ impl CopyError {
             }
             Self::Refused { .. } => return None,
             Self::Tls { fault, .. } => return Some(for_side(&fault.next_step())),
-            Self::Unreachable { .. } | Self::Silent { .. } => {
+            Self::Unreachable { .. } | Self::Silent { .. } | Self::Short { .. } => {
                 "repeat the command: what the destination has is not sent again"
             }
             Self::DigestMismatch { .. } => {
@@ -70,11 +78,25 @@ impl CopyError {
         Some(step.to_owned())
     }
 
+    /// No answer, or not the whole of it.
+    pub(super) fn lost(registry: String, source: reqwest::Error) -> Self {
+        match TlsFault::inside(&source) {
+            Some(fault) => Self::Tls { registry, fault },
+            None => Self::Unreachable { registry, source: source.without_url() },
+        }
+    }
+
+    /// Whether the destination is elsewhere in the upload than was thought, or still holds it for the
+    /// connection before: it has to be asked again where it is.
+    pub(super) fn is_out_of_step(&self) -> bool {
+        matches!(self, Self::Refused { call, status: 409 | 416, .. } if call == PATCH)
+    }
+
     /// Whether the same may well succeed a moment later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => !source.is_builder(),
-            Self::Silent { .. } => true,
+            Self::Silent { .. } | Self::Short { .. } => true,
             Self::Refused { status, .. } => matches!(status, 408 | 429 | 500 | 502..=504),
             _ => false,
         }

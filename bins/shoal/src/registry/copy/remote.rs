@@ -99,8 +99,7 @@ impl Remote {
             .user_agent(concat!("shoal/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::custom(follow))
             .no_proxy()
-            .connect_timeout(pace.connect)
-            .read_timeout(pace.silence);
+            .connect_timeout(pace.connect);
         // Plain HTTP needs no authorities, and a machine without any must not stand in its way.
         let builder = match (base.scheme(), trust) {
             ("http", _) => builder.tls_certs_only([]),
@@ -199,8 +198,12 @@ impl Remote {
         }
     }
 
-    /// A blob from `offset` on.
-    pub(super) async fn blob(&self, digest: &Digest, offset: u64) -> Result<Response, CopyError> {
+    /// A blob from `offset` on, or from its start where the registry knows no parts; where it begins.
+    pub(super) async fn blob(
+        &self,
+        digest: &Digest,
+        offset: u64,
+    ) -> Result<(Response, u64), CopyError> {
         let url = self.url(&["blobs", &digest.to_string()]);
         let request = || {
             let request = self.get(&url);
@@ -210,8 +213,15 @@ impl Remote {
             request.header(header::RANGE, format!("bytes={offset}-"))
         };
         let answer = self.ask("GET blob", request).await?;
-        let wanted = if offset == 0 { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
-        self.expect(answer, "GET blob", wanted).await
+        if offset == 0 || answer.status() == StatusCode::OK {
+            return Ok((self.expect(answer, "GET blob", StatusCode::OK).await?, 0));
+        }
+        let answer = self.expect(answer, "GET blob", StatusCode::PARTIAL_CONTENT).await?;
+        let range = text_of(&answer, header::CONTENT_RANGE.as_str());
+        if !range.starts_with(&format!("bytes {offset}-")) {
+            return Err(self.odd("GET blob", "it is another part than was asked for"));
+        }
+        Ok((answer, offset))
     }
 
     /// Begins an upload; none if the blob could be mounted from another repository instead.
@@ -250,7 +260,8 @@ impl Remote {
         let last = range.rsplit_once('-').and_then(|(_, last)| last.parse::<u64>().ok());
         // An empty upload and one of a single byte look the same.
         let offset = last.filter(|last| *last > 0).map_or(0, |last| last + 1);
-        let location = self.location(&answer).unwrap_or_else(|_| location.clone());
+        let moves = answer.headers().contains_key(header::LOCATION);
+        let location = if moves { self.location(&answer)? } else { location.clone() };
         Ok(Some((location, offset)))
     }
 
@@ -274,11 +285,16 @@ impl Remote {
         self.request(Method::PATCH, location)
     }
 
-    /// Where an answer says to go on.
+    /// Where an answer says to go on: never without TLS where the registry has it.
     pub(super) fn location(&self, answer: &Response) -> Result<Url, CopyError> {
         let text = text_of(answer, header::LOCATION.as_str());
         let joined = answer.url().join(&text).ok().filter(|_| !text.is_empty());
-        joined.ok_or_else(|| self.odd("POST upload", "it does not say where to go on"))
+        let odd = |why| self.odd("an upload", why);
+        let location = joined.ok_or_else(|| odd("it does not say where to go on"))?;
+        if self.base.scheme() == "https" && location.scheme() != "https" {
+            return Err(odd("it wants the content sent without TLS"));
+        }
+        Ok(location)
     }
 
     /// An answer of this status, or what the registry said instead.
@@ -298,11 +314,17 @@ impl Remote {
     }
 
     pub(super) fn failed(&self, source: reqwest::Error) -> CopyError {
-        let registry = self.name.clone();
-        match TlsFault::inside(&source) {
-            Some(fault) => CopyError::Tls { registry, fault },
-            None => CopyError::Unreachable { registry, source: source.without_url() },
-        }
+        CopyError::lost(self.name.clone(), source)
+    }
+
+    /// Waits for an answer, or for more of one, as long as silence is borne.
+    async fn awaited<T>(
+        &self,
+        answer: impl Future<Output = reqwest::Result<T>>,
+    ) -> Result<T, CopyError> {
+        let answer = tokio::time::timeout(self.pace.silence, answer).await;
+        let answer = answer.map_err(|_| CopyError::Silent { registry: self.name.clone() })?;
+        answer.map_err(|error| self.failed(error))
     }
 
     /// Asks until there is an answer, logging in where that is asked for. Only for what may be
@@ -333,13 +355,11 @@ impl Remote {
     }
 
     async fn ask_once(&self, request: &impl Fn() -> RequestBuilder) -> Result<Response, CopyError> {
-        let send = async || {
-            let sent = tokio::time::timeout(self.pace.silence, request().send()).await;
-            let silent = || CopyError::Silent { registry: self.name.clone() };
-            sent.map_err(|_| silent())?.map_err(|error| self.failed(error))
-        };
+        let send = || self.awaited(request().send());
         let answer = send().await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
+        // Whoever a redirect leads to is not told the password, and names no service that is.
+        let is_own = answer.url().origin() == self.base.origin();
+        if answer.status() != StatusCode::UNAUTHORIZED || !is_own {
             return Ok(answer);
         }
         let Some(challenge) = challenge(answer.headers()) else { return Ok(answer) };
@@ -371,7 +391,7 @@ impl Remote {
     /// A body that is held in memory.
     async fn whole(&self, mut answer: Response) -> Result<Vec<u8>, CopyError> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.failed(error))? {
+        while let Some(chunk) = self.awaited(answer.chunk()).await? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MANIFEST_MAX {
                 return Err(self.odd("GET", "it is too long"));

@@ -93,7 +93,7 @@ impl Logins {
         if let Some((user, password)) = &self.login {
             request = request.basic_auth(user, Some(password.reveal()));
         }
-        let answer = request.send().await.map_err(|error| remote.failed(error))?;
+        let answer = remote.awaited(request.send()).await?;
         let answer = remote.expect(answer, call, StatusCode::OK).await?;
         let text = remote.whole(answer).await?;
         let given: Option<Given> = serde_json::from_slice(&text).ok();
