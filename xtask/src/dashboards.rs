@@ -55,6 +55,16 @@ pub(crate) fn changes() -> impl Iterator<Item = (&'static str, String)> {
     render::CHANGES.iter().map(|(name, _, series)| (*name, render::change(series)))
 }
 
+/// Where the marks of changes are counted among the dashboards.
+pub(crate) const CHANGES: &str = "changes";
+
+/// What an exclusion calls each panel, and each mark of changes.
+fn panels(dashboards: &[Dashboard]) -> impl Iterator<Item = String> {
+    let panels = dashboards.iter().flat_map(|it| it.panels().map(|panel| (it.name, panel.title)));
+    let changes = changes().map(|(name, _)| (CHANGES, name));
+    panels.chain(changes).map(|(dashboard, title)| exclusions::panel(dashboard, title))
+}
+
 /// The panels that a live run may leave empty are among these.
 pub(crate) fn may_be_empty() -> Result<Exclusions> {
     Exclusions::read()

@@ -9,6 +9,7 @@ mod commands;
 mod coverage;
 mod expressions;
 mod index;
+mod logged;
 mod objectives;
 mod pages;
 mod promql;
@@ -81,8 +82,8 @@ struct Corpus {
     commands: commands::Commands,
     /// Lists of alerts and rules that are written by this program.
     generated: Vec<File>,
-    /// All the product's code, for the log lines that pages quote.
-    code: String,
+    /// What the product's code can log, for the lines that pages quote.
+    logged: String,
 }
 
 struct Check {
@@ -163,7 +164,7 @@ fn read() -> Result<Corpus> {
         explore: toml::from_str(&explore).context(EXPLORE)?,
         commands: commands::Commands::read(&file(COMMAND_LINE)?.text, &file(OPERATE)?.text),
         generated: index::generated()?,
-        code: code()?,
+        logged: logged::texts(&code()?),
     })
 }
 

@@ -41,8 +41,22 @@ struct Asked {
     title: String,
     unit: &'static str,
     queries: Vec<Query>,
-    /// Why it may have nothing to show.
-    may_be_empty: Option<String>,
+    excuse: Option<Excuse>,
+}
+
+/// Why a panel has nothing to show.
+#[derive(Serialize)]
+struct Excuse {
+    reason: String,
+    /// Whether it shows something in some runs.
+    by_chance: bool,
+}
+
+impl Excuse {
+    fn of(exclusions: &dashboards::Exclusions, dashboard: &str, title: &str) -> Option<Self> {
+        let found = exclusions.of_panel(dashboard, title)?;
+        Some(Self { reason: found.reason.clone(), by_chance: found.by_chance })
+    }
 }
 
 #[derive(Serialize)]
@@ -131,17 +145,17 @@ fn panels() -> Result<Vec<Asked>> {
                 legend: target.legend.to_owned(),
             })
             .collect(),
-        may_be_empty: silent.reason("answers", panel.title).map(str::to_owned),
+        excuse: Excuse::of(&silent, dashboard, panel.title),
     });
     let changes = dashboards::changes().map(|(name, expr)| Asked {
-        dashboard: "changes".to_owned(),
+        dashboard: dashboards::CHANGES.to_owned(),
         title: name.to_owned(),
         unit: "short",
         queries: vec![Query {
             expr: dashboards::concrete(&expr, RATE_INTERVAL, SHOWN),
             legend: name.to_owned(),
         }],
-        may_be_empty: silent.reason("answers", name).map(str::to_owned),
+        excuse: Excuse::of(&silent, dashboards::CHANGES, name),
     });
     Ok(asked.chain(changes).collect())
 }

@@ -7,29 +7,48 @@ use serde_json::{Value, json};
 
 use crate::{
     plan::{Panel, Plan},
-    prometheus::Prometheus,
+    prometheus::{Prometheus, Series},
 };
 
-/// The panels that stay empty although they may not, with the query that found nothing.
-pub(crate) async fn ask(prometheus: &Prometheus, plan: &Plan) -> Result<Vec<String>> {
-    let (mut empty, mut asked, mut excused) = (Vec::new(), 0, 0);
+/// What is wrong with the panels over the whole run: those that stayed empty although they may not,
+/// with the query that found nothing, and excuses that nothing needed. What a panel shows at one
+/// moment is chance, since rates look at seconds here.
+pub(crate) async fn ask(
+    prometheus: &Prometheus,
+    plan: &Plan,
+    span: Duration,
+) -> Result<Vec<String>> {
+    let (mut wrong, mut asked) = (Vec::new(), 0);
     for panel in &plan.panels {
+        let mut silent = Vec::new();
         for query in &panel.queries {
             asked += 1;
-            let found = prometheus.query(&query.expr).await;
+            let found = prometheus.range(&query.expr, span).await;
             let found = found.with_context(|| format!("{}: {}", name(panel), query.expr))?;
-            match &panel.may_be_empty {
-                _ if !found.is_empty() => {}
-                Some(reason) => {
-                    excused += 1;
-                    println!("empty {}: {reason}", name(panel));
-                }
-                None => empty.push(format!("{} shows nothing: {}", name(panel), query.expr)),
+            if !found.iter().any(Series::has_a_number) {
+                silent.push(query.expr.as_str());
             }
         }
+        if let (Some(excuse), false) = (&panel.excuse, silent.is_empty()) {
+            println!("empty {}: {}", name(panel), excuse.reason);
+        }
+        wrong.extend(judged(panel, &silent));
     }
-    println!("{asked} queries of the dashboards: {excused} may be empty, {} are", empty.len());
-    Ok(empty)
+    println!("{asked} queries of the dashboards: {} things are wrong", wrong.len());
+    Ok(wrong)
+}
+
+/// What is wrong with a panel whose queries found nothing, these of them.
+fn judged(panel: &Panel, silent: &[&str]) -> Vec<String> {
+    match &panel.excuse {
+        None => {
+            silent.iter().map(|expr| format!("{} shows nothing: {expr}", name(panel))).collect()
+        }
+        Some(excuse) if silent.is_empty() && !excuse.by_chance => {
+            vec![format!("{} is excused and shows something: take its exclusion out", name(panel))]
+        }
+        Some(_) => Vec::new(),
+    }
 }
 
 fn name(panel: &Panel) -> String {
@@ -65,4 +84,32 @@ fn legend(template: &str, labels: &std::collections::BTreeMap<String, String>) -
     labels.iter().fold(template.to_owned(), |text, (label, value)| {
         text.replace(&format!("{{{{{label}}}}}"), value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Excuse;
+
+    #[test]
+    fn a_panel_shows_something_or_is_excused_with_need() {
+        let excuse = |by_chance| Some(Excuse { reason: "nobody asks".into(), by_chance });
+        for (excuse, silent, wrong) in [
+            (None, &[] as &[&str], 0),
+            (None, &["up"], 1),
+            (excuse(false), &["up"], 0),
+            (excuse(false), &[], 1),
+            (excuse(true), &["up"], 0),
+            (excuse(true), &[], 0),
+        ] {
+            let panel = Panel {
+                dashboard: "overview".into(),
+                title: "Jobs".into(),
+                unit: "short".into(),
+                queries: Vec::new(),
+                excuse,
+            };
+            assert_eq!(judged(&panel, silent).len(), wrong, "{panel:?} {silent:?}");
+        }
+    }
 }

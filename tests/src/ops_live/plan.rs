@@ -28,8 +28,15 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     pub(crate) unit: String,
     pub(crate) queries: Vec<Query>,
-    /// Why it may have nothing to show.
-    pub(crate) may_be_empty: Option<String>,
+    pub(crate) excuse: Option<Excuse>,
+}
+
+/// Why a panel has nothing to show.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Excuse {
+    pub(crate) reason: String,
+    /// Whether it shows something in some runs.
+    pub(crate) by_chance: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -28,9 +28,19 @@ pub(crate) struct Prometheus {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Series {
     pub(crate) metric: BTreeMap<String, String>,
+    /// The time and the value, of a query about now.
+    value: Option<(f64, String)>,
     /// Times and values, of a query over time.
     #[serde(default)]
     pub(crate) values: Vec<(f64, String)>,
+}
+
+impl Series {
+    /// Whether there is something to see: a share of nothing is a series and no number.
+    pub(crate) fn has_a_number(&self) -> bool {
+        let mut values = self.value.iter().chain(&self.values);
+        values.any(|(_, value)| value.parse().is_ok_and(f64::is_finite))
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,7 +85,7 @@ impl Prometheus {
     }
 
     /// What a query finds now.
-    pub(crate) async fn query(&self, expr: &str) -> Result<Vec<Series>> {
+    async fn query(&self, expr: &str) -> Result<Vec<Series>> {
         self.ask("query", &[("query", expr.to_owned())]).await
     }
 
@@ -108,17 +118,18 @@ impl Prometheus {
         let data = answer.data.context("Prometheus answers without data")?;
         match data.result {
             // A scalar is a time and a value, and one series.
-            Value::Array(items) if items.first().is_some_and(Value::is_number) => {
-                Ok(vec![Series { metric: BTreeMap::default(), values: Vec::new() }])
+            result @ Value::Array(_) if result.get(0).is_some_and(Value::is_number) => {
+                let value = serde_json::from_value(result).context("understand a scalar")?;
+                Ok(vec![Series { metric: BTreeMap::default(), value: Some(value), values: vec![] }])
             }
             result => serde_json::from_value(result).context("understand what Prometheus found"),
         }
     }
 
-    /// Waits until a query finds something.
+    /// Waits until a query finds a number.
     pub(crate) async fn answers(&self, expr: &str) -> Result<()> {
         let search = async {
-            while self.query(expr).await?.is_empty() {
+            while !self.query(expr).await?.iter().any(Series::has_a_number) {
                 sleep(PAUSE).await;
             }
             anyhow::Ok(())
@@ -182,4 +193,24 @@ fn configuration(
             },
         ],
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_that_is_no_number_at_any_time_shows_nothing() {
+        let series = |json: Value| serde_json::from_value::<Series>(json).unwrap();
+        assert!(series(json!({"metric": {}, "value": [1.5, "0"]})).has_a_number());
+        assert!(!series(json!({"metric": {}, "value": [1.5, "NaN"]})).has_a_number());
+        assert!(!series(json!({"metric": {}, "value": [1.5, "+Inf"]})).has_a_number());
+        let values = |values: &[&str]| {
+            let points: Vec<_> = values.iter().map(|value| json!([1.5, value])).collect();
+            series(json!({"metric": {}, "values": points}))
+        };
+        assert!(values(&["NaN", "0.25", "NaN"]).has_a_number());
+        assert!(!values(&["NaN", "NaN"]).has_a_number());
+        assert!(!values(&[]).has_a_number());
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 /// The rule that a panel shows something, which a live run checks.
-const LIVE: &str = "answers";
+pub(super) const LIVE: &str = "answers";
 
 /// Findings that are meant.
 #[derive(Debug, Default, Deserialize)]
@@ -18,11 +18,14 @@ pub(crate) struct Exclusions {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Exclusion {
+pub(crate) struct Exclusion {
     rule: String,
     /// The series or the panel it is about; a name that ends in `*` is about all that begin so.
     about: String,
-    reason: String,
+    pub(crate) reason: String,
+    /// Whether the finding comes in some runs only.
+    #[serde(default)]
+    pub(crate) by_chance: bool,
 }
 
 impl Exclusions {
@@ -32,25 +35,32 @@ impl Exclusions {
         toml::from_str(&text).with_context(|| format!("understand {}", path.display()))
     }
 
-    /// Why a finding about this is meant, if it is.
-    pub(crate) fn reason(&self, rule: &str, about: &str) -> Option<&str> {
-        let found = self.exclusion.iter().find(|exclusion| exclusion.covers(rule, about));
-        found.map(|exclusion| exclusion.reason.as_str())
+    /// What excuses a panel that shows nothing.
+    pub(crate) fn of_panel(&self, dashboard: &str, title: &str) -> Option<&Exclusion> {
+        self.find(LIVE, &panel(dashboard, title))
     }
 
     pub(super) fn cover(&self, rule: &str, about: &str) -> bool {
-        self.reason(rule, about).is_some()
+        self.find(rule, about).is_some()
+    }
+
+    fn find(&self, rule: &str, about: &str) -> Option<&Exclusion> {
+        self.exclusion.iter().find(|exclusion| exclusion.covers(rule, about))
     }
 
     /// Those that cover none of the findings, or give no reason.
     pub(super) fn idle<'a>(&'a self, found: &'a [(&str, String)]) -> impl Iterator<Item = &'a str> {
         let idle = |exclusion: &&Exclusion| {
-            let needed = exclusion.rule == LIVE
-                || found.iter().any(|(rule, about)| exclusion.covers(rule, about));
+            let needed = found.iter().any(|(rule, about)| exclusion.covers(rule, about));
             exclusion.reason.trim().is_empty() || !needed
         };
         self.exclusion.iter().filter(idle).map(|exclusion| exclusion.about.as_str())
     }
+}
+
+/// What an exclusion of a panel is about.
+pub(super) fn panel(dashboard: &str, title: &str) -> String {
+    format!("{dashboard} / {title}")
 }
 
 impl Exclusion {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     RUNBOOK,
-    exclusions::Exclusions,
+    exclusions::{self, Exclusions},
     layout::{COLUMNS, Place},
     model::{Dashboard, Limit, Panel},
     query::{self, Read, Span},
@@ -60,7 +60,9 @@ pub(super) fn all(dashboards: &[Dashboard]) -> Result<Vec<Problem>> {
     }
     problems.extend(unique(dashboards));
     let exclusions = Exclusions::read()?;
-    let found: Vec<_> = problems.iter().map(|it| (it.rule, it.about.clone())).collect();
+    let mut found: Vec<_> = problems.iter().map(|it| (it.rule, it.about.clone())).collect();
+    // Whether a panel shows something is seen in a live run; here it need only exist.
+    found.extend(super::panels(dashboards).map(|about| (exclusions::LIVE, about)));
     let idle = exclusions
         .idle(&found)
         .map(|about| problem("exclusions", about, "is excluded without a reason, or without need"));

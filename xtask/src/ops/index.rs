@@ -17,6 +17,8 @@ const HEAD: &str = "# Alerts and objectives\n\n\
     [runbook](runbook/README.md).\n\n\
     An alert that pages wants somebody now, a ticket in working hours, and a warning is shown to whoever looks.\n\
     `N` stands for the value an alert carries.\n";
+const BURNS: &str = "The error budget of an objective is spent too fast in two windows; \
+    the [table below](#the-objectives) has them.";
 const OBJECTIVES: &str = "ops/alerts/objectives.yml";
 const INDEX_BEGINS: &str = "<!-- the index is generated -->\n";
 const INDEX_ENDS: &str = "<!-- end of the index -->";
@@ -58,7 +60,7 @@ fn page(corpus: &Corpus) -> String {
     let _ = write!(
         text,
         "\n## The objectives\n\n{}\n\
-         An objective with few events does not alert: a hundred requests, ten of anything else.\n\
+         An objective with few events does not alert: a hundred requests, ten of anything else, and three bad ones.\n\
          `slo:error_budget_remaining:ratio` is what is left of 30 days, 1 at best.\n",
         objectives::table()
     );
@@ -66,7 +68,6 @@ fn page(corpus: &Corpus) -> String {
 }
 
 fn section(text: &mut String, file: &Rules) -> std::fmt::Result {
-    // Alerts of one name differ in their windows; the table of the objectives lists those.
     let mut seen = BTreeSet::new();
     let listed = file.alerts().filter(|(name, _)| seen.insert(*name));
     writeln!(text, "\n## {}\n\n{}\n", title(&file.path), file.about)?;
@@ -75,10 +76,16 @@ fn section(text: &mut String, file: &Rules) -> std::fmt::Result {
         "| alert | fires when | waits | severity | SEV | goes to |\n|---|---|---|---|---|---|"
     )?;
     for (name, rule) in listed {
-        let what = rule.annotations.get("description").map_or("", String::as_str);
+        let what = match rule.label("slo") {
+            "" => rule.annotations.get("description").map_or("", String::as_str),
+            // One name stands for many objectives and windows; the table of those lists them.
+            _ => BURNS,
+        };
         let waits = rule.pending.as_deref().unwrap_or("no");
         let (severity, sev) = (rule.label("severity"), rule.label("sev"));
-        let (what, whom) = (in_words(what), rule.label("escalation"));
+        let owners = file.alerts().filter(|it| it.0 == name).map(|it| it.1.label("escalation"));
+        let owners: Vec<&str> = owners.collect::<BTreeSet<_>>().into_iter().collect();
+        let (what, whom) = (in_words(what), owners.join(", "));
         writeln!(
             text,
             "| [{name}](runbook/{name}.md) | {what} | {waits} | {severity} | {sev} | {whom} |"

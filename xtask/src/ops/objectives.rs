@@ -237,6 +237,13 @@ fn write_alert(text: &mut String, it: &Objective, tier: &Tier) -> std::fmt::Resu
         "            and on (slo) slo:sli_total:increase{long}{{slo=\"{slo}\"}} >= {}",
         it.least
     )?;
+    // One bad event of a hundred is a share that pages, and one event is no reason to. Shares and
+    // increases are no whole numbers, so three of them may be a little less than three.
+    writeln!(
+        text,
+        "            and on (slo) slo:sli_error:ratio_rate{long}{{slo=\"{slo}\"}} * on (slo) \
+         slo:sli_total:increase{long}{{slo=\"{slo}\"}} > 2.5"
+    )?;
     writeln!(text, "        labels:\n          severity: {severity}\n          sev: \"{sev}\"")?;
     writeln!(
         text,

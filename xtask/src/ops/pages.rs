@@ -135,7 +135,7 @@ pub(super) fn log_lines(corpus: &Corpus) -> Vec<Problem> {
         let searched = searched.filter(|line| line.contains("journalctl"));
         let patterns = searched.flat_map(|line| line.split("grep '").skip(1));
         for pattern in patterns.filter_map(|rest| rest.split('\'').next()) {
-            if !corpus.code.contains(pattern) {
+            if !corpus.logged.contains(pattern) {
                 let what = format!("nothing logs {pattern:?}, so searching for it finds nothing");
                 problems.push(Problem::new(&page.path, what));
             }

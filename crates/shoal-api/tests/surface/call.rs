@@ -146,8 +146,13 @@ impl Metrics {
 
     /// The value of a series, 0 if it does not exist.
     pub(crate) fn value(&self, series: &str) -> u64 {
+        self.exported(series).unwrap_or_default()
+    }
+
+    /// The value of a series that is there.
+    pub(crate) fn exported(&self, series: &str) -> Option<u64> {
         let text = self.handle.render();
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map_or(0, |value| value.parse().unwrap())
+        line.map(|value| value.parse().unwrap())
     }
 }

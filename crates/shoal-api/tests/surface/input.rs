@@ -120,6 +120,11 @@ async fn requests_are_counted_by_template_and_never_by_path() {
     let job = "route=\"/api/v1/jobs/{id}\",code=\"404\"";
     assert_eq!(metrics.value(&format!("http_requests_total{{{job}}}")), 1);
     assert_eq!(metrics.value(&format!("http_request_duration_seconds_count{{{job}}}")), 1);
+    for failure in [500, 503] {
+        let failed =
+            format!("http_requests_total{{route=\"/api/v1/jobs/{{id}}\",code=\"{failure}\"}}");
+        assert_eq!(metrics.exported(&failed), Some(0), "a burst of {failure} would be invisible");
+    }
     let other = "route=\"other\",code=\"404\"";
     assert_eq!(metrics.value(&format!("http_requests_total{{{other}}}")), 1);
 }

@@ -71,7 +71,7 @@ fn corpus(page: &str) -> Corpus {
         ],
         commands: Commands::read("\n### shoal jobs\n\n### shoal jobs list\n\nhelp\n", ""),
         configuration: "| `BACKUP_DIR` | where |".into(),
-        code: "tracing::warn!(\"failed to claim a job\")".into(),
+        logged: "\"failed to claim a job\"".into(),
         ..Corpus::default()
     }
 }
