@@ -1,8 +1,9 @@
-//! Wall time that does not jump under those who use it.
+//! Wall time that does not jump ahead under those who use it.
 //!
-//! When the wall clock is stepped, everybody goes on with the old count until the jobs' deadlines
-//! have been moved; only then the new time counts. Without this a job looked at in between would
-//! find its deadline long past.
+//! When the wall clock is stepped forward, everybody goes on with the old count until the jobs'
+//! deadlines have been moved; only then the new time counts. Stepped back, it counts at once, before
+//! they are moved. Either way a job looked at in between finds its deadline too far away for a moment,
+//! and never long past.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -47,10 +48,10 @@ impl Clock {
         Self(Arc::new(Inner { wall: Box::new(wall), monotonic: Box::new(monotonic), anchor }))
     }
 
-    /// Now; while a step is not accepted, what it would be without the step.
+    /// Now; while a step forward is not accepted, what it would be without the step.
     pub fn now(&self) -> Time {
         let (wall, expected) = self.read();
-        if distance(wall, expected) > STEP { expected } else { wall }
+        if wall.since(expected) > STEP { expected } else { wall }
     }
 
     /// By how many milliseconds the wall clock was stepped, if it was and nobody accepted it yet.
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_told_and_counts_only_once_it_is_accepted() {
+    fn a_step_is_told_and_one_forward_counts_only_once_it_is_accepted() {
         let (wall, monotonic) = (Arc::new(AtomicU64::new(1_000_000)), Arc::new(AtomicU64::new(0)));
         let (w, m) = (wall.clone(), monotonic.clone());
         let clock = Clock::new(
@@ -93,9 +94,13 @@ mod tests {
         );
         wall.store(1_030_000, Ordering::SeqCst);
         assert_eq!((clock.stepped(), clock.now()), (None, Time::from_millis(1_030_000)));
-        wall.store(400_000, Ordering::SeqCst);
+        wall.store(9_000_000, Ordering::SeqCst);
         monotonic.store(5_000, Ordering::SeqCst);
-        assert_eq!((clock.stepped(), clock.now()), (Some(-605_000), Time::from_millis(1_005_000)));
+        assert_eq!((clock.stepped(), clock.now()), (Some(7_995_000), Time::from_millis(1_005_000)));
+        clock.accept();
+        assert_eq!((clock.stepped(), clock.now()), (None, Time::from_millis(9_000_000)));
+        wall.store(400_000, Ordering::SeqCst);
+        assert_eq!((clock.stepped(), clock.now()), (Some(-8_600_000), Time::from_millis(400_000)));
         clock.accept();
         assert_eq!((clock.stepped(), clock.now()), (None, Time::from_millis(400_000)));
     }
