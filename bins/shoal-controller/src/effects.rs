@@ -191,8 +191,11 @@ impl Live {
         let text = url.ok_or_else(|| Fault::permanent("the plan has no slot for this medium"))?;
         let url = MediaUrl::parse(&text).map_err(|error| Fault::permanent(error.to_string()))?;
         let (bmc, plan) = self.planned(turn, record).await?;
-        bmc.ensure_inserted(&plan, role, &url).await?;
-        Ok(Verdict::DONE)
+        let inserted = bmc.ensure_inserted(&plan, role, &url).await?;
+        let slot = slot_name(&inserted.path);
+        let planned = plan.slot(role).is_some_and(|planned| planned.path == inserted.path);
+        tracing::info!(slot, planned, "the medium is in its slot");
+        Ok(Verdict::Done { seen: Seen::Inserted { slot } })
     }
 
     async fn ensure_boot_once(&self, turn: &Turn, record: &Record) -> Performed {
@@ -262,20 +265,24 @@ fn media_plan(plan: &Plan, record: &Record) -> Result<MediaPlan, Fault> {
     let carried_by = serde_json::to_string(plan).map_err(|error| {
         Fault::permanent("the media plan cannot be stored").because(error.to_string())
     })?;
-    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     Ok(MediaPlan {
         class: match plan.media.class {
             shoal_redfish::MediaClass::TwoCd => MediaClass::TwoCd,
             shoal_redfish::MediaClass::CdPlusUsb => MediaClass::CdPlusUsb,
             shoal_redfish::MediaClass::SingleCombined => MediaClass::SingleCombined,
         },
-        boot_slot: name(&plan.media.boot_slot.path),
-        task_slot: plan.media.task_slot.as_ref().map(|slot| name(&slot.path)),
+        boot_slot: slot_name(&plan.media.boot_slot.path),
+        task_slot: plan.media.task_slot.as_ref().map(|slot| slot_name(&slot.path)),
+        spare_slots: plan.media.spare_slots.iter().map(|slot| slot_name(&slot.path)).collect(),
         prefetches: plan.profile.media.fetches_whole,
         settle: bmc::POWER_LAG,
         notes: notes(plan, record),
         carried_by,
     })
+}
+
+fn slot_name(path: &str) -> String {
+    path.rsplit('/').next().unwrap_or(path).to_owned()
 }
 
 /// What an operator should know of a plan: also where nothing will be seen of the machine's reads.

@@ -91,6 +91,7 @@ fn two_slots() -> MediaPlan {
         class: MediaClass::TwoCd,
         boot_slot: String::new(),
         task_slot: Some(String::new()),
+        spare_slots: Vec::new(),
         prefetches: false,
         settle: Duration::ZERO,
         notes: Vec::new(),

@@ -155,6 +155,11 @@ pub enum Seen {
         /// Its SHA-256, lower-case hex.
         sha256: String,
     },
+    /// The slot a medium went into.
+    Inserted {
+        /// Its name.
+        slot: String,
+    },
     /// The machine was on before a power-on, and nothing was sent.
     AlreadyOn,
     /// The state of the machine.

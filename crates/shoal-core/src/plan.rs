@@ -80,6 +80,9 @@ pub struct MediaPlan {
     pub boot_slot: String,
     /// Name of the slot for the task medium; none where one slot must carry both.
     pub task_slot: Option<String>,
+    /// Names of slots that may take a medium whose own slot refuses it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare_slots: Vec<String>,
     /// The BMC fetches media whole when they are inserted, so that what we served proves nothing.
     pub prefetches: bool,
     /// How long this BMC's power state may lag behind a change.

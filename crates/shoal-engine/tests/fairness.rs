@@ -85,6 +85,7 @@ fn seen(command: Command) -> Seen {
                 class: MediaClass::TwoCd,
                 boot_slot: "1".into(),
                 task_slot: Some("2".into()),
+                spare_slots: Vec::new(),
                 prefetches: false,
                 settle: Duration::ZERO,
                 notes: Vec::new(),

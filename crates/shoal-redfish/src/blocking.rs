@@ -22,6 +22,7 @@ use crate::{
     plan::{Plan, PlanRequest, Role},
     power::{PowerOn, Sight},
     record::Recording,
+    slot::SlotRef,
     transcript::{Counts, Exchange},
 };
 
@@ -162,7 +163,12 @@ impl Bmc {
     ///
     /// # Errors
     /// As there.
-    pub fn ensure_inserted(&self, plan: &Plan, role: Role, url: &MediaUrl) -> Result<(), Error> {
+    pub fn ensure_inserted(
+        &self,
+        plan: &Plan,
+        role: Role,
+        url: &MediaUrl,
+    ) -> Result<SlotRef, Error> {
         self.worker.run(self.inner.ensure_inserted(plan, role, url))
     }
 

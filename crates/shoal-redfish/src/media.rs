@@ -59,7 +59,7 @@ impl Bmc {
 
     /// Puts an image into the slot of a medium and returns when it was seen there. Idempotent: the
     /// same address in the slot already is the goal. An older image of ours is ejected first. Where
-    /// the slot refuses any image, the plan's next spare slot takes it.
+    /// the slot refuses any image, the plan's next spare slot takes it. Answers the slot it is in.
     ///
     /// # Errors
     /// `ForeignMedia` as above, `MediaRejected` when the BMC cannot fetch the image, `VerifyFailed`
@@ -70,11 +70,16 @@ impl Bmc {
         plan: &Plan,
         role: Role,
         url: &MediaUrl,
-    ) -> Result<(), Error> {
+    ) -> Result<SlotRef, Error> {
         let _turn = self.inner.turn.lock().await;
         self.adopt(plan);
-        let wanted = [(role, url)];
-        self.told(self.fill(plan, &wanted, &Own::default(), &mut |_, _| Ok(())).await.map(drop))
+        self.told(self.put(plan, role, url).await)
+    }
+
+    async fn put(&self, plan: &Plan, role: Role, url: &MediaUrl) -> Result<SlotRef, Error> {
+        let targets = self.fill(plan, &[(role, url)], &Own::default(), &mut |_, _| Ok(())).await?;
+        let slot = targets.first().map(|target| target.slot.clone());
+        slot.ok_or_else(|| Error::new(Kind::Unsupported { what: "a medium".to_owned() }))
     }
 
     /// Inserts in the given order and verifies all at the end; answers where each medium is then.

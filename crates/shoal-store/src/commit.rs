@@ -175,7 +175,8 @@ fn leave_to_server(tx: &Transaction<'_>, job: &Job) -> Result<(), Error> {
     if job.warnings().contains(&Warning::MediaLeft)
         && let Some(media) = job.media()
     {
-        let slots = std::iter::once(&media.boot_slot).chain(&media.task_slot).cloned().collect();
+        let slots = std::iter::once(&media.boot_slot).chain(&media.task_slot);
+        let slots = slots.chain(&media.spare_slots).cloned().collect();
         inventory::add_residue(tx, job.serial(), slots)?;
     }
     if let Some(until) = job.first_boot_until() {

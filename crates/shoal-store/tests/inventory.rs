@@ -114,8 +114,8 @@ async fn slots_a_job_could_not_empty_are_left_to_the_next_one() {
     assert!(store.residue(&serial(1)).await.unwrap().is_empty());
     until(&store, id(1), &lease, "complete").await;
 
-    assert_eq!(store.residue(&serial(1)).await.unwrap(), ["CD1", "CD2"]);
-    assert_eq!(store.server(&serial(1)).await.unwrap().unwrap().residue, ["CD1", "CD2"]);
+    assert_eq!(store.residue(&serial(1)).await.unwrap(), ["CD1", "CD2", "CD3"]);
+    assert_eq!(store.server(&serial(1)).await.unwrap().unwrap().residue, ["CD1", "CD2", "CD3"]);
     store.clear_residue(&serial(1)).await.unwrap();
     assert!(store.residue(&serial(1)).await.unwrap().is_empty());
 }

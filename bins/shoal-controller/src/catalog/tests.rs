@@ -92,6 +92,7 @@ fn media_plan(class: MediaClass) -> MediaPlan {
         class,
         boot_slot: "CD1".to_owned(),
         task_slot: (class != MediaClass::SingleCombined).then(|| "CD2".to_owned()),
+        spare_slots: Vec::new(),
         prefetches: false,
         settle: Duration::from_secs(5),
         notes: Vec::new(),

@@ -1,6 +1,6 @@
 //! Answers to commands.
 
-use super::{Folded, Ignored, draft::Draft};
+use super::{Entry, Folded, Ignored, draft::Draft};
 use crate::{
     command::{Cleaning, Command, Purpose},
     event::{Seen, Verdict},
@@ -8,6 +8,7 @@ use crate::{
     job::BuiltMedium,
     outcome::Warning,
     phase::{Hold, Phase, Watch},
+    plan::MediaPlan,
 };
 
 impl Draft {
@@ -89,8 +90,14 @@ impl Draft {
                 let two = self.job.media.as_ref().is_some_and(|media| media.task_slot.is_some());
                 self.enter(if two { Phase::InsertTask } else { Phase::InsertBoot });
             }
-            (Phase::InsertTask, _) => self.enter(Phase::InsertBoot),
-            (Phase::InsertBoot, _) => self.enter(Phase::BootOnce),
+            (Phase::InsertTask, _) => {
+                self.tell_moved(seen, "task", |media| media.task_slot.as_ref());
+                self.enter(Phase::InsertBoot);
+            }
+            (Phase::InsertBoot, _) => {
+                self.tell_moved(seen, "boot", |media| Some(&media.boot_slot));
+                self.enter(Phase::BootOnce);
+            }
             (Phase::BootOnce, _) => self.enter(Phase::PowerOn { intent: None }),
             (Phase::CleanPower | Phase::CleanMedia | Phase::CleanOverride, _) => self.next_stage(),
             (Phase::Held { .. }, _) => self.stop_ejecting(),
@@ -112,6 +119,20 @@ impl Draft {
                 _,
             ) => self.settled(),
         }
+    }
+
+    /// Tells of a medium that is in another slot than planned: whoever looks at the BMC looks there.
+    fn tell_moved(
+        &mut self,
+        seen: &Seen,
+        medium: &'static str,
+        planned: fn(&MediaPlan) -> Option<&String>,
+    ) {
+        let (Seen::Inserted { slot }, Some(media)) = (seen, &self.job.media) else { return };
+        let Some(planned) = planned(media).filter(|planned| *planned != slot) else { return };
+        let entry = Entry::new("medium_moved").with("medium", medium);
+        let entry = entry.with("planned", planned).with("slot", slot);
+        self.note(entry);
     }
 
     fn stop_ejecting(&mut self) {

@@ -211,6 +211,7 @@ fn media_plan() -> MediaPlan {
         class: MediaClass::TwoCd,
         boot_slot: String::new(),
         task_slot: Some(String::new()),
+        spare_slots: Vec::new(),
         prefetches: false,
         settle: SETTLE,
         notes: Vec::new(),

@@ -37,6 +37,7 @@ pub(crate) fn two_cds() -> MediaPlan {
         class: MediaClass::TwoCd,
         boot_slot: "Cd".to_owned(),
         task_slot: Some("Cd2".to_owned()),
+        spare_slots: Vec::new(),
         prefetches: false,
         settle: SETTLE,
         notes: Vec::new(),

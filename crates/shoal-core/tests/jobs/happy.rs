@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use shoal_core::{InstallerEnd, MediaClass, Milestone, Power, Report, Status, Workflow};
+use shoal_core::{
+    InstallerEnd, MediaClass, Milestone, Power, Report, Seen, Status, Verdict, Workflow,
+};
 
 use crate::drive::{Run, plan};
 
@@ -117,4 +119,20 @@ fn one_slot_that_carries_both_media_is_filled_once() {
     let without: Vec<&str> =
         PREPARE.into_iter().filter(|command| *command != "ensure_task_inserted").collect();
     assert_commands(&run, &[&without]);
+}
+
+#[test]
+fn a_medium_that_went_into_another_slot_than_planned_is_told_and_nothing_else_changes() {
+    for (slot, told) in [("Cd2", 0), ("Cd3", 1)] {
+        let mut run = Run::of(Workflow::Linux).until("insert_task");
+        run.answer(Verdict::Done { seen: Seen::Inserted { slot: slot.to_owned() } });
+        assert_eq!(run.at(), "insert_boot");
+        let moved: Vec<_> =
+            run.history.iter().filter(|entry| entry.name == "medium_moved").collect();
+        assert_eq!(moved.len(), told);
+        for entry in moved {
+            let detail = ["medium", "planned", "slot"].map(|key| entry.detail[key].as_str());
+            assert_eq!(detail, ["task", "Cd2", "Cd3"]);
+        }
+    }
 }

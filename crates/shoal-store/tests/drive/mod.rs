@@ -130,6 +130,7 @@ fn seen(command: Command) -> Seen {
                 class: MediaClass::TwoCd,
                 boot_slot: "CD1".to_owned(),
                 task_slot: Some("CD2".to_owned()),
+                spare_slots: vec!["CD3".to_owned()],
                 prefetches: false,
                 settle: Duration::from_secs(5),
                 notes: Vec::new(),
