@@ -15,6 +15,9 @@ use crate::{
     suite::{Place, Scenario},
 };
 
+/// How a BMC answers that takes its time, in its own.
+const SLOWLY: Action = Action::Delay(Duration::from_secs(6));
+
 /// Where the controller is killed.
 #[derive(Clone, Copy, Debug)]
 enum Edge {
@@ -76,9 +79,14 @@ async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
         script.post = Duration::from_mins(2);
     }
     let machine = running_machine(&stage, course.persona, script).await?;
-    let _slow = edge.brake(&machine);
+    let brake = edge.brake(course, &machine);
     let fault = edge.arm(&machine);
     let (job, follow) = stage.job_of(course.workflow, &machine).await?;
+    if let Some(eject) = brake {
+        timeout(PATIENCE, eject.reached()).await.context("no medium was ejected")?;
+        machine.mock().faults().add(Rule::always(When::request("*", "*"), SLOWLY));
+        ensure!(eject.release(), "no eject was held");
+    }
     edge.reached(fault.as_ref(), &follow).await?;
     stage.controller.kill().await?;
     match (&fault, edge) {
@@ -135,13 +143,18 @@ async fn done_once(
 }
 
 impl Edge {
-    /// A cleanup is over in a moment, before anybody who saw a phase of it begin could kill: its BMC
-    /// takes its time.
-    fn brake(self, machine: &Machine) -> Option<Fault> {
-        let Self::Entering(phase) = self else { return None };
-        let slowly = Action::Delay(Duration::from_secs(6));
-        let rule = Rule::always(When::request("*", "*"), slowly);
-        phase.starts_with("clean_").then(|| machine.mock().faults().add(rule))
+    /// The last phases of a cleanup are over in a moment, before anybody who saw one of them begin
+    /// could kill: from this eject on the BMC takes its time. Not before that, or it would be too slow
+    /// to show a restart.
+    fn brake(self, course: Course, machine: &Machine) -> Option<Fault> {
+        let ejects = course.writes().iter().filter(|it| it.kind == EffectKind::Eject).count();
+        let (nth, held) = match self {
+            Self::Entering("clean_media") => (1, Action::HoldBefore),
+            Self::Entering("clean_override") => (u32::try_from(ejects).ok()?, Action::HoldAfter),
+            Self::Entering(_) | Self::Before(_) | Self::After(_) => return None,
+        };
+        let rule = Rule::nth(When::Intends(EffectKind::Eject), nth, held);
+        Some(machine.mock().faults().add(rule))
     }
 
     fn arm(self, machine: &Machine) -> Option<Fault> {
