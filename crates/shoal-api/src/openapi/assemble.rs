@@ -214,7 +214,7 @@ fn parameter(parameter: &Parameter) -> Value {
     let mut made = json!({
         "name": parameter.name,
         "in": parameter.place,
-        "required": parameter.place == "path",
+        "required": parameter.required,
         "description": parameter.about,
         "schema": parameter.schema,
     });

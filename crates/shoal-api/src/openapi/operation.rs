@@ -28,6 +28,7 @@ pub(super) enum Login {
 pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) place: &'static str,
+    pub(super) required: bool,
     pub(super) about: &'static str,
     pub(super) schema: Value,
     pub(super) example: Option<Value>,
@@ -150,14 +151,37 @@ impl Operation {
         example: Value,
     ) -> Self {
         let example = Some(example);
-        self.parameters.push(Parameter { name, place: "path", about, schema, example });
+        self.parameters.push(Parameter {
+            name,
+            place: "path",
+            required: true,
+            about,
+            schema,
+            example,
+        });
         self
     }
 
     /// A parameter of the query. Every call that has one refuses what is malformed or unknown.
     pub(crate) fn query(mut self, name: &'static str, about: &'static str, schema: Value) -> Self {
-        self.parameters.push(Parameter { name, place: "query", about, schema, example: None });
+        self.parameters.push(Parameter {
+            name,
+            place: "query",
+            required: false,
+            about,
+            schema,
+            example: None,
+        });
         self.refuses([Code::Validation])
+    }
+
+    /// A parameter of the query that must be there.
+    pub(crate) fn needs(self, name: &'static str, about: &'static str, schema: Value) -> Self {
+        let mut operation = self.query(name, about, schema);
+        if let Some(parameter) = operation.parameters.last_mut() {
+            parameter.required = true;
+        }
+        operation
     }
 
     /// A switch in the query.
@@ -167,7 +191,14 @@ impl Operation {
 
     /// An optional header.
     pub(crate) fn header(mut self, name: &'static str, about: &'static str, schema: Value) -> Self {
-        self.parameters.push(Parameter { name, place: "header", about, schema, example: None });
+        self.parameters.push(Parameter {
+            name,
+            place: "header",
+            required: false,
+            about,
+            schema,
+            example: None,
+        });
         self
     }
 

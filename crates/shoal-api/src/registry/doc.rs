@@ -101,7 +101,7 @@ pub(super) fn manifest() -> Operation {
         .about("Nested indexes and referrers are told as far as eight levels.")
         .named("reference", "A tag, or a digest such as `sha256:…`.", reference, json!("v1"))
         .answers::<ManifestSeen>(200, "The manifest")
-        .refuses([Code::NoManifest])
+        .refuses([Code::NoManifest, Code::NoRepository])
 }
 
 pub(super) fn usage() -> Operation {

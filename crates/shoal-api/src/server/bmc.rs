@@ -26,6 +26,9 @@ use crate::{
     timestamp::At,
 };
 
+/// Most characters of the name of a kind.
+pub(super) const KIND_MAX: usize = 200;
+
 /// What is known of kinds of BMCs.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "LearnedKinds")]
@@ -80,17 +83,16 @@ pub(super) struct Forgotten {
 /// `DELETE /bmc/learned?kind=`: the next BMC of this kind is met as if none had been before.
 pub(super) async fn forget(State(shared): State<Arc<Shared>>, uri: Uri) -> Result<Response, Error> {
     let mut query = Query::of(&uri)?;
-    let kind = query.text("kind").filter(|kind| !kind.is_empty());
-    query.finish()?;
-    let missing = || {
-        Detail::new(
-            "query kind",
-            "missing_field",
-            "is needed; GET /api/v1/bmc/learned lists the kinds",
-        )
+    let is_kind = |text: &&str| {
+        (1..=KIND_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
     };
+    let expected = "a kind as GET /api/v1/bmc/learned lists it";
+    let read = |text: &str| Some(text).filter(is_kind).map(str::to_owned);
+    let kind = query.parsed("kind", expected, read);
+    query.finish()?;
+    let missing = || Detail::new("query kind", "missing_field", format!("is needed: {expected}"));
     let kind = kind.ok_or_else(|| Error::invalid(vec![missing()]))?;
-    let note = Extension(Note(kind.chars().take(200).collect()));
+    let note = Extension(Note(kind.clone()));
     let forgotten = shared.api.prober.forget(kind).await;
     let forgotten = forgotten.map_err(|error| probe::refused(&shared, error))?;
     Ok((note, Json(Forgotten { forgotten })).into_response())

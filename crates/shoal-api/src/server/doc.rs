@@ -234,7 +234,7 @@ pub(super) fn forget_learned() -> Operation {
     Operation::delete("/api/v1/bmc/learned", "forget_learned", about)
         .about("The next BMC of the kind is met as if none had been before; jobs under way go on.")
         .tag("servers")
-        .query("kind", kind, shape::text(1, 200))
+        .needs("kind", kind, shape::text(1, super::bmc::KIND_MAX))
         .answers::<bmc::Forgotten>(200, "Whether anything was known")
 }
 
