@@ -57,17 +57,11 @@ impl Registry {
         };
         tags.extend(more_tags.iter().cloned());
         let pushed = Pushed { digest, subject: manifest.subject, tags: more_tags };
-        let (arrival, held) = self.place_manifest(digest, content).await?;
-        let push = Push {
-            repository: repository.clone(),
-            manifest,
-            arrival,
-            tags,
-            quota,
-            tags_may_move: settings.policy.tags_may_move(repository),
-        };
-        let registry = self.clone();
+        let tags_may_move = settings.policy.tags_may_move(repository);
+        let (registry, repository) = (self.clone(), repository.clone());
         to_its_end(async move {
+            let (arrival, held) = registry.place_manifest(digest, content).await?;
+            let push = Push { repository, manifest, arrival, tags, quota, tags_may_move };
             registry.inner.catalogue.put_manifest(push).await?;
             // The file could be swept before its row is there, and not after.
             drop(held);
