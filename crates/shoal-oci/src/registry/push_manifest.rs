@@ -61,7 +61,7 @@ impl Registry {
         let (registry, repository) = (self.clone(), repository.clone());
         to_its_end(async move {
             let (arrival, held) = registry.place_manifest(digest, content).await?;
-            let push = Push { repository, manifest, arrival, tags, quota, tags_may_move };
+            let push = Push { repository, manifest, arrival, tags, tags_may_move, quota };
             registry.inner.catalogue.put_manifest(push).await?;
             // The file could be swept before its row is there, and not after.
             drop(held);
