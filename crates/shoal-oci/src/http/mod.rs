@@ -11,6 +11,7 @@ mod query;
 mod range;
 mod refusal;
 mod route;
+mod span;
 mod upload;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub use body::Body;
 use query::Query;
 use refusal::Refusal;
 use route::Route;
+use span::Told;
 
 /// A registry with who may use it and who is told.
 #[derive(Clone, Debug)]
@@ -142,10 +144,13 @@ impl Service {
         let mut body = Box::pin(body);
         let route = Route::parse(head.uri.path());
         let template = route.as_ref().map_or("other", Route::template);
-        let span = tracing::info_span!("registry.request", method = %head.method, route = template);
+        let told = Told { method: head.method.clone(), route: template, started };
+        let span = told.begin();
         let expects = head.headers.contains_key(EXPECT);
         let uploads = route.as_ref().is_ok_and(|route| route.uploads(&head.method));
         let answered = self.answer(head, route, &mut body).instrument(span.clone()).await;
+        let status = answered.as_ref().map_or_else(Refusal::status, Response::status);
+        let span = told.end(span, status);
         let response = match answered {
             Ok(response) => response,
             Err(refusal) => {
@@ -157,9 +162,9 @@ impl Service {
             }
         };
         if uploads {
-            count_upload(response.status());
+            count_upload(status);
         }
-        let code = response.status().as_str().to_owned();
+        let code = status.as_str().to_owned();
         metrics::histogram!("registry_request_duration_seconds", "route" => template, "code" => code)
             .record(started.elapsed());
         response
