@@ -203,6 +203,8 @@ impl Service {
             Record::new(&*self.audit, (principal, from), (verb, repository, what))
         });
         let answered = self.dispatch(&asked, &route, body).await;
+        let answered =
+            answered.map_err(|refusal| refusal.instead(asked.method.as_str(), route.methods()));
         if let Some(record) = record {
             match &answered {
                 Ok(response) => record.end(response.status(), answer::stored_digest(response)),

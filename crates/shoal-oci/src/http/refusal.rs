@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use ::http::header::{CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{Response, StatusCode};
 use serde_json::json;
 
@@ -37,6 +37,8 @@ enum More {
     Wait(u64),
     /// The size of the content of which no byte was asked for.
     Size(u64),
+    /// What may be done there instead.
+    Allow(String),
     /// The state of the session, which is as it was.
     Session(Box<(Repository, UploadId, u64)>),
 }
@@ -101,6 +103,15 @@ impl Refusal {
         self
     }
 
+    /// Adds what may be done at the place instead of `method`, where that may not.
+    pub(super) fn instead(mut self, method: &str, methods: &[&str]) -> Self {
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            let others = methods.iter().filter(|other| **other != method).copied();
+            self.more = More::Allow(others.collect::<Vec<_>>().join(", "));
+        }
+        self
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.status
     }
@@ -130,6 +141,7 @@ impl Refusal {
             More::RetryAfter => builder.header(RETRY_AFTER, "1"),
             More::Wait(seconds) => builder.header(RETRY_AFTER, *seconds),
             More::Size(size) => builder.header(CONTENT_RANGE, format!("bytes */{size}")),
+            More::Allow(methods) => builder.header(ALLOW, methods),
             More::Session(session) => {
                 let (repository, id, received) = &**session;
                 answer::session_headers(builder, (repository, *id), *received)

@@ -68,6 +68,18 @@ impl Route {
         }
     }
 
+    /// What may be done there, if everything is allowed.
+    pub(super) fn methods(&self) -> &'static [&'static str] {
+        match self {
+            Self::Ping => &["GET", "HEAD"],
+            Self::Catalog | Self::Tags(_) | Self::Referrers(..) => &["GET"],
+            Self::Manifest(..) => &["GET", "HEAD", "PUT", "DELETE"],
+            Self::Blob(..) => &["GET", "HEAD", "DELETE"],
+            Self::Uploads(_) => &["POST"],
+            Self::Upload(..) => &["GET", "HEAD", "PATCH", "PUT", "DELETE"],
+        }
+    }
+
     /// Whether the request sends content that is to stay.
     pub(super) fn uploads(&self, method: &Method) -> bool {
         match self {

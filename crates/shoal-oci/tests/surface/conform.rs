@@ -114,6 +114,12 @@ async fn each_place_has_its_methods_and_no_other_place_exists() {
                 (405, "UNSUPPORTED"),
                 "{method} {path}"
             );
+            // What is told instead is what is not refused: together they are all there is.
+            let allowed = refused.header("allow").split(", ");
+            let both = allowed.filter(|it| *it != "HEAD").chain(methods.split(' '));
+            let mut both: Vec<_> = both.filter(|it| *it != "GET").collect();
+            both.sort_unstable();
+            assert_eq!(both, ["DELETE", "PATCH", "POST", "PUT"], "{method} {path}");
         }
     }
     for path in ["/v2/a", "/v2/a/", "/v2/a/tags", "/v2/a/tags/list/", "/v2/a/blobs", "/v2/_none"] {
