@@ -187,13 +187,16 @@ async fn registry_disk(ground: &Ground<'_>) -> Vec<Told> {
         async || resized("137m").await,
         async || resized(ENOUGH).await,
     );
+    let critical = critical.await;
+    let errors = ground.by_change(
+        "ShoalRegistryUploadErrors",
+        async || stage.registry.fill(stage.pid()).await,
+        async || resized(ENOUGH).await,
+    );
     vec![
         of("ShoalRegistryDiskLow", "a seventh of the registry's disk is free", low),
-        of(
-            "ShoalRegistryDiskCritical",
-            "a twentieth of the registry's disk is free",
-            critical.await,
-        ),
+        of("ShoalRegistryDiskCritical", "a twentieth of the registry's disk is free", critical),
+        of("ShoalRegistryUploadErrors", "pushes that find no room", errors.await),
     ]
 }
 

@@ -10,6 +10,7 @@ mod load;
 mod plan;
 mod program;
 mod prometheus;
+mod pushes;
 mod receiver;
 mod stage;
 
@@ -91,7 +92,10 @@ async fn run(arguments: &Arguments) -> Result<bool> {
 
     let ground = Ground { stage: &stage, receiver: &receiver, plan: &plan };
     Load::one_failure(&stage).await?;
-    let told = causes::prove(&ground, arguments.brief).await;
+    let told = tokio::select! {
+        told = Box::pin(causes::prove(&ground, arguments.brief)) => told,
+        error = pushes::go_on(&stage.api) => return Err(error),
+    };
     for Told { alert, result, .. } in &told {
         if let Err(error) = result {
             println!("FAIL  {alert}: {error:#}");
