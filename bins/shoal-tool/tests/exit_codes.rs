@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed set-up step is a failed test")]
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -43,9 +43,14 @@ fn missing_files_exit_78() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("report.json"));
 }
 
+/// Where nobody listens: an address of its own, at which nobody else can come to.
+fn free() -> SocketAddr {
+    TcpListener::bind(("127.0.0.2", 0)).unwrap().local_addr().unwrap()
+}
+
 #[test]
 fn an_unreachable_controller_exits_69_and_costs_progress_nothing() {
-    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let free = free();
     let root = tempfile::tempdir().unwrap();
     attempt(root.path(), &format!("http://{free}/api/v1/status-webhook/SN-1"));
     let root = root.path().to_str().unwrap();
@@ -61,7 +66,7 @@ fn an_unreachable_controller_exits_69_and_costs_progress_nothing() {
 #[test]
 fn the_token_is_not_sent_through_a_proxy_of_the_environment() {
     let proxy = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let free = free();
     let root = tempfile::tempdir().unwrap();
     attempt(root.path(), &format!("http://{free}/api/v1/status-webhook/SN-1"));
     let mut command = tool(&["report", "--once", "--root", root.path().to_str().unwrap()]);

@@ -33,6 +33,8 @@ pub struct Settings {
     pub sweep: Duration,
     /// How long a command may go unanswered before its job gives its place to another.
     pub patience: Duration,
+    /// A commit that takes longer closes the gate, until one takes half as long.
+    pub slow_commit: Duration,
     /// Directories whose disks must not run full.
     pub disks: Vec<PathBuf>,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             gate: Gate::default(),
             sweep: Duration::from_secs(30),
             patience: Duration::from_secs(5),
+            slow_commit: Duration::from_secs(1),
             disks: Vec::new(),
         }
     }

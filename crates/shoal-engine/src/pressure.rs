@@ -7,9 +7,6 @@ use crate::{engine::Shared, gate::Pressure};
 
 const LOOK: Duration = Duration::from_secs(5);
 
-/// A commit that takes longer closes the gate.
-const SLOW_COMMIT: Duration = Duration::from_secs(1);
-
 /// Less room than this on a disk, in bytes, closes the gate.
 pub const LITTLE_SPACE: u64 = 512 * 1024 * 1024;
 
@@ -21,7 +18,7 @@ pub(crate) async fn follow(shared: Arc<Shared>) {
     while shared.stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         let Some(seen) = look(&shared).await else { continue };
         let before = shared.gate().pressure();
-        let after = judge(before.as_ref(), seen);
+        let after = judge(before.as_ref(), seen, shared.settings.slow_commit);
         if before.is_some() == after.is_some() && before == after {
             continue;
         }
@@ -55,7 +52,7 @@ async fn look(shared: &Arc<Shared>) -> Option<Sight> {
     looked.await.ok().flatten()
 }
 
-fn judge(before: Option<&Pressure>, seen: Sight) -> Option<Pressure> {
+fn judge(before: Option<&Pressure>, seen: Sight, slow_commit: Duration) -> Option<Pressure> {
     let enough = match before {
         Some(Pressure::LittleSpace { .. }) => ENOUGH_SPACE,
         Some(Pressure::SlowCommits { .. }) | None => LITTLE_SPACE,
@@ -65,8 +62,8 @@ fn judge(before: Option<&Pressure>, seen: Sight) -> Option<Pressure> {
         return Some(Pressure::LittleSpace { path, free_bytes });
     }
     let slow = match before {
-        Some(Pressure::SlowCommits { .. }) => SLOW_COMMIT / 2,
-        Some(Pressure::LittleSpace { .. }) | None => SLOW_COMMIT,
+        Some(Pressure::SlowCommits { .. }) => slow_commit / 2,
+        Some(Pressure::LittleSpace { .. }) | None => slow_commit,
     };
     (seen.commit > slow).then_some(Pressure::SlowCommits { took: seen.commit })
 }
@@ -79,7 +76,8 @@ mod tests {
 
     fn judged(before: Option<&Pressure>, commit_ms: u64, free: u64) -> Option<Pressure> {
         let free = vec![(PathBuf::from("/data"), GIB * 9), (PathBuf::from("/tasks"), free)];
-        judge(before, Sight { commit: Duration::from_millis(commit_ms), free })
+        let seen = Sight { commit: Duration::from_millis(commit_ms), free };
+        judge(before, seen, Duration::from_secs(1))
     }
 
     #[test]

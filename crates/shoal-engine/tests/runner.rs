@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::{Arc, Mutex},
+    task::Poll,
     time::Duration,
 };
 
@@ -13,6 +16,12 @@ use shoal_core::{
 use shoal_engine::{Closed, Effects, Engine, Gate, Settings, system_clock};
 use shoal_store::{Created, Limits, NewRecord, Record, Server, Store, TlsPolicy};
 use tokio::sync::Notify;
+
+/// Longer than any test takes.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// After so much waiting a BMC counts as dead. A command of any other takes no time at all.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One machine per job, all behind one port.
 #[derive(Clone, Default)]
@@ -97,13 +106,18 @@ impl Bench {
     }
 
     async fn start(&self, workers: usize) -> Engine {
-        self.start_with(Limits { workers, ..Limits::default() }).await
+        self.start_with(Limits { workers, ..Limits::default() }, NEVER).await
     }
 
-    async fn start_with(&self, limits: Limits) -> Engine {
+    /// A runner with one worker, for which a BMC that does not answer counts as dead.
+    async fn start_impatient(&self) -> Engine {
+        self.start_with(Limits { workers: 1, ..Limits::default() }, PATIENCE).await
+    }
+
+    /// A runner whose places do not depend on how fast this machine is, nor its disk.
+    async fn start_with(&self, limits: Limits, patience: Duration) -> Engine {
         let gate = Gate::new(limits);
-        let settings =
-            Settings { gate, patience: Duration::from_millis(20), ..Settings::default() };
+        let settings = Settings { gate, patience, slow_commit: NEVER, ..Settings::default() };
         Engine::start(self.store.clone(), self.world.clone(), system_clock(), settings)
             .await
             .unwrap()
@@ -213,11 +227,10 @@ async fn a_power_on_whose_answer_was_lost_is_looked_at_and_never_sent_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_found_with_an_intent_at_start_is_only_looked_at() {
     let bench = Bench::new();
+    let hold = Arc::new(Notify::new());
+    *bench.world.0.hold.lock().unwrap() = Some(hold.clone());
     let engine = bench.start(1).await;
     let job = bench.job(1).await;
-    let hold = Arc::new(Notify::new());
-    bench.until(job, |record| record.job.phase().name() == "boot_once").await;
-    *bench.world.0.hold.lock().unwrap() = Some(hold.clone());
     // Whatever is under way is let through until the intent is stored and its command held.
     let intended = |record: &Record| record.job.power_intended();
     while !intended(&bench.store.job(job).await.unwrap().unwrap()) {
@@ -284,9 +297,11 @@ async fn stopping_lets_a_command_finish_and_stores_its_answer() {
         tokio::task::yield_now().await;
     }
 
-    let stopping = tokio::spawn(async move { engine.stop().await });
+    let mut stopping = pin!(engine.stop());
+    // It is told to stop by now, and waits for the command.
+    assert!(poll_fn(|cx| Poll::Ready(stopping.as_mut().poll(cx))).await.is_pending());
     hold.notify_one();
-    stopping.await.unwrap();
+    stopping.await;
 
     let record = bench.store.job(job).await.unwrap().unwrap();
     assert_eq!(record.job.phase().name(), "build");
@@ -299,7 +314,7 @@ async fn a_bmc_that_never_answers_does_not_keep_the_only_worker() {
     let bench = Bench::new();
     *bench.world.0.slow.lock().unwrap() = Some((JobId::from_u128(1), Arc::default()));
     let dead = bench.job(1).await;
-    let engine = bench.start(1).await;
+    let engine = bench.start_impatient().await;
     bench.until(dead, |record| record.job.phase().name() == "discover").await;
     let job = bench.job(2).await;
     bench.machine_installs(job).await;
@@ -313,7 +328,7 @@ async fn a_bmc_that_never_answers_does_not_keep_the_only_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_that_are_raised_let_the_queue_go_on() {
     let bench = Bench::new();
-    let engine = bench.start_with(Limits { active: 1, ..Limits::default() }).await;
+    let engine = bench.start_with(Limits { active: 1, ..Limits::default() }, NEVER).await;
     let first = bench.job(1).await;
     bench.until(first, |record| record.job.phase().name() == "await_boot").await;
     let second = bench.job(2).await;
@@ -332,7 +347,7 @@ async fn a_job_whose_bmc_answers_at_last_says_that_it_waits_for_a_worker_and_get
     let answer = Arc::new(Notify::new());
     *bench.world.0.slow.lock().unwrap() = Some((JobId::from_u128(1), answer.clone()));
     let slow = bench.job(1).await;
-    let engine = bench.start(1).await;
+    let engine = bench.start_impatient().await;
     bench.until(slow, |record| record.job.phase().name() == "discover").await;
     let other = bench.job(2).await;
     bench.until(other, |record| record.job.phase().name() == "await_boot").await;

@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{bmc::Bmc, server, timeline::Event};
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(30);
 const BACKLOG: u32 = 1024;
 /// Pause after a failure to listen or to accept, which passes when descriptors are free again.
 const BREATH: Duration = Duration::from_millis(10);

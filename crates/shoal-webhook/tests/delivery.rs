@@ -136,12 +136,14 @@ fn a_report_refused_for_what_it_is_is_not_repeated() {
 
 #[test]
 fn a_server_that_never_answers_ends_with_the_timeout() {
-    let server = Server::plain(vec![Act::Stall]);
+    // A second try would be answered.
+    let server = Server::plain(vec![Act::Stall, Act::result("recorded")]);
     let target = Target { timeout: Duration::from_millis(100), ..target(server.url("http")) };
     let error = Poster::new(target).unwrap().post(&failed()).unwrap_err();
     assert!(matches!(error, PostError::Unanswered(_)));
     assert!(chain(&error).contains("timeout"), "{}", chain(&error));
-    assert_eq!(server.seen().len(), 1);
+    // The time may have run out before the server had the whole of the first one.
+    assert!(server.seen().len() <= 1);
 }
 
 #[test]

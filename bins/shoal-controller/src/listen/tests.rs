@@ -36,7 +36,15 @@ struct Server {
 
 impl Server {
     fn start(router: Router, limits: Limits, tls: Option<&Arc<Tls>>) -> Self {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_at(Ipv4Addr::LOCALHOST, router, (limits, tls))
+    }
+
+    fn start_at(
+        address: Ipv4Addr,
+        router: Router,
+        (limits, tls): (Limits, Option<&Arc<Tls>>),
+    ) -> Self {
+        let listener = StdListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let tls = tls.cloned();
@@ -289,7 +297,8 @@ async fn connections_beyond_the_bound_wait_their_turn() {
 #[tokio::test]
 async fn draining_refuses_new_connections_and_finishes_what_is_under_way() {
     let (router, body, asked) = told();
-    let server = Server::start(router, Limits::default(), None);
+    // An address of its own, at which nobody else can come to listen.
+    let server = Server::start_at(Ipv4Addr::new(127, 0, 0, 2), router, (Limits::default(), None));
     let idle = server.connect().await;
     let mut busy = server.connect().await;
     write(&mut busy, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;

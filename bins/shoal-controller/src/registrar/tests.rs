@@ -9,6 +9,7 @@ use shoal_api::{Declined, Order, Registrar, Run, RunState, RunTask, Slice, TagFa
 use shoal_engine::system_clock;
 use shoal_oci::{
     Algorithm, Config, Digest, Registry,
+    gc::Mode,
     registry::Incoming,
     retention::{Keep, Rule},
 };
@@ -56,6 +57,29 @@ impl Stage {
         let reference = tag.parse().unwrap();
         self.registry.put_manifest(&repository, &reference, Vec::new(), pushed).await.unwrap();
         digest
+    }
+
+    /// Begins a collection of somebody else's, which every other one waits for, and keeps it from
+    /// going on until the answer is dropped.
+    async fn hold_collections(&self) -> std::sync::mpsc::Sender<()> {
+        let content = b"nothing needs it".to_vec();
+        let digest = Digest::of(Algorithm::Sha256, &content);
+        let incoming =
+            Incoming { body: Full::new(Bytes::from(content)), length: None, range: None };
+        self.registry.put_blob(&"os/b".parse().unwrap(), digest, incoming).await.unwrap();
+        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+        let (release, released) = std::sync::mpsc::channel();
+        let registry = self.registry.clone();
+        self.tasks.spawn(async move {
+            let watch = move |_| {
+                let _ = begun.send(());
+                // Ends when it is released, which nobody does by a word.
+                let _: Result<(), _> = released.recv();
+            };
+            registry.collect_watched(Mode::Sweep, &CancellationToken::new(), watch).await
+        });
+        has_begun.recv().await.unwrap();
+        release
     }
 
     async fn run(&self, task: RunTask, dry_run: bool) -> Run {
@@ -119,12 +143,12 @@ async fn a_check_tells_whom_damage_hurts() {
 async fn one_run_at_a_time_and_none_that_may_not_be() {
     let stage = Stage::new().await;
     let order = |task| Order { task, dry_run: false, confirmation: None };
-    // The blob is read in parts, so that the run is under way when the next is asked for.
-    stage.image("os/b", "v1", &vec![7; 30_000_000]).await;
-    let first = stage.keeper.begin(order(RunTask::Check)).await.unwrap();
+    let release = stage.hold_collections().await;
+    let first = stage.keeper.begin(order(RunTask::Gc)).await.unwrap();
     let second = stage.keeper.begin(order(RunTask::Check)).await;
     assert_eq!(second, Err(Declined::Busy { id: first.id.clone() }));
     stage.keeper.stop(first.id.clone()).await.unwrap();
+    drop(release);
     let first = stage.ended(first).await;
     assert_ne!(first.state, RunState::Failed);
 

@@ -143,9 +143,9 @@ fn a_destination_that_still_holds_the_upload_is_asked_again_where_it_is() {
 
 #[test]
 fn a_transfer_may_take_longer_than_silence_is_borne() {
-    let source = source(vec![whole().slow(Duration::from_millis(300))]);
+    let source = source(vec![whole().slow(Duration::from_millis(900))]);
     let destination = destination(vec![accepted()]);
-    let shell = Shell { silence: Duration::from_millis(1500), ..Shell::bare() };
+    let shell = Shell { silence: Duration::from_secs(8), ..Shell::bare() };
 
     let ran = copy_in(&shell, (&source, &destination), "");
 

@@ -85,7 +85,7 @@ fn a_lost_answer_to_a_change_says_that_it_may_have_happened_and_how_to_repeat_it
 #[test]
 fn a_controller_that_is_not_there_is_unreachable() {
     // The port was free a moment ago and nobody was told of it.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
 
     let ran = Shell::with_url(&format!("http://{address}")).run("servers list");
 

@@ -37,6 +37,11 @@ impl Live {
                 let field = |name: &str| {
                     message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
                 };
+                // What only keeps a quiet connection open, as whoever reads late is sent too.
+                if message.starts_with(':') && field("data:").is_none() {
+                    self.buffer = rest.into();
+                    continue;
+                }
                 let event: Value = serde_json::from_str(field("data:").unwrap()).unwrap();
                 assert_eq!(field("id:").unwrap(), event["id"].to_string());
                 self.buffer = rest.into();

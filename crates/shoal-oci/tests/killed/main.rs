@@ -49,15 +49,19 @@ fn what_was_answered_outlives_kill_minus_nine() {
     for round in 0..ROUNDS {
         let mut served = Served::start(root.path());
         let port = served.port;
-        let acknowledged = AtomicUsize::new(0);
+        let acknowledged = [const { AtomicUsize::new(0) }; 3];
         std::thread::scope(|scope| {
-            let acknowledged = &acknowledged;
+            let [of_blobs, of_tags, of_long] = &acknowledged;
             let first = blobs.len();
-            let blobs_pushed = scope.spawn(move || push_blobs(port, first, acknowledged));
-            let tagged = scope.spawn(move || push_tags(port, round, acknowledged));
-            let sending = scope.spawn(|| long.send(port, acknowledged));
-            // At another moment of the work in each round.
-            while acknowledged.load(Ordering::Acquire) < 20 + round * 7 {
+            let blobs_pushed = scope.spawn(move || push_blobs(port, first, of_blobs));
+            let tagged = scope.spawn(move || push_tags(port, round, of_tags));
+            let sending = scope.spawn(|| long.send(port, of_long));
+            // At another moment of the work in each round, and never before there was some of each.
+            let counts = || acknowledged.each_ref().map(|count| count.load(Ordering::Acquire));
+            let is_early = |[blobs, tags, chunks]: [usize; 3]| {
+                blobs + tags + chunks < 20 + round * 7 || blobs < 2 || tags < 2
+            };
+            while is_early(counts()) {
                 std::thread::yield_now();
             }
             served.kill();

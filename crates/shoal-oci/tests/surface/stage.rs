@@ -56,6 +56,10 @@ impl Stage {
         let mut config = Config::new(root.path());
         config.policy.allow_delete = true;
         config.limits.headroom_bytes = 0;
+        // No answer may depend on how fast this machine is.
+        let ages = Duration::from_hours(1);
+        (config.limits.patience, config.limits.idle) = (ages, ages);
+        config.limits.takeover = ages;
         adjust(&mut config);
         let opening = tokio::task::spawn_blocking(|| Registry::open(config));
         let registry = opening.await.unwrap().unwrap();

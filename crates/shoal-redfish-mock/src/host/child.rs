@@ -6,8 +6,9 @@ use std::{ffi::OsStr, fs::File, io, path::Path, process::Stdio, time::Duration};
 use tokio::process::Command;
 
 /// Attempts at starting a program whose file is still held open for writing by a process that
-/// is just being made elsewhere in this one; it lets go within milliseconds.
-const ATTEMPTS: u32 = 50;
+/// is just being made elsewhere in this one; it lets go within milliseconds, if the machine has any
+/// time for it.
+const ATTEMPTS: u32 = 4_000;
 
 /// Runs a program to its end and answers its exit code, or `None` when it could not be started,
 /// was killed, or did not end in time. What it prints is appended to `log`.

@@ -266,7 +266,9 @@ async fn a_connection_serves_many_requests_and_is_counted_once() {
 
 #[tokio::test]
 async fn a_machine_that_was_shut_down_answers_no_more() {
-    let rig = Rig::of("ilo5").await;
+    // An address of its own, at which nobody else can come to listen.
+    let listen = std::net::Ipv4Addr::new(127, 0, 0, 2);
+    let rig = Wish { listen, ..Wish::of("ilo5") }.rig().await;
     let url = rig.mock.url();
     rig.mock.shutdown().await;
     assert!(rig.http.get(url).send().await.is_err());

@@ -6,6 +6,7 @@ mod images;
 
 use std::{
     fs,
+    net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -83,6 +84,7 @@ pub(crate) struct Wish {
     pub(crate) dispatcher: &'static str,
     pub(crate) media_ca: Option<String>,
     pub(crate) installed: bool,
+    pub(crate) listen: Ipv4Addr,
 }
 
 impl Wish {
@@ -94,6 +96,7 @@ impl Wish {
             dispatcher: DISPATCHER,
             media_ca: None,
             installed: false,
+            listen: Ipv4Addr::LOCALHOST,
         }
     }
 
@@ -114,6 +117,7 @@ impl Wish {
         host.installed = self.installed;
         let mut config = Config::new(*self.persona.clone(), SERIAL, host);
         config.clock = self.clock;
+        config.listen = (self.listen, 0).into();
         config.media_ca = self.media_ca;
         let http = client();
         let mock = Mock::start(config).await.unwrap();

@@ -159,6 +159,13 @@ impl TestBmc {
         self.journal().iter().filter(|line| line.starts_with(start) && line.contains(part)).count()
     }
 
+    /// Returns once so many such requests came.
+    pub(crate) async fn counted(&self, start: &str, part: &str, times: usize) {
+        while self.count(start, part) < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.inside().connections
     }

@@ -78,7 +78,7 @@ async fn all_that_somebody_could_mend_is_told_at_once_with_the_plan_behind_it() 
 
 #[tokio::test]
 async fn a_bmc_that_is_not_there_is_an_answer() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = TcpListener::bind("127.0.0.2:0").await.unwrap().local_addr().unwrap();
     let account = Credentials::new("admin", Secret::new("correct horse"));
     let endpoint = Endpoint::new(&format!("https://{gone}"), any(), account).unwrap();
     let bmc = Bmc::prepare(&endpoint, quick()).unwrap();

@@ -102,7 +102,7 @@ async fn an_insert_that_fails_as_a_task_says_why() {
 async fn a_bmc_that_cannot_be_reached_has_certainly_done_nothing() {
     let server = TestBmc::start(Family::Idrac).await;
     let plan = server.connect().await.discover().await.unwrap().plan(&request()).unwrap();
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap().local_addr().unwrap();
     let endpoint = server.at(format!("http://{gone}")).endpoint(crate::given::any());
     let bmc = shoal_redfish::Bmc::resume(&endpoint, quick(), &plan).unwrap();
     let error = bmc.power_on(&plan).await.unwrap_err();

@@ -6,7 +6,7 @@ use shoal_redfish::{Bmc, Checkpoint, Kind, Power, PowerOn, Restart};
 
 use crate::{
     bmc::{Fault, TestBmc, What},
-    given::{any, forget, quick, request, urls},
+    given::{any, forget, impatient, quick, request, urls},
     model::Family,
 };
 
@@ -116,7 +116,7 @@ async fn a_restart_is_sent_once_and_seen_where_the_bmc_tells_it() {
 async fn a_restart_that_does_not_show_is_an_error() {
     let server = TestBmc::start(Family::Idrac).await;
     server.with(|model| model.quirks.tells_resets = true);
-    let bmc = server.connect().await;
+    let bmc = server.connect_with(impatient()).await;
     let seen = bmc.discover().await.unwrap();
     server.fault(Fault::once("POST", "Reset", What::Moves(204, "/redfish/v1/".to_owned())));
     let error = bmc.restart(&seen, Restart::Forced).await.unwrap_err();

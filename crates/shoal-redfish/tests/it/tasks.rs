@@ -68,7 +68,9 @@ async fn an_accepted_insert_that_never_shows_is_an_error_although_the_bmc_was_co
 /// The image is in, whatever its task says, so a task that hangs does no harm.
 #[tokio::test]
 async fn a_task_without_an_end_is_left_for_a_look() {
-    let short = Options { media_timeout: Duration::from_millis(50), ..quick() };
+    // Long enough for the insert itself to be answered, however busy this machine is.
+    let media_timeout = Duration::from_secs(5);
+    let short = Options { media_timeout, poll_most: Duration::from_secs(1), ..quick() };
     let (server, bmc, plan) = start(Task::Endless, short).await;
     bmc.ensure_inserted(&plan, Role::Boot, &urls().boot).await.unwrap();
     assert_eq!(server.count("POST", "InsertMedia"), 1);

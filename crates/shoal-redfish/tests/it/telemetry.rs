@@ -187,9 +187,10 @@ async fn requests_durations_and_repetitions_are_counted_as_the_bmc_counts_them()
 async fn a_request_without_an_answer_is_counted_by_what_became_of_it() {
     let sums = Sums::default();
     let _guard = metrics::set_default_local_recorder(&sums);
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // An address of its own, at which nobody else can come to listen.
+    let gone = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap().local_addr().unwrap();
     let server = TestBmc::start(Family::Ilo).await;
-    let once = Options { retries: 0, request_timeout: Duration::from_secs(2), ..quick() };
+    let once = Options { retries: 0, ..quick() };
     let nobody = server.at(format!("http://{gone}")).endpoint(any());
     Bmc::connect(nobody, once.clone()).await.unwrap_err();
     let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -202,10 +203,13 @@ async fn a_request_without_an_answer_is_counted_by_what_became_of_it() {
     });
     let no_tls = server.at(format!("https://{address}")).endpoint(any());
     Bmc::connect(no_tls, once.clone()).await.unwrap_err();
-    for what in [What::Stalls, What::Huge, What::DropRequest] {
+    for what in [What::Huge, What::DropRequest] {
         server.fault(Fault::once("GET", "/redfish/v1/", what));
         Bmc::connect(server.endpoint(any()), once.clone()).await.unwrap_err();
     }
+    server.fault(Fault::once("GET", "/redfish/v1/", What::Stalls));
+    let short = Options { request_timeout: Duration::from_secs(5), ..once };
+    Bmc::connect(server.endpoint(any()), short).await.unwrap_err();
     for (code, times) in [("connect", 1), ("tls", 1), ("timeout", 1), ("protocol", 1), ("lost", 1)]
     {
         let label = format!("code={code},");

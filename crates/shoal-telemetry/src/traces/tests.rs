@@ -118,8 +118,9 @@ fn log_lines_inside_a_span_carry_the_ids_of_the_exported_span() {
 
 #[test]
 fn what_a_dead_collector_does_not_take_is_counted() {
-    // Bound and dropped: the kernel refuses connections to a port nobody listens on.
-    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Bound and dropped: the kernel refuses connections to a port nobody listens on. The address is
+    // one at which no other test listens.
+    let refusing = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let (failing, _server) = collector_that_answers("500 Internal Server Error", 3);
     for endpoint in

@@ -146,7 +146,7 @@ async fn a_dry_run_rests_on_the_newest_probe_and_says_so() {
 #[tokio::test]
 async fn a_bmc_that_is_not_there_is_an_answer_with_a_next_step() {
     let scene = Scene::new("ilo5").await;
-    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gone = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap().local_addr().unwrap();
     scene.put(&format!("https://{gone}"), "any").await;
 
     let probe = scene.probe().await;
