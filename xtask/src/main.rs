@@ -4,7 +4,6 @@
 //! Each command is one module; the table below is the only list of them.
 #![expect(clippy::print_stdout, reason = "what a task runner prints is its result")]
 
-mod alerts;
 mod bench;
 mod dashboards;
 mod deny;
@@ -14,6 +13,7 @@ mod layers;
 mod ops;
 mod ops_live;
 mod programs;
+mod rules;
 mod shell;
 mod spdx;
 mod test;

@@ -13,7 +13,6 @@ mod logged;
 mod objectives;
 mod pages;
 mod promql;
-mod rules;
 mod series;
 mod tools;
 
@@ -25,9 +24,12 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{shell, test::Tally};
+use crate::{
+    rules::{self, Rules},
+    shell,
+    test::Tally,
+};
 
-const RULES: &str = "ops/alerts";
 const RULE_TESTS: &str = "ops/alerts/tests";
 const DASHBOARDS: &str = "ops/dashboards";
 const PAGES: &str = "docs/runbook";
@@ -67,7 +69,7 @@ struct File {
 /// Everything the checks compare.
 #[derive(Debug, Default)]
 struct Corpus {
-    rules: Vec<rules::Rules>,
+    rules: Vec<Rules>,
     tests: Vec<coverage::Tests>,
     dashboards: Vec<File>,
     /// Pages of the runbook, its README included.
@@ -132,7 +134,7 @@ pub(crate) fn stage(tally: &mut Tally) -> Result<()> {
     if !failed.is_empty() {
         bail!("not fit for operators: {}", failed.join("; "));
     }
-    let alerts = corpus.rules.iter().flat_map(rules::Rules::alerts).count();
+    let alerts = corpus.rules.iter().flat_map(Rules::alerts).count();
     println!("ops-check: {alerts} alerts, {} pages", corpus.pages.len());
     Ok(())
 }
@@ -147,7 +149,7 @@ fn report(problems: &[Problem]) -> Result<()> {
 fn read() -> Result<Corpus> {
     let explore = fs::read_to_string(shell::root().join(EXPLORE)).context(EXPLORE)?;
     Ok(Corpus {
-        rules: files(RULES, "yml")?.iter().map(rules::Rules::read).collect::<Result<_>>()?,
+        rules: rules::read()?,
         tests: files(RULE_TESTS, "yml")?
             .iter()
             .map(coverage::Tests::read)

@@ -10,11 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::{alerts, dashboards, programs, shell, workspace};
+use crate::{
+    dashboards, programs,
+    rules::{self, Rules},
+    shell, workspace,
+};
 
 /// What stands for `$__rate_interval` at a scrape a second, and for the time shown.
 const RATE_INTERVAL: &str = "10s";
@@ -30,7 +33,7 @@ struct Plan {
 
 #[derive(Serialize)]
 struct Expected {
-    labels: Map<String, Value>,
+    labels: BTreeMap<String, String>,
     runbook_url: String,
 }
 
@@ -93,12 +96,12 @@ fn prepare(home: &Path) -> Result<(PathBuf, PathBuf)> {
         fs::remove_dir_all(&rules).with_context(|| format!("empty {}", rules.display()))?;
     }
     fs::create_dir_all(&rules).with_context(|| format!("make {}", rules.display()))?;
-    let mut files = alerts::read()?;
+    let mut files = rules::read()?;
     let mut promtool = shell::program("promtool");
     promtool.args(["check", "rules"]);
     for file in &mut files {
         scale::file(file)?;
-        let name = file.path.file_name().context("a file of rules without a name")?;
+        let name = Path::new(&file.path).file_name().context("a file of rules without a name")?;
         let path = rules.join(name);
         // Every JSON document is a YAML document.
         write(&path, &serde_json::to_string_pretty(&file)?)?;
@@ -115,16 +118,14 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
-fn expected(files: &[alerts::File]) -> Result<BTreeMap<String, Expected>> {
+fn expected(files: &[Rules]) -> Result<BTreeMap<String, Expected>> {
     let mut expected = BTreeMap::new();
-    for rule in alerts::rules(files) {
-        let Some(name) = &rule.alert else { continue };
-        let map = |key: &str| rule.rest.get(key).and_then(Value::as_object).cloned();
-        let labels = map("labels").with_context(|| format!("{name} has no labels"))?;
-        let runbook_url =
-            map("annotations").and_then(|it| Some(it.get("runbook_url")?.as_str()?.to_owned()));
+    for (name, rule) in files.iter().flat_map(Rules::alerts) {
+        let labels = rule.labels.clone();
+        ensure!(!labels.is_empty(), "{name} has no labels");
+        let runbook_url = rule.annotations.get("runbook_url").cloned();
         let runbook_url = runbook_url.with_context(|| format!("{name} has no page"))?;
-        expected.insert(name.clone(), Expected { labels, runbook_url });
+        expected.insert(name.to_owned(), Expected { labels, runbook_url });
     }
     Ok(expected)
 }

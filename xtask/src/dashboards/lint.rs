@@ -15,7 +15,7 @@ use super::{
     render,
 };
 use crate::{
-    alerts::{self, File},
+    rules::{self, Rules},
     shell,
 };
 
@@ -40,7 +40,7 @@ fn problem(rule: &'static str, about: impl Into<String>, what: impl Into<String>
 
 /// Checks dashboards against each other, the rules and the runbook.
 pub(super) fn all(dashboards: &[Dashboard]) -> Result<Vec<Problem>> {
-    let rules = alerts::read()?;
+    let rules = rules::read()?;
     let mut problems = Vec::new();
     for dashboard in dashboards {
         problems.extend(shape(&render::json(dashboard)));
@@ -191,10 +191,10 @@ fn is_counter(name: &str) -> bool {
 }
 
 /// A line that is drawn is where the alert draws it.
-fn limits(panel: &Panel, rules: &[File]) -> Vec<Problem> {
+fn limits(panel: &Panel, rules: &[Rules]) -> Vec<Problem> {
     let wrong = |limit: &Limit| {
-        let rule = alerts::rules(rules).find(|it| it.alert.as_deref() == Some(limit.alert));
-        let Some(rule) = rule else {
+        let rule = rules.iter().flat_map(Rules::alerts).find(|(name, _)| *name == limit.alert);
+        let Some((_, rule)) = rule else {
             let what = format!("there is no alert {}", limit.alert);
             return Some(problem("limits", panel.title, what));
         };
@@ -224,6 +224,7 @@ fn compared_with(expr: &Expr) -> Vec<f64> {
         }
         Expr::Paren(inner) => compared_with(&inner.expr),
         Expr::Aggregate(aggregate) => compared_with(&aggregate.expr),
+        Expr::Call(call) => call.args.args.iter().flat_map(|it| compared_with(it)).collect(),
         _ => Vec::new(),
     }
 }
@@ -282,7 +283,7 @@ fn unique(dashboards: &[Dashboard]) -> Vec<Problem> {
 /// Checks one panel as if it were in a dashboard; for tests of the checks.
 #[cfg(test)]
 pub(super) fn panel(panel: &Panel) -> Result<Vec<Problem>> {
-    let rules = alerts::read()?;
+    let rules = rules::read()?;
     let found = [words(panel), queries(panel), limits(panel, &rules), pages(panel)];
     Ok(found.into_iter().flatten().collect())
 }

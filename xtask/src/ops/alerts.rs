@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Corpus, Problem, pages, rules::Rules, stem};
+use super::{Corpus, Problem, pages, stem};
+use crate::rules::Rules;
 
 /// Fires always, so that its absence can be noticed.
 pub(super) const WATCHDOG: &str = "ShoalWatchdog";
@@ -205,7 +206,7 @@ mod tests {
 
     fn corpus(rules: &str, page: &str) -> Corpus {
         let text = rules.replace("URL", PAGES_URL);
-        let rules = vec![Rules::read(&File { path: "x.yml".into(), text }).unwrap()];
+        let rules = vec![Rules::parse("x.yml", &text).unwrap()];
         let page = File { path: "docs/runbook/ShoalX.md".into(), text: page.into() };
         Corpus { rules, pages: vec![page], ..Corpus::default() }
     }

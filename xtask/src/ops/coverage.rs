@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{Corpus, File, Problem, alerts::WATCHDOG, rules::Rules};
+use super::{Corpus, File, Problem, alerts::WATCHDOG};
+use crate::rules::Rules;
 
 /// One file of unit tests.
 #[derive(Debug)]
@@ -119,11 +120,11 @@ mod tests {
     }
 
     fn corpus(alert: &str, tests: &str) -> Corpus {
-        let file = |text: String| File { path: "x.yml".into(), text };
+        let file = File { path: "x.yml".into(), text: tests.to_owned() };
         let rules = format!("groups:\n- name: g\n  rules:\n  - {{ alert: {alert}, expr: up }}\n");
         Corpus {
-            rules: vec![Rules::read(&file(rules)).unwrap()],
-            tests: vec![Tests::read(&file(tests.to_owned())).unwrap()],
+            rules: vec![Rules::parse("x.yml", &rules).unwrap()],
+            tests: vec![Tests::read(&file).unwrap()],
             ..Corpus::default()
         }
     }

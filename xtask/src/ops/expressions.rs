@@ -16,6 +16,7 @@ use super::{
     promql::Selector,
     series::{FOREIGN, Known, SCRAPED, Series},
 };
+use crate::rules::Rules;
 
 /// Functions that want a counter, and those that want anything else.
 const OF_COUNTERS: &[&str] = &["rate", "irate", "increase", "resets"];
@@ -78,7 +79,7 @@ pub(super) fn sense(corpus: &Corpus) -> Vec<Problem> {
         let grouped = ungroupable(&place.expr, &known);
         problems.extend(wrong.chain(grouped).map(|what| Problem::new(&place.at, what)));
     }
-    for (name, rule) in corpus.rules.iter().flat_map(super::rules::Rules::alerts) {
+    for (name, rule) in corpus.rules.iter().flat_map(Rules::alerts) {
         let Ok(expr) = promql::parse(&rule.expr) else { continue };
         if !promql::compares(&expr) && name != alerts::WATCHDOG {
             problems.push(Problem::new(name, "compares with nothing, so it always fires"));

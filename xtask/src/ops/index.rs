@@ -5,11 +5,8 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::Result;
 
-use super::{
-    Corpus, File, Problem, file, objectives,
-    rules::{Rule, Rules},
-    stem,
-};
+use super::{Corpus, File, Problem, file, objectives, stem};
+use crate::rules::{Rule, Rules};
 
 const HEAD: &str = "# Alerts and objectives\n\n\
     This page is generated from the rules in `ops/alerts`; `cargo xtask generate` writes it.\n\
@@ -178,10 +175,8 @@ mod tests {
     /// The rules as they will be: those of the objectives may be written at this very moment.
     fn corpus() -> Corpus {
         let read = |file: &File| match stem(&file.path) {
-            "objectives" => {
-                Rules::read(&File { text: objectives::rules(), ..file.clone() }).unwrap()
-            }
-            _ => Rules::read(file).unwrap(),
+            "objectives" => Rules::parse(file.path.clone(), &objectives::rules()).unwrap(),
+            _ => Rules::parse(file.path.clone(), &file.text).unwrap(),
         };
         let rules = files("ops/alerts", "yml").unwrap().iter().map(read).collect();
         Corpus { rules, pages: files("docs/runbook", "md").unwrap(), ..Corpus::default() }

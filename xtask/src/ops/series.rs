@@ -10,8 +10,8 @@ use super::{
     catalogue::{Catalogue, Metric},
     promql,
     promql::Labels,
-    rules::Rules,
 };
+use crate::rules::Rules;
 
 /// Series that Prometheus and its blackbox exporter make. `ALERTS` carries any label.
 pub(super) const FOREIGN: &[&str] = &["up", "probe_success", "ALERTS"];

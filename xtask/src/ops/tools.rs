@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Corpus, RULE_TESTS, alerts::WATCHDOG, rules::Rules};
-use crate::shell;
+use super::{Corpus, RULE_TESTS, alerts::WATCHDOG};
+use crate::{rules::Rules, shell};
 
 const PROMETHEUS: &str = "ops/prometheus/prometheus.yml";
 const BLACKBOX: &str = "ops/prometheus/blackbox.yml";
@@ -96,7 +96,6 @@ fn ask(program: &str, arguments: &[&str]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::File;
 
     #[test]
     fn a_tool_that_is_missing_is_a_failure_that_says_what_to_install() {
@@ -120,8 +119,8 @@ mod tests {
     fn alerts_that_reach_another_receiver_are_all_named() {
         let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n    \
                     labels: { severity: page, escalation: sre }\n  - alert: B\n    expr: up\n";
-        let file = File { path: "x.yml".into(), text: text.into() };
-        let corpus = Corpus { rules: vec![Rules::read(&file).unwrap()], ..Corpus::default() };
+        let rules = vec![Rules::parse("x.yml", text).unwrap()];
+        let corpus = Corpus { rules, ..Corpus::default() };
         let error = routes("false", &corpus).unwrap_err().to_string();
         assert!(error.contains("A does not reach page-sre"), "{error}");
         assert!(error.contains("B does not reach warnings"), "{error}");

@@ -9,13 +9,13 @@ use promql_parser::{
     util::{display_duration, parse_duration},
 };
 
-use crate::alerts::{File, Rule};
+use crate::rules::{Rule, Rules};
 
 /// A range must hold four scrapes and more, or a late one makes an alert come and go.
 const SHORTEST: Duration = Duration::from_secs(6);
 
 /// Makes every span of a file short.
-pub(super) fn file(file: &mut File) -> Result<()> {
+pub(super) fn file(file: &mut Rules) -> Result<()> {
     for group in &mut file.groups {
         group.interval = None;
         for rule in &mut group.rules {
@@ -84,18 +84,14 @@ fn offset(offset: &Offset) -> Offset {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
-
     use super::*;
 
     fn scaled(expr: &str, pending: &str) -> Rule {
         let mut rule = Rule {
-            record: None,
             alert: Some("A".to_owned()),
             expr: expr.to_owned(),
             pending: Some(pending.to_owned()),
-            keep_firing_for: None,
-            rest: Map::new(),
+            ..Rule::default()
         };
         scale(&mut rule).unwrap();
         rule

@@ -1,7 +1,7 @@
 //! Each check of expressions, shown on an expression that is wrong and one that is right.
 
 use super::*;
-use crate::ops::{File, rules::Rules};
+use crate::ops::File;
 
 const PAGE: &str = "| `req_total{route,code}` | counter |\n| `free_bytes{path}` | gauge |\n\
     | `took_seconds{op}` | histogram |\n\n\
@@ -123,7 +123,6 @@ fn found(check: fn(&Corpus) -> Vec<Problem>, expr: &str) -> Vec<String> {
 }
 
 fn corpus(rules: &str) -> Corpus {
-    let file = File { path: "x.yml".into(), text: rules.into() };
-    let rules = vec![Rules::read(&file).unwrap()];
+    let rules = vec![Rules::parse("x.yml", rules).unwrap()];
     Corpus { rules, catalogue: Catalogue::read(PAGE), ..Corpus::default() }
 }
