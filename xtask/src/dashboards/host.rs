@@ -1,7 +1,7 @@
 //! The machine under the controller: disks, process, database, what it keeps for the worst day, and
 //! telemetry's own health.
 
-use super::model::{Dashboard, GIB, Panel, Row, Unit};
+use super::model::{DAY, Dashboard, GIB, HOUR, Panel, Row, Unit};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
@@ -30,10 +30,10 @@ fn disks() -> Vec<Panel> {
             .query("min by (path) (disk_free_bytes{$S} / disk_size_bytes{$S})", "{{path}}"),
         Panel::lines(
             "Free in a day",
-            "What will be left in a day if it goes on as in the last six hours.",
+            "What will be left in a day if it goes on as in the last six hours; 0 is a disk that is full by then.",
             Unit::Bytes,
         )
-        .query("min by (path) (predict_linear(disk_free_bytes{$S}[6h], 86400))", "{{path}}"),
+        .query("clamp_min(min by (path) (predict_linear(disk_free_bytes{$S}[6h], 86400)), 0)", "{{path}}"),
         Panel::lines("Free inodes", "Files that can still be made.", Unit::Count)
             .query("min by (path) (disk_inodes_free{$S})", "{{path}}"),
     ]
@@ -66,7 +66,7 @@ fn process() -> Vec<Panel> {
         )
         .query("sum by (instance) (tokio_alive_tasks{$S})", "tasks {{instance}}")
         .query("sum by (instance) (process_threads{$S})", "threads {{instance}}"),
-        Panel::numbers("Up since", "How long the process runs.", Unit::Seconds)
+        Panel::numbers("Uptime", "How long the process runs.", Unit::Seconds)
             .query("time() - max by (instance) (process_start_time_seconds{$S})", "{{instance}}"),
         Panel::numbers("Panics", "Panics caught in the time shown.", Unit::Count)
             .query("sum by (instance) (increase(panics_total{$S}[$__range]))", "{{instance}}"),
@@ -97,8 +97,15 @@ fn database() -> Vec<Panel> {
 fn care() -> Vec<Panel> {
     vec![
         Panel::numbers("Last backup", "How long ago the last backup succeeded.", Unit::Seconds)
-            .query("time() - max(backup_last_success_timestamp_seconds{$S})", "backup")
-            .query("time() - max(restore_test_last_success_timestamp_seconds{$S})", "restore test"),
+            .query("time() - min(backup_last_success_timestamp_seconds{$S})", "backup")
+            .warn_above("ShoalBackupStale", 26.0 * HOUR),
+        Panel::numbers(
+            "Last restore test",
+            "How long ago a backup was last restored for a trial and found whole.",
+            Unit::Seconds,
+        )
+        .query("time() - min(restore_test_last_success_timestamp_seconds{$S})", "restore test")
+        .warn_above("ShoalRestoreTestStale", 8.0 * DAY),
         Panel::numbers("Backup size", "Size of the last backup.", Unit::Bytes)
             .query("max(backup_size_bytes{$S})", "size"),
         Panel::bars(
@@ -113,13 +120,26 @@ fn care() -> Vec<Panel> {
                 &[("0.95", "backup")],
                 "sum by (le) (increase(backup_duration_seconds_bucket{$S}[$__range]))",
             ),
-        Panel::numbers("Certificates", "How long each certificate is still valid.", Unit::Seconds)
+        Panel::numbers("Certificates", "How long each of our certificates is still valid.", Unit::Seconds)
             .query(
-                "min by (cert) (tls_certificate_not_after_timestamp_seconds{$S}) - time()",
+                r#"min by (cert) (tls_certificate_not_after_timestamp_seconds{$S,cert!~"bmc_.+"}) - time()"#,
                 "{{cert}}",
-            ),
+            )
+            .warn_below("ShoalCertExpiring", 14.0 * DAY)
+            .page_below("ShoalCertExpiringSoon", 2.0 * DAY),
+        Panel::numbers(
+            "Certificates of BMCs",
+            "How long the first certificate of each vendor's BMCs is still valid.",
+            Unit::Seconds,
+        )
+        .query(
+            r#"min by (cert) (tls_certificate_not_after_timestamp_seconds{$S,cert=~"bmc_.+"}) - time()"#,
+            "{{cert}}",
+        )
+        .warn_below("ShoalCertExpiring", 14.0 * DAY),
         Panel::numbers("Secrets", "How long ago each secret was replaced.", Unit::Seconds)
-            .query("time() - max by (secret) (secret_rotated_timestamp_seconds{$S})", "{{secret}}"),
+            .query("time() - min by (secret) (secret_rotated_timestamp_seconds{$S})", "{{secret}}")
+            .warn_above("ShoalSecretRotationDue", 90.0 * DAY),
         Panel::numbers("Clock", "Whether the host's clock is synchronised.", Unit::Flag)
             .query("min by (instance) (host_clock_synchronized{$S})", "{{instance}}"),
         Panel::bars(
@@ -136,7 +156,8 @@ fn telemetry() -> Vec<Panel> {
         Panel::numbers("Lost", "Log lines and spans that were dropped, and measurements that were refused, in the time shown.", Unit::Count)
             .query("sum(increase(log_lines_dropped_total{$S}[$__range]))", "log lines")
             .query("sum(increase(otel_spans_dropped_total{$S}[$__range]))", "spans")
-            .query("sum(increase(metrics_refused_total{$S}[$__range]))", "measurements"),
+            .query("sum(increase(metrics_refused_total{$S}[$__range]))", "measurements")
+            .warn_above("ShoalTelemetryDropped", 0.0),
         Panel::numbers("Build", "Which build each controller runs.", Unit::Count)
             .query("count by (version, revision) (shoal_build_info{$S})", "{{version}} {{revision}}"),
     ]

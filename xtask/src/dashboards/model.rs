@@ -87,6 +87,9 @@ pub(crate) enum Level {
 }
 
 pub(crate) const GIB: f64 = 1_073_741_824.0;
+/// In seconds, as every span.
+pub(crate) const HOUR: f64 = 3600.0;
+pub(crate) const DAY: f64 = 24.0 * HOUR;
 
 /// What every query selects by; written `$S` in the queries of this module's children.
 const SELECTORS: &str = r#"job=~"$job",instance=~"$instance""#;
@@ -147,10 +150,10 @@ impl Panel {
         self
     }
 
-    /// The same query for several quantiles of a histogram.
+    /// The same query for several quantiles of a histogram; what was never observed has none.
     pub(super) fn quantiles(mut self, quantiles: &[(&str, &'static str)], buckets: &str) -> Self {
         for (quantile, legend) in quantiles {
-            self = self.query(&format!("histogram_quantile({quantile}, {buckets})"), legend);
+            self = self.query(&format!("histogram_quantile({quantile}, {buckets}) > 0"), legend);
         }
         self
     }

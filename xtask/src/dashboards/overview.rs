@@ -123,7 +123,7 @@ fn requests() -> Vec<Panel> {
         .page_above("ShoalHttp5xxHigh", 0.01),
         Panel::lines("Slowest routes", "P95 of the five slowest routes; transfers of media and blobs are left out.", Unit::Seconds)
             .query(
-                "topk(5, histogram_quantile(0.95, sum by (le, route) (rate(http_request_duration_seconds_bucket{$S}[$__rate_interval]))))",
+                "topk(5, histogram_quantile(0.95, sum by (le, route) (rate(http_request_duration_seconds_bucket{$S}[$__rate_interval]))) > 0)",
                 "{{route}}",
             ),
         Panel::lines("Failed logins", "Requests with wrong credentials a minute, by where they came in.", Unit::Count)

@@ -10,6 +10,7 @@ use super::{
     all,
     layout::{Place, places},
     model::{Kind, Panel},
+    render::unit_of_values,
 };
 
 /// One column and one row of the grid, in pixels.
@@ -23,7 +24,6 @@ const NAMES: usize = 6;
 struct Kept {
     dashboard: String,
     title: String,
-    unit: String,
     lines: Vec<Line>,
 }
 
@@ -78,7 +78,7 @@ fn drawn(panel: &Panel, place: Place, kept: Option<&Kept>) -> Result<String> {
     let mut html = open(place);
     write!(html, "<b>{}</b>", escaped(panel.title))?;
     let lines = kept.map_or(&[][..], |kept| &kept.lines);
-    let unit = kept.map_or("", |kept| kept.unit.as_str());
+    let unit = unit_of_values(panel).word();
     if lines.is_empty() {
         html.push_str("<p style=color:#c0392b>no data</p>");
     } else if matches!(panel.kind, Kind::Numbers | Kind::Bars) {
@@ -142,6 +142,9 @@ fn shown(value: f64, unit: &str) -> String {
     match unit {
         "bytes" | "Bps" if value.abs() >= 1_073_741_824.0 => {
             format!("{:.1} GiB", value / 1_073_741_824.0)
+        }
+        "bytes" | "Bps" if value.abs() >= 1_048_576.0 => {
+            format!("{:.1} MiB", value / 1_048_576.0)
         }
         "bytes" | "Bps" => format!("{:.0} KiB", value / 1024.0),
         "percentunit" => format!("{:.1} %", value * 100.0),

@@ -1,6 +1,6 @@
 //! The embedded registry: room, transfers, latency, and what its collections remove.
 
-use super::model::{Dashboard, Panel, Row, Unit};
+use super::model::{DAY, Dashboard, Panel, Row, Unit};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
@@ -18,8 +18,13 @@ pub(super) fn dashboard() -> Dashboard {
 
 fn storage() -> Vec<Panel> {
     vec![
-        Panel::lines("Stored", "Bytes in blobs.", Unit::Bytes)
-            .query("sum(registry_storage_bytes{$S})", "blobs"),
+        Panel::lines(
+            "Used and free",
+            "Bytes in blobs, and what is left of the registry's file system.",
+            Unit::Bytes,
+        )
+        .query("sum(registry_storage_bytes{$S})", "used")
+        .query(r#"min(disk_free_bytes{$S,path=~".+/oci"})"#, "free"),
         Panel::lines("Free share", "What is left of the registry's file system.", Unit::Share)
             .query("registry_free_space", "free")
             .warn_below("ShoalRegistryDiskLow", 0.2)
@@ -80,7 +85,8 @@ fn garbage() -> Vec<Panel> {
             "How long ago each kind of collection last succeeded.",
             Unit::Seconds,
         )
-        .query("time() - max by (kind) (gc_last_success_timestamp_seconds{$S})", "{{kind}}"),
+        .query("time() - min by (kind) (gc_last_success_timestamp_seconds{$S})", "{{kind}}")
+        .warn_above("ShoalGcStale", 8.0 * DAY),
         Panel::bars(
             "Reclaimed",
             "Bytes that collections gave back in the time shown.",

@@ -48,12 +48,14 @@ fn datasource() -> Value {
 }
 
 /// The choice of the source, and of the controllers within it; read anew when the time range changes.
+/// All of them are those that are found, and not whatever the source scrapes beside them: every
+/// process exports `process_start_time_seconds`.
 fn variables() -> Value {
     let choice = |name: &str, label: &str, query: &str| {
         json!({
             "name": name, "label": label, "type": "query", "datasource": datasource(),
             "query": {"query": query, "refId": "variable"}, "definition": query,
-            "refresh": 2, "sort": 1, "multi": true, "includeAll": true, "allValue": ".+",
+            "refresh": 2, "sort": 1, "multi": true, "includeAll": true,
             "current": {"text": "All", "value": "$__all"},
         })
     };
@@ -130,9 +132,9 @@ fn drawn(panel: &Panel, place: Place, id: u32) -> Value {
         "targets": targets(panel),
         "fieldConfig": {
             "defaults": {
-                "unit": panel.unit.word(),
+                "unit": unit_of_values(panel).word(),
                 "thresholds": {"mode": "absolute", "steps": steps(&panel.limits)},
-                "color": {"mode": if panel.kind == Kind::Numbers { "thresholds" } else { "palette-classic" }},
+                "color": color(panel),
                 "min": if matches!(panel.unit, Unit::Share | Unit::Times) { Value::Null } else { json!(0) },
                 "decimals": if counts { json!(0) } else { Value::Null },
                 "custom": custom,
@@ -141,6 +143,20 @@ fn drawn(panel: &Panel, place: Place, id: u32) -> Value {
         },
         "options": options,
     })
+}
+
+/// What a panel's values are; those of a heat map say how often, and its axis the unit.
+pub(super) fn unit_of_values(panel: &Panel) -> Unit {
+    if panel.kind == Kind::Heat { Unit::Count } else { panel.unit }
+}
+
+/// A number is coloured by its limits; where nobody drew any, green would say that all is well.
+fn color(panel: &Panel) -> Value {
+    match panel.kind {
+        Kind::Numbers if panel.limits.is_empty() => json!({"mode": "fixed", "fixedColor": "text"}),
+        Kind::Numbers => json!({"mode": "thresholds"}),
+        Kind::Lines | Kind::Stacked | Kind::Bars | Kind::Heat => json!({"mode": "palette-classic"}),
+    }
 }
 
 /// What it shows, then where it is explained.

@@ -3,9 +3,11 @@
 use super::model::{Dashboard, Panel, Row, Unit};
 
 /// Shown as they are recorded, over all controllers.
-const BURN: [(&str, &str); 4] = [
+const FAST: [(&str, &str); 2] = [
     ("slo:sli_error:ratio_rate1h / on (slo) (1 - slo:objective:ratio)", "1 h {{slo}}"),
     ("slo:sli_error:ratio_rate6h / on (slo) (1 - slo:objective:ratio)", "6 h {{slo}}"),
+];
+const SLOW: [(&str, &str); 2] = [
     ("slo:sli_error:ratio_rate1d / on (slo) (1 - slo:objective:ratio)", "1 d {{slo}}"),
     ("slo:sli_error:ratio_rate3d / on (slo) (1 - slo:objective:ratio)", "3 d {{slo}}"),
 ];
@@ -24,11 +26,10 @@ pub(super) fn dashboard() -> Dashboard {
 }
 
 fn allowance() -> Vec<Panel> {
-    let burn = Panel::lines(
-        "Burn rates",
-        "How many times faster than allowed the allowance is used up: at 1 it lasts exactly 30 days.",
-        Unit::Times,
-    );
+    let burn = |title, about, windows: [(&str, &'static str); 2]| {
+        let panel = Panel::lines(title, about, Unit::Times);
+        windows.iter().fold(panel, |panel, (expr, legend)| panel.query(expr, legend))
+    };
     vec![
         Panel::numbers(
             "Left of the allowance",
@@ -38,7 +39,16 @@ fn allowance() -> Vec<Panel> {
         .query("slo:error_budget_remaining:ratio", "{{slo}}"),
         Panel::lines("Failures over 30 days", "Share of what failed or came too late, of 30 days.", Unit::Share)
             .query("slo:sli_error:ratio_rate30d", "{{slo}}"),
-        BURN.iter().fold(burn, |panel, (expr, legend)| panel.query(expr, legend)),
+        burn(
+            "Burn rates of hours",
+            "How many times faster than allowed the allowance was used up in the last hours: at 1 it lasts exactly 30 days.",
+            FAST,
+        ),
+        burn(
+            "Burn rates of days",
+            "How many times faster than allowed the allowance was used up in the last days: at 1 it lasts exactly 30 days.",
+            SLOW,
+        ),
     ]
 }
 
