@@ -14,6 +14,7 @@ use crate::{
     record::{COLUMNS, UNFINISHED, record, stored},
     row,
     sealing::Sealing,
+    trace,
 };
 
 /// Which jobs are wanted; every part left out wants all.
@@ -74,7 +75,13 @@ pub struct StoredEvent {
     pub name: String,
     /// The particulars, never secret.
     pub detail: BTreeMap<String, String>,
+    /// The id of the job's trace: 32 hex digits.
+    pub trace_id: Option<String>,
 }
+
+/// What [`event`] reads.
+const EVENT: &str = "id, job_id, at, version, name, detail,
+    (SELECT traceparent FROM jobs WHERE jobs.id = job_events.job_id)";
 
 impl Store {
     /// One job.
@@ -157,15 +164,16 @@ impl Store {
         self.read(move |tx, _| match job {
             Some(job) => row::all(
                 tx,
-                "SELECT id, job_id, at, version, name, detail FROM job_events
-                 WHERE job_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+                &format!(
+                    "SELECT {EVENT} FROM job_events
+                     WHERE job_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+                ),
                 (job.to_string(), after, limit),
                 event,
             ),
             None => row::all(
                 tx,
-                "SELECT id, job_id, at, version, name, detail FROM job_events
-                 WHERE id > ?1 ORDER BY id LIMIT ?2",
+                &format!("SELECT {EVENT} FROM job_events WHERE id > ?1 ORDER BY id LIMIT ?2"),
                 (after, limit),
                 event,
             ),
@@ -219,9 +227,8 @@ fn recipe(tx: &Transaction<'_>, sealing: &Sealing, id: JobId) -> Result<Option<V
 }
 
 fn last_events(tx: &Transaction<'_>, job: JobId, limit: u32) -> Result<Vec<StoredEvent>, Error> {
-    let sql = "SELECT id, job_id, at, version, name, detail FROM job_events
-               WHERE job_id = ?1 ORDER BY id DESC LIMIT ?2";
-    let mut events = row::all(tx, sql, (job.to_string(), or_default(limit)), event)?;
+    let sql = format!("SELECT {EVENT} FROM job_events WHERE job_id = ?1 ORDER BY id DESC LIMIT ?2");
+    let mut events = row::all(tx, &sql, (job.to_string(), or_default(limit)), event)?;
     events.reverse();
     Ok(events)
 }
@@ -277,6 +284,11 @@ fn event(found: &Row<'_>) -> Result<StoredEvent, Error> {
         version: row::unsigned(found.get(3)?),
         name: found.get(4)?,
         detail: row::from_json("event", &found.get::<_, String>(5)?)?,
+        trace_id: found
+            .get::<_, Option<String>>(6)?
+            .as_deref()
+            .and_then(trace::id)
+            .map(str::to_owned),
     })
 }
 

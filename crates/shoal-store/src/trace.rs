@@ -12,8 +12,13 @@ const KEPT: usize = 32;
 impl Record {
     /// The id of the job's trace: 32 hex digits of the context that its request came with.
     pub fn trace_id(&self) -> Option<&str> {
-        self.traceparent.as_deref()?.split('-').nth(1)
+        self.traceparent.as_deref().and_then(id)
     }
+}
+
+/// The trace's id in a `traceparent`.
+pub(crate) fn id(traceparent: &str) -> Option<&str> {
+    traceparent.split('-').nth(1)
 }
 
 impl Store {

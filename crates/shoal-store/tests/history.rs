@@ -65,6 +65,7 @@ async fn events_come_in_order_with_the_version_they_made() {
     assert!(all.is_sorted_by(|a, b| a.id < b.id && a.version <= b.version));
     assert_eq!((all[0].name.as_str(), all[0].version), ("created", 1));
     assert_eq!(all[0].detail["actor"], "ada");
+    assert!(all.iter().all(|event| event.trace_id.is_none()), "nobody traces this job: {all:?}");
     let rest = EventFilter { job: Some(id(1)), after: all[2].id, limit: 3 };
     assert_eq!(store.events(rest).await.unwrap(), all[3..6]);
     assert_eq!(store.last_events(id(1), 2).await.unwrap(), all[all.len() - 2..]);

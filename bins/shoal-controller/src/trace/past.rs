@@ -78,6 +78,7 @@ mod tests {
             version: 1,
             name: name.to_owned(),
             detail: detail.collect(),
+            trace_id: None,
         }
     }
 

@@ -45,12 +45,14 @@ pub(crate) struct EventView {
     /// What happened.
     kind: String,
     detail: BTreeMap<String, String>,
+    /// The job's trace, by which its lines and spans are found.
+    trace_id: Option<String>,
 }
 
 impl From<StoredEvent> for EventView {
     fn from(event: StoredEvent) -> Self {
-        let StoredEvent { id, job, at, name, detail, .. } = event;
-        Self { id, job_id: job, at: At(at), kind: name, detail }
+        let StoredEvent { id, job, at, name, detail, trace_id, .. } = event;
+        Self { id, job_id: job, at: At(at), kind: name, detail, trace_id }
     }
 }
 

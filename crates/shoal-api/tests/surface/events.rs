@@ -91,6 +91,9 @@ async fn the_list_pages_through_all_of_a_jobs_events_in_order() {
     assert!(seen.len() > 6 && seen.is_sorted_by(|a, b| a < b), "{seen:?}");
     assert_eq!(ids(&app, "/api/v1/events").await, seen);
     let first = app.get(&format!("{path}?limit=1")).send().await;
+    let job = app.get(&format!("/api/v1/jobs/{id}")).send().await.json();
+    assert!(job["trace_id"].is_string(), "{job}");
+    assert_eq!(first.json()["events"][0]["trace_id"], job["trace_id"]);
     insta::assert_json_snapshot!("event_list", first.stable());
 }
 
@@ -99,7 +102,9 @@ async fn a_stream_tells_what_was_then_what_happens_and_ends_with_the_job() {
     let app = App::new().await;
     let id = app.created(&linux()).await;
     let mut live = Live::open(&app, &format!("/api/v1/jobs/{id}/events"), None).await;
-    assert_eq!(live.next().await.unwrap()["kind"], "created");
+    let created = live.next().await.unwrap();
+    assert_eq!(created["kind"], "created");
+    assert!(created["trace_id"].is_string(), "{created}");
 
     app.drive(id, "await_boot").await;
     app.read(id, Milestone::BootImageRead).await;
