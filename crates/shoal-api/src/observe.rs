@@ -34,12 +34,12 @@ const UNREAD_MAX: u64 = 8 * 1024;
 pub(crate) async fn request(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
-    let method = request.method().clone();
+    let method = known_method(request.method());
     let unread = may_stay_unread(&request);
     // The path itself may be a media token, so only the template is ever shown.
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("other", MatchedPath::as_str).to_owned();
-    let span = span(&request, &id, &route);
+    let span = span(&request, &id, (method, &route));
     let mut response = match oversized(&request) {
         Some(error) => error.into_response(),
         None => {
@@ -71,19 +71,18 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     if response.status().is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    let line = Line { id: &id, method: &method, route: &route, error: error.as_ref(), started };
+    let line = Line { id: &id, method, route: &route, error: error.as_ref(), started };
     span.in_scope(|| log(&line, &response));
     response
 }
 
 /// The span of a request. Health checks, scrapes and reads of media are too many and say nothing; a
 /// report belongs to its job's trace and has its own span there.
-fn span(request: &Request, id: &str, route: &str) -> Span {
+fn span(request: &Request, id: &str, (method, route): (&str, &str)) -> Span {
     let frequent = ["/livez", "/readyz", "/metrics", "other"].contains(&route);
     if frequent || route.starts_with("/media/") || route == PATH {
         return Span::none();
     }
-    let method = known_method(request.method());
     let span = tracing::info_span!(
         "http.request",
         "otel.name" = format!("{method} {route}"),
@@ -102,8 +101,8 @@ fn span(request: &Request, id: &str, route: &str) -> Span {
     span
 }
 
-/// The method as spans call it. A method is a word of the caller's choice, and whoever may not log in
-/// must not choose the names of spans.
+/// The method as spans and lines call it. A method is a word of the caller's choice, of any length,
+/// and whoever may not log in must choose neither the names of spans nor what is logged.
 fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -120,7 +119,7 @@ fn known_method(method: &Method) -> &'static str {
 /// What is told about one request besides its response.
 struct Line<'a> {
     id: &'a str,
-    method: &'a Method,
+    method: &'static str,
     route: &'a str,
     error: Option<&'a Error>,
     started: Instant,
@@ -186,12 +185,103 @@ fn log(line: &Line<'_>, response: &Response) {
     let actor = response.extensions().get::<Actor>().map(|actor| actor.name.as_str());
     let error = line.error.map(|error| error.code.as_str());
     let Line { id: request_id, method, route, .. } = *line;
-    let read = *method == Method::GET || *method == Method::HEAD;
+    let read = matches!(method, "GET" | "HEAD");
     if response.status().is_server_error() {
-        tracing::warn!(request_id, %method, route, code, duration_ms, actor, error, "request failed");
+        tracing::warn!(
+            request_id,
+            method,
+            route,
+            code,
+            duration_ms,
+            actor,
+            error,
+            "request failed"
+        );
     } else if read {
-        tracing::debug!(request_id, %method, route, code, duration_ms, actor, error, "request");
+        tracing::debug!(request_id, method, route, code, duration_ms, actor, error, "request");
     } else {
-        tracing::info!(request_id, %method, route, code, duration_ms, actor, error, "request");
+        tracing::info!(request_id, method, route, code, duration_ms, actor, error, "request");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fmt,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::{Router, middleware, routing::get};
+    use tower::ServiceExt as _;
+    use tracing::{
+        Event, Metadata, Subscriber,
+        field::{Field, Visit},
+        span::{Attributes, Id, Record},
+        subscriber::with_default,
+    };
+
+    use super::*;
+
+    /// Every value of every span and line.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    impl Visit for Told {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            self.0.lock().unwrap().push(format!("{field}={value:?}"));
+        }
+    }
+
+    impl Subscriber for Told {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, span: &Attributes<'_>) -> Id {
+            span.record(&mut self.clone());
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, values: &Record<'_>) {
+            values.record(&mut self.clone());
+        }
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[test]
+    fn a_method_of_the_callers_choice_names_no_span_and_is_in_no_line() {
+        let told = Told::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        with_default(told.clone(), || {
+            for method in ["EVIL-WORD", "GET"] {
+                let app = Router::new()
+                    .route("/api/v1/jobs", get(async || ""))
+                    .layer(middleware::from_fn(super::request));
+                let request = http::Request::builder().method(method).uri("/api/v1/jobs");
+                let request = request.body(Body::empty()).unwrap();
+                runtime.block_on(app.oneshot(request)).unwrap();
+            }
+        });
+
+        let told = told.0.lock().unwrap();
+        for wanted in [
+            "otel.name=\"other /api/v1/jobs\"",
+            "http.request.method=\"other\"",
+            "method=\"other\"",
+            "otel.name=\"GET /api/v1/jobs\"",
+            "method=\"GET\"",
+        ] {
+            assert!(told.iter().any(|value| value == wanted), "{wanted}: {told:?}");
+        }
+        assert!(!told.iter().any(|value| value.contains("EVIL")), "{told:?}");
     }
 }

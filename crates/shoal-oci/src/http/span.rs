@@ -21,10 +21,11 @@ impl Told {
     /// The span that the request is answered in.
     pub(super) fn begin(&self) -> Span {
         let Self { method, route, .. } = self;
-        if method.is_safe() {
-            tracing::debug_span!("registry.request", %method, route)
+        let (is_safe, method) = (method.is_safe(), known(method));
+        if is_safe {
+            tracing::debug_span!("registry.request", method, route)
         } else {
-            tracing::info_span!("registry.request", %method, route)
+            tracing::info_span!("registry.request", method, route)
         }
     }
 
@@ -37,8 +38,22 @@ impl Told {
             return span;
         }
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let code = status.as_str();
-        tracing::info_span!("registry.request", %method, route, code, duration_ms)
+        let (method, code) = (known(method), status.as_str());
+        tracing::info_span!("registry.request", method, route, code, duration_ms)
+    }
+}
+
+/// The method as spans and lines call it. A method is a word of the caller's choice, of any length,
+/// and whoever may not log in must not choose what is told.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
     }
 }
 
@@ -72,6 +87,12 @@ mod tests {
         ] {
             assert_eq!(exported(method.clone(), age, status), seen, "{method} {age:?} {status}");
         }
+    }
+
+    #[test]
+    fn a_method_of_the_callers_choice_is_not_told() {
+        assert_eq!(known(&Method::PATCH), "PATCH");
+        assert_eq!(known(&Method::from_bytes(b"EVIL-WORD").unwrap()), "other");
     }
 
     /// Somebody who wants every span.

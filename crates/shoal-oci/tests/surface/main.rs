@@ -15,6 +15,7 @@ mod discover;
 mod fault;
 mod handover;
 mod inspect;
+mod login;
 mod manage;
 mod mend;
 mod pull;
