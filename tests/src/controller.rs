@@ -243,6 +243,16 @@ impl Controller {
         &self.config.directory
     }
 
+    /// What its program prints of the configuration it runs with.
+    ///
+    /// # Errors
+    /// When it would not start with that.
+    pub async fn checked_configuration(&self) -> Result<String> {
+        let file = self.config.directory.join("shoal.toml");
+        let environment = self.config.environment(&self.sockets.addresses()?);
+        process::checked(&self.program, &file, environment).await
+    }
+
     /// Replaces its configuration file, which it reads at the next reload or start.
     pub fn write_file(&self, text: &str) -> Result<()> {
         let file = self.config.directory.join("shoal.toml");

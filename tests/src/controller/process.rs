@@ -137,6 +137,22 @@ impl Process {
     }
 }
 
+/// What the program prints of a configuration that it takes.
+pub(super) async fn checked(
+    program: &Path,
+    file: &Path,
+    environment: Vec<(&'static str, String)>,
+) -> Result<String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(["config", "check", "--config"]).arg(file).env_clear().envs(environment);
+    let output = timeout(END, command.kill_on_drop(true).output()).await;
+    let output = output.context("the check of a configuration did not end")?;
+    let output = output.with_context(|| format!("start {}", program.display()))?;
+    let [out, err] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
+    ensure!(output.status.success(), "the configuration is refused: {out}{err}");
+    Ok(format!("{out}{err}"))
+}
+
 /// The program, or what becomes it.
 fn command(program: &Path, wrapper: &[String]) -> Command {
     let Some((first, rest)) = wrapper.split_first() else { return Command::new(program) };

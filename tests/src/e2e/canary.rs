@@ -1,13 +1,18 @@
 //! Every secret of a run is searched for wherever it must not be: answers, logs, events, metrics,
-//! exported spans, the database, task media after their job's end, what is printed past the log.
+//! exported spans, the database and its backups, task media after their job's end, what is printed past
+//! the log, and everything that somebody who asks for support would send.
 
-use std::{fs, path::Path};
+mod search;
+mod support;
+
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shoal_redfish_mock::{Action, EffectKind, Ending, Rule, When};
 use shoal_tests::{Answer, Api, Collector, Machine, Mood, linux_job};
 
+use self::search::{Searched, Secret, holds, search, sings};
 use crate::{
     Group, PERSONAS, medium, proof, reports,
     stage::{Stage, host},
@@ -24,16 +29,16 @@ const WRONG_PASSWORD: &str = "canary-wrong-password-1f2e3d4c";
 const WRONG_TOKEN: &str = "canary-wrong-token-8d9c0b1a";
 const IN_A_BAD_BODY: &str = "canary-in-a-bad-body-6e5f4a3b";
 const IN_A_PATH: &str = "canaryinapath2b3c4d5e";
+const REGISTRY_PASSWORD: &str = "canary-registry-password-2d3e4f5a";
+const WRONG_REGISTRY_PASSWORD: &str = "canary-wrong-registry-password-6b7c8d9e";
 
 /// `crypt` of libxcrypt made this of `secret`.
 const HASH: &str = "$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
+/// `crypt` of libxcrypt made this of the registry's password.
+const REGISTRY_HASH: &str = "$2y$05$abcdefghijklmnopqrstuu1vosB/0TdJeXAT5EOkbVaoaOhjLEkfy";
 /// The reference implementation of Argon2 made this of `password`.
 const OTHER_HASH: &str =
     "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-
-/// Places below the controller's directory that hold secrets on purpose: what the first start makes,
-/// and the file of accounts that the test wrote.
-const ON_PURPOSE: [&str; 3] = ["storage/secrets", "storage/tls", "users"];
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let [_, persona, ..] = PERSONAS;
@@ -45,34 +50,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     )]
 }
 
-/// A secret by a name that may be printed.
-struct Secret {
-    name: &'static str,
-    text: String,
-}
-
-impl Secret {
-    fn new(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, text: text.into() }
-    }
-
-    /// The text itself, and as it looks in `Authorization` headers and dumps.
-    fn forms(&self) -> [Vec<u8>; 3] {
-        let bytes = self.text.as_bytes();
-        [
-            bytes.to_vec(),
-            data_encoding::BASE64_NOPAD.encode(bytes).into_bytes(),
-            data_encoding::HEXLOWER.encode(bytes).into_bytes(),
-        ]
-    }
-}
-
 async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
-    let users = place.directory.join("controller/users");
-    fs::create_dir_all(place.directory.join("controller")).context("make a directory")?;
+    let directory = place.directory.join("controller");
+    fs::create_dir_all(&directory).context("make a directory")?;
+    let (users, registry_users) = (directory.join("users"), directory.join("registry-users"));
     fs::write(&users, format!("olga:{OTHER_HASH}:operator\n")).context("write the accounts")?;
+    fs::write(&registry_users, format!("rita:{REGISTRY_HASH}\n")).context("write the users")?;
     let collector = Collector::start(Mood::Takes).await?;
-    let stage = Stage::set_with(&place, |config| {
+    let mut stage = Stage::set_with(&place, |config| {
         config
             .set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
             .set("WEBHOOK_SECRET", FLEET)
@@ -80,6 +65,8 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
             .set("BASIC_USER", "ops")
             .set("BASIC_PASS_HASH", HASH)
             .set("USERS_FILE", users.display().to_string())
+            .set("REGISTRY_USERS_FILE", registry_users.display().to_string())
+            .set("BACKUP_INTERVAL", "1s")
             .set("LOG_LEVEL", "debug")
     })
     .await?;
@@ -91,6 +78,7 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     let mut request = linux_job(machine.serial())?;
     let recipe = request.pointer_mut("/recipe").and_then(Value::as_object_mut);
     recipe.context("the request has no recipe")?.extend([
+        ("oci_url".to_owned(), json!(support::artifact(&stage.controller))),
         ("user_data".to_owned(), json!(format!("#cloud-config\n# {USER_DATA}\n"))),
         ("unattend_xml".to_owned(), json!(format!("<unattend><!-- {UNATTEND} --></unattend>"))),
         ("ks_cfg".to_owned(), json!(format!("# {KICKSTART}\nreboot\n"))),
@@ -102,12 +90,17 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     let address = medium::address(&machine)?;
     let signed = address.split('/').rev().nth(1).context("a media address without a token")?;
     secrets.push(Secret::new("the token of a media address", signed));
+    let pull = support::pull_token(&machine).await?;
+    support::pull(&stage.api, &pull, &mut answers).await?;
+    secrets.push(Secret::new("the job's pull token", pull));
     refused(&stage.api, machine.serial(), &mut answers).await?;
     follow.completed().await?;
     proof::installed(&stage.api, &job, &machine, &follow).await?;
 
-    failing(&stage, &machine, &mut answers).await?;
+    let failed = failing(&stage, &machine, &mut answers).await?;
     asked(&stage.api, &job, machine.serial(), &mut answers).await?;
+    support::asked(&stage, &place, [&job, &failed], &mut answers).await?;
+    support::backed_up(&mut stage, &failed).await?;
     for secret in &secrets {
         for (place, answer) in &answers {
             ensure!(!sings(answer.as_bytes(), secret), "{place} tells {}", secret.name);
@@ -124,7 +117,7 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     let mut searched = Searched::default();
     search(&directory, &directory, &secrets, &mut searched)?;
     ensure!(searched.control > 1, "the search itself finds nothing: {searched:?}");
-    let all = searched.database && searched.log && searched.printed;
+    let all = searched.database && searched.log && searched.printed && searched.backups > 0;
     ensure!(all, "not everything was searched: {searched:?}");
     Ok(())
 }
@@ -147,7 +140,10 @@ fn given(stage: &Stage, machine: &Machine) -> Result<Vec<Secret>> {
         Secret::new("a wrong token", WRONG_TOKEN),
         Secret::new("a member of a refused body", IN_A_BAD_BODY),
         Secret::new("a media path", IN_A_PATH),
+        Secret::new("the password of a user of the registry", REGISTRY_PASSWORD),
+        Secret::new("a wrong password of the registry", WRONG_REGISTRY_PASSWORD),
         Secret::new("a password hash", tail(HASH)),
+        Secret::new("a password hash of the registry", tail(REGISTRY_HASH)),
         Secret::new("a password hash of the file", tail(OTHER_HASH)),
         Secret::new("the BMC's password", machine.password()),
         Secret::new("the first administrator's token", admin.trim()),
@@ -193,12 +189,12 @@ async fn refused(api: &Api, serial: &str, answers: &mut Vec<(String, String)>) -
     Ok(())
 }
 
-/// A job whose media are refused, and what is kept of what was said then.
+/// A job whose media are refused, and what is kept of what was said then; the job.
 async fn failing(
     stage: &Stage,
     machine: &Machine,
     answers: &mut Vec<(String, String)>,
-) -> Result<()> {
+) -> Result<String> {
     let refusal = Action::Status {
         code: 400,
         message_id: "Base.1.8.GeneralError".to_owned(),
@@ -213,7 +209,7 @@ async fn failing(
     ensure!(told.contains("Sessions"), "the login is not among what was said: {told}");
     ensure!(!told.contains("/media/"), "{path} tells the path of a medium");
     answers.push((path, told));
-    Ok(())
+    Ok(job)
 }
 
 /// Everything that can be asked afterwards.
@@ -243,55 +239,4 @@ async fn asked(
     answers.push(("a reload".to_owned(), reload.to_string()));
     answers.push(("/metrics".to_owned(), api.metrics().await?));
     Ok(())
-}
-
-/// What a search came by.
-#[derive(Debug, Default)]
-struct Searched {
-    /// Files that hold the server's serial, which is no secret.
-    control: usize,
-    database: bool,
-    log: bool,
-    /// What would show a crash.
-    printed: bool,
-}
-
-fn search(root: &Path, at: &Path, secrets: &[Secret], searched: &mut Searched) -> Result<()> {
-    for entry in fs::read_dir(at).with_context(|| format!("list {}", at.display()))? {
-        let path = entry.context("list a directory")?.path();
-        let below = path.strip_prefix(root).context("leave the directory")?;
-        if ON_PURPOSE.iter().any(|place| below == Path::new(place)) {
-            continue;
-        }
-        if path.is_dir() {
-            search(root, &path, secrets, searched)?;
-        } else if path.is_file() {
-            let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-            for secret in secrets {
-                ensure!(!sings(&bytes, secret), "{} holds {}", below.display(), secret.name);
-            }
-            searched.control += usize::from(holds(&bytes, b"SN0001"));
-            searched.database |= below.ends_with("provisioner.db");
-            searched.log |= below.ends_with("controller.log");
-            searched.printed |= below.ends_with("controller.stderr");
-        }
-    }
-    Ok(())
-}
-
-fn sings(bytes: &[u8], secret: &Secret) -> bool {
-    secret.forms().iter().any(|form| holds(bytes, form))
-}
-
-fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else { return false };
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        rest = rest.get(at..).unwrap_or_default();
-        if rest.starts_with(needle) {
-            return true;
-        }
-        rest = rest.get(1..).unwrap_or_default();
-    }
-    false
 }
