@@ -26,6 +26,11 @@ async fn the_page_of_the_command_line_does_what_it_says() -> Result<()> {
     run("docs/cli.md", Surroundings::Client).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_logs_and_traces_does_what_it_says() -> Result<()> {
+    run("docs/observability.md", Surroundings::Job).await
+}
+
 #[test]
 fn the_operators_page_explains_every_step_that_can_fail() -> Result<()> {
     let catalogue = read("docs/reference/metrics.md")?;

@@ -3,8 +3,8 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File, Permissions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -14,7 +14,9 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use shoal_redfish_mock::{Ending, HostScript};
-use shoal_tests::{BootMedium, Config, Controller, Machine, Programs, Rack};
+use shoal_tests::{
+    BootMedium, Config, Controller, Follow, Machine, Programs, Rack, Ready, linux_job,
+};
 use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 
@@ -41,6 +43,8 @@ pub(crate) enum Surroundings {
     Host,
     /// Anywhere, with the command line's own variables.
     Client,
+    /// The same, and on the controller's machine, after one job was carried out.
+    Job,
 }
 
 /// A controller, a server, and a directory to work in.
@@ -64,31 +68,32 @@ impl Sandbox {
             .budget("quiet", 2)
             .budget("look", 1)
             .budget("off_confirm", 2);
-        let controller = Controller::start(&programs, config).await?;
+        let mut controller = Controller::start(&programs, config).await?;
         let rack = Rack::new(&programs, scratch.path().join("rack"), controller.ca()?);
         let machine = rack.add("ilo5", SERIAL, host()).await?;
         let work = scratch.path().join("work");
         fs::create_dir(&work).context("make a directory to work in")?;
         write_private(&work.join("bmc.password"), &password(&machine)?)?;
         let mut environment = vec![
-            ("PATH", search_path(&programs)?),
+            ("PATH", search_path(journal(scratch.path(), &controller)?, &programs)?),
             ("HOME", work.into()),
             ("LC_ALL", "C.UTF-8".into()),
             ("SERIAL", SERIAL.into()),
             ("BMC", machine.mock().url().trim_start_matches("https://").into()),
         ];
-        let ready = controller.ready();
+        let ready = controller.ready().clone();
         environment.extend(match surroundings {
             Surroundings::Host => vec![
                 ("STORAGE_ROOT", storage.into()),
                 ("CONTROLLER", ready.api.clone().into()),
                 ("ADMIN", ready.admin.clone().into()),
             ],
-            Surroundings::Client => vec![
-                ("SHOAL_URL", ready.api.clone().into()),
-                ("SHOAL_CA", ready.ca_file.clone().into()),
-                ("SHOAL_TOKEN_FILE", ready.admin_token_file.clone().into()),
-            ],
+            Surroundings::Client => client(&ready),
+            Surroundings::Job => {
+                let job = carried_out(&mut controller, &machine).await?;
+                let more = [("ADMIN", ready.admin.clone().into()), ("JOB", job.into())];
+                client(&ready).into_iter().chain(more).collect()
+            }
         });
         Ok(Self { controller, machine, environment, scratch })
     }
@@ -150,6 +155,39 @@ impl Sandbox {
     }
 }
 
+/// What the command line is told by its environment.
+fn client(ready: &Ready) -> Vec<(&'static str, OsString)> {
+    vec![
+        ("SHOAL_URL", ready.api.clone().into()),
+        ("SHOAL_CA", ready.ca_file.clone().into()),
+        ("SHOAL_TOKEN_FILE", ready.admin_token_file.clone().into()),
+    ]
+}
+
+/// Carries out the documented job, and starts the controller again: a process that ended has written
+/// all of its log.
+async fn carried_out(controller: &mut Controller, machine: &Machine) -> Result<String> {
+    let api = controller.api()?;
+    api.enrol(machine).await?;
+    let job = api.create_job(&linux_job(machine.serial())?).await?;
+    Follow::start(&api, &job).completed().await?;
+    controller.pause().await?;
+    controller.restart().await?;
+    Ok(job)
+}
+
+/// A directory with the service manager's journal, which has what this controller wrote.
+fn journal(scratch: &Path, controller: &Controller) -> Result<PathBuf> {
+    let directory = scratch.join("programs");
+    fs::create_dir(&directory).context("make a directory for programs")?;
+    let log = controller.directory().join("controller.log");
+    let program = directory.join("journalctl");
+    let script = format!("#!/bin/sh\nexec cat '{}'\n", log.display());
+    fs::write(&program, script).context("write a program")?;
+    fs::set_permissions(&program, Permissions::from_mode(0o700)).context("let it be run")?;
+    Ok(directory)
+}
+
 /// A host that takes a few seconds of our time.
 fn host() -> HostScript {
     HostScript {
@@ -178,10 +216,10 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
 }
 
 /// The programs under test come first, so that no installed ones are run.
-fn search_path(programs: &Programs) -> Result<OsString> {
+fn search_path(first: PathBuf, programs: &Programs) -> Result<OsString> {
     let own = programs.cli.parent().map(PathBuf::from);
     let system = std::env::var_os("PATH").unwrap_or_default();
-    let all = own.into_iter().chain(std::env::split_paths(&system));
+    let all = [Some(first), own].into_iter().flatten().chain(std::env::split_paths(&system));
     std::env::join_paths(all).context("make a PATH")
 }
 
