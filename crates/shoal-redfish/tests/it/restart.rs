@@ -30,7 +30,7 @@ async fn a_life_goes_on_through_a_restart_of_the_bmc_or_says_where_it_stopped() 
         for after in 1..24 {
             let server = TestBmc::start(family).await;
             // A power-on whose request met the restart never shows.
-            let options = Options { power_timeout: Duration::from_secs(3), ..unsettled() };
+            let options = Options { power_timeout: Duration::from_secs(5), ..unsettled() };
             let bmc = server.connect_with(options).await;
             let plan = bmc.discover().await.unwrap().plan(&request()).unwrap();
             restarts_after(&server, after);
