@@ -100,7 +100,8 @@ pub(super) fn sleeping_tests(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in tree.with_extension("rs") {
         // A paused clock jumps; nothing waits.
-        let paused = file.text.contains("start_paused = true");
+        let pauses = ["start_paused = true", "start_paused(true)"];
+        let paused = pauses.iter().any(|pause| file.text.contains(pause));
         let Some(start) = test_code_starts(file).filter(|_| !paused) else { continue };
         for (number, line) in numbered(file).skip(start) {
             if sleeps.iter().any(|sleep| line.contains(sleep)) {
@@ -201,10 +202,12 @@ mod tests {
         let nap = concat!("std::thread::", "sleep(second);");
         let mixed = format!("{nap}\n#[cfg(test)]\nmod tests {{\n{nap}\n}}");
         let paused = format!("#[tokio::test(start_paused = true)]\n{nap}");
+        let built = format!("Builder::new_current_thread().start_paused(true)\n{nap}");
         let tree = tree(&[
             ("crates/a/src/b.rs", &mixed),
             ("crates/a/tests/c.rs", nap),
             ("crates/a/tests/d.rs", &paused),
+            ("crates/a/tests/e.rs", &built),
             ("tests/src/demo.rs", nap),
         ]);
         assert_eq!(found(&sleeping_tests(&tree)), ["crates/a/src/b.rs:4", "crates/a/tests/c.rs:1"]);
