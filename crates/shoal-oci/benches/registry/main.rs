@@ -1,5 +1,5 @@
 //! What the registry costs beside what people run, in turns in one run: docker-registry, nginx with
-//! sendfile, and dd. It prints figures with the aim of each and judges none: on a busy machine only
+//! sendfile, and dd, and beside a sink that does no more than every push needs. It prints figures with the aim of each and judges none: on a busy machine only
 //! processor time and ratios mean much, and of several rounds the best is taken. `cargo xtask bench
 //! registry` runs it; `cargo xtask bench registry --huge [GIB]` pushes one very large content instead.
 //! It needs docker-registry and nginx.
@@ -17,6 +17,7 @@ mod client;
 mod huge;
 mod large;
 mod server;
+mod sink;
 mod small;
 
 use std::fs::{self, File, Permissions};
@@ -29,6 +30,7 @@ use shoal_oci::{Algorithm, Digest};
 use tempfile::TempDir;
 
 use crate::server::SERVE;
+use crate::sink::SINK;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +38,12 @@ fn main() {
         && serve == SERVE
     {
         server::serve(Path::new(root), htpasswd.first().map(Path::new));
+        return;
+    }
+    if let [sink, directory] = arguments.as_slice()
+        && sink == SINK
+    {
+        sink::serve(Path::new(directory));
         return;
     }
     if !arguments.iter().any(|argument| argument == "--bench") {

@@ -18,6 +18,8 @@ use shoal_oci::auth::{Access, Htpasswd, Open};
 use shoal_oci::http::Service;
 use shoal_oci::{Config, Registry};
 
+use crate::sink::SINK;
+
 /// The first argument of a process of this program that is to be a registry.
 pub(crate) const SERVE: &str = "--serve";
 
@@ -38,8 +40,17 @@ pub(crate) struct Used {
 impl Server {
     /// This program again, as a registry.
     pub(crate) fn ours(root: &Path, htpasswd: Option<&Path>) -> Self {
+        Self::again(SERVE, &[Some(root), htpasswd])
+    }
+
+    /// This program again, as what only takes content in.
+    pub(crate) fn sink(directory: &Path) -> Self {
+        Self::again(SINK, &[Some(directory)])
+    }
+
+    fn again(role: &str, paths: &[Option<&Path>]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg(SERVE).arg(root).args(htpasswd).stdout(Stdio::piped());
+        command.arg(role).args(paths.iter().flatten()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -6,8 +6,9 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::direct::{BLOCK, Direct};
+use super::direct::Direct;
 use super::flush::Flush;
+use super::slab::{SLAB, Slab};
 use super::{Step, UploadId, Watch};
 use crate::catalogue::{Arrival, Catalogue};
 use crate::digest::{Algorithm, Digest, Hash};
@@ -17,9 +18,6 @@ use crate::lease::{Held, Leases};
 
 /// Content of at most this many bytes goes into the journal and is not flushed by itself.
 pub(crate) const JOURNALED_MAX: u64 = 32 * 1024;
-
-/// Bytes a request has brought before the rest of it is written past the page cache.
-const DIRECT_FROM: u64 = 4 * 1024 * 1024;
 
 /// Read at once when content has to be hashed again.
 const REREAD: usize = 1024 * 1024;
@@ -34,12 +32,10 @@ pub(crate) struct Desk {
     hash: Progress,
     flush: Flush,
     watch: Watch,
-    /// Bytes of the present request.
-    streamed: u64,
-    /// How they are written once they are many.
+    /// Whether the present request has brought something.
+    begun: bool,
+    /// How that is written once it is much.
     direct: Option<Direct>,
-    /// Whether that was found impossible here.
-    indirect: bool,
 }
 
 /// How far the content has been hashed. Behind the offset after a restart, or when the client ends
@@ -104,9 +100,8 @@ impl Desk {
             hash: Progress::new(algorithm),
             flush: Flush::new(offset, record, watch.clone()),
             watch,
-            streamed: 0,
+            begun: false,
             direct: None,
-            indirect: false,
         }
     }
 
@@ -140,18 +135,19 @@ impl Desk {
     /// # Errors
     /// [`Error::Storage`]; [`Error::OutOfOrder`] when the content has its name as a blob already, and
     /// has to be sent again from its first byte to become anything else.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if self.streamed == 0 {
+    pub(crate) fn append(&mut self, slab: Slab) -> Result<(), Error> {
+        if !self.begun {
             self.leave_blob()?;
+            self.begun = true;
         }
-        let file = self.file()?;
-        self.write(&file, bytes)?;
+        let (file, slab) = (self.file()?, Arc::new(slab));
+        self.write(&file, &slab)?;
+        let bytes = slab.bytes();
         if self.hash.at == self.offset {
             self.hash.hash.update(bytes);
             self.hash.at += bytes.len() as u64;
         }
         self.offset += bytes.len() as u64;
-        self.streamed += bytes.len() as u64;
         self.watch.reached(Step::Written);
         let written = self.written();
         if let Err(error) = self.flush.after_write(&file, written) {
@@ -162,14 +158,10 @@ impl Desk {
 
     /// Ends a request: whatever it brought is in the file afterwards.
     pub(crate) fn put_down(&mut self) -> Result<(), Error> {
-        self.streamed = 0;
-        let Some(mut direct) = self.direct.take() else { return Ok(()) };
-        let file = self.file()?;
-        let ended = direct.end().map(<[u8]>::to_vec);
-        let at = direct.written();
-        ended
-            .and_then(|rest| file.write_all_at(&rest, at))
-            .map_err(|error| self.fall_back(at, error))
+        self.begun = false;
+        let Some(direct) = self.direct.take() else { return Ok(()) };
+        let (at, ended) = direct.end();
+        ended.map_err(|error| self.fall_back(at, error))
     }
 
     /// Begins anew when the file has a second name. A seal whose transaction failed left it behind as
@@ -187,28 +179,19 @@ impl Desk {
         if start == 0 { Ok(()) } else { Err(Error::OutOfOrder { start, offset: 0 }) }
     }
 
-    /// Writes at the end of the file.
-    fn write(&mut self, file: &Arc<File>, bytes: &[u8]) -> Result<(), Error> {
-        let rest = if self.direct.is_some() { bytes } else { self.write_cached(file, bytes)? };
-        let Some(direct) = &mut self.direct else { return Ok(()) };
-        let appended = direct.append(rest);
-        let at = direct.written();
-        appended.map_err(|error| self.fall_back(at, error))
-    }
-
-    /// Writes up to where the way past the page cache begins; what is left to go there.
-    fn write_cached<'a>(&mut self, file: &Arc<File>, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
-        // That way is possible from the beginning of a block on.
-        let gap = usize::try_from(self.offset.wrapping_neg() % BLOCK).unwrap_or(0);
-        if !self.indirect && self.streamed >= DIRECT_FROM && bytes.len() >= gap {
-            self.direct = Direct::open(&self.path, file, self.offset + gap as u64);
-            self.indirect = self.direct.is_none();
+    /// Writes at the end of the file: at once, or meanwhile when there is so much that it fills slabs.
+    fn write(&mut self, file: &Arc<File>, slab: &Arc<Slab>) -> Result<(), Error> {
+        if self.direct.is_none() && slab.bytes().len() == SLAB {
+            self.direct = Some(Direct::open(&self.path, file, self.offset));
         }
-        let (head, rest) = bytes.split_at(if self.direct.is_some() { gap } else { bytes.len() });
-        match file.write_all_at(head, self.offset) {
-            Ok(()) => Ok(rest),
-            Err(error) => Err(self.fall_back(self.offset, error)),
-        }
+        let (at, written) = match &mut self.direct {
+            Some(direct) => {
+                let appended = direct.append(Arc::clone(slab));
+                (direct.written(), appended)
+            }
+            None => (self.offset, file.write_all_at(slab.bytes(), self.offset)),
+        };
+        written.map_err(|error| self.fall_back(at, error))
     }
 
     /// Takes the first `at` bytes for all there is, after a write behind them failed. What was hashed

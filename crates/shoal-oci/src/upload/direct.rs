@@ -1,55 +1,39 @@
 //! Writing past the page cache. Nobody reads an upload while it arrives, and copying gigabytes of it
-//! into memory that has to be found, written back and reclaimed costs more than hashing them. Two
-//! slabs take turns: one is filled while the other is being written.
+//! into memory that has to be found, written back and reclaimed costs more than hashing them. A thread
+//! writes slab after slab while the next one is hashed, one at a time: with two under way the file
+//! could be longer than what is in it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use rustix::fs::OFlags;
 
-/// Where such writes begin and end in the file and in memory; no smaller than the block of any disk
-/// that is met in practice.
-pub(super) const BLOCK: u64 = 4096;
+use super::slab::{BLOCK, SLAB, Slab};
 
-/// Bytes written at once.
-const SLAB: usize = 1024 * 1024;
-
-/// Memory that begins at a block's boundary.
-#[derive(Debug)]
-struct Slab {
-    memory: Vec<u8>,
-    start: usize,
-    length: usize,
-}
-
-/// A file to which whole slabs are written, one after the other.
+/// A file to which slabs are written by another thread, one after the other.
 #[derive(Debug)]
 pub(super) struct Direct {
-    file: Arc<File>,
-    /// The same file, for what cannot be written that way after all.
-    plain: Arc<File>,
-    /// Bytes of the file when the running write has ended.
+    queue: Sender<Arc<Slab>>,
+    /// How far the file goes after each of them.
+    answers: Receiver<io::Result<u64>>,
+    /// Bytes of the file when all of them are written.
     at: u64,
-    filling: Slab,
-    spare: Option<Slab>,
-    running: Option<Receiver<(Slab, io::Result<()>)>>,
     /// Bytes that are in the file for certain.
     written: u64,
 }
 
 impl Direct {
-    /// Goes on with a file of `at` bytes, which is a multiple of [`BLOCK`]; none where the file system
-    /// knows no such writes.
-    pub(super) fn open(path: &Path, plain: &Arc<File>, at: u64) -> Option<Self> {
-        let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
-        let file = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
-        let (filling, spare) = (Slab::new()?, Some(Slab::new()?));
-        let (file, plain) = (Arc::new(file), Arc::clone(plain));
-        Some(Self { file, plain, at, filling, spare, running: None, written: at })
+    /// Goes on with a file of `at` bytes.
+    pub(super) fn open(path: &Path, plain: &Arc<File>, at: u64) -> Self {
+        let (queue, slabs) = channel();
+        let (sender, answers) = channel();
+        let writer = Writer { direct: open(path), plain: Arc::clone(plain), at };
+        tokio::task::spawn_blocking(move || writer.write_all(&slabs, &sender));
+        Self { queue, answers, at, written: at }
     }
 
     /// Bytes that are in the file for certain.
@@ -57,80 +41,121 @@ impl Direct {
         self.written
     }
 
-    /// Takes bytes, and waits when both slabs are full.
-    pub(super) fn append(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            bytes = self.filling.take(bytes);
-            if self.filling.length == SLAB {
-                self.send()?;
+    /// Has a slab written.
+    pub(super) fn append(&mut self, slab: Arc<Slab>) -> io::Result<()> {
+        self.at += slab.bytes().len() as u64;
+        // A thread that has ended says why.
+        let _ = self.queue.send(slab);
+        loop {
+            match self.answers.try_recv() {
+                Ok(written) => self.written = written?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Err(ended()),
             }
         }
-        Ok(())
     }
 
-    /// Waits for what is being written; what has not been sent for writing comes back, and belongs at
-    /// [`Direct::written`].
-    pub(super) fn end(&mut self) -> io::Result<&[u8]> {
-        self.reap()?;
-        Ok(self.filling.bytes())
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        self.reap()?;
-        let Some(next) = self.spare.take() else {
-            return Err(io::Error::other("the writing thread ended"));
-        };
-        let slab = std::mem::replace(&mut self.filling, next);
-        let (sender, receiver) = channel();
-        let (file, plain, at) = (Arc::clone(&self.file), Arc::clone(&self.plain), self.at);
-        self.at += slab.length as u64;
-        self.running = Some(receiver);
-        tokio::task::spawn_blocking(move || {
-            let written = match file.write_all_at(slab.bytes(), at) {
-                // A disk of larger blocks, or one that took only a part of it.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    plain.write_all_at(slab.bytes(), at)
-                }
-                written => written,
-            };
-            // Nobody listens any more when the upload failed meanwhile.
-            let _ = sender.send((slab, written));
-        });
-        Ok(())
-    }
-
-    fn reap(&mut self) -> io::Result<()> {
-        let Some(running) = self.running.take() else { return Ok(()) };
-        let (mut slab, written) =
-            running.recv().map_err(|_| io::Error::other("the writing thread ended"))?;
-        written?;
-        slab.length = 0;
-        self.spare = Some(slab);
-        self.written = self.at;
-        Ok(())
+    /// Waits until everything is written; how far the file goes for certain.
+    pub(super) fn end(self) -> (u64, io::Result<()>) {
+        let Self { queue, answers, at, mut written } = self;
+        drop(queue);
+        for answer in &answers {
+            match answer {
+                Ok(reached) => written = reached,
+                Err(error) => return (written, Err(error)),
+            }
+        }
+        (written, if written == at { Ok(()) } else { Err(ended()) })
     }
 }
 
-impl Slab {
-    fn new() -> Option<Self> {
-        let block = usize::try_from(BLOCK).ok()?;
-        let memory = vec![0; SLAB + block];
-        let start = memory.as_ptr().align_offset(block);
-        (start <= block).then_some(Self { memory, start, length: 0 })
-    }
+fn ended() -> io::Error {
+    io::Error::other("the writing thread ended")
+}
 
-    /// Takes as many bytes as there is room for; the others.
-    fn take<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let (now, later) = bytes.split_at(bytes.len().min(SLAB - self.length));
-        let from = self.start + self.length;
-        if let Some(room) = self.memory.get_mut(from..from + now.len()) {
-            room.copy_from_slice(now);
+/// What the thread works with.
+struct Writer {
+    /// None where the file system knows no such writes.
+    direct: Option<File>,
+    /// The same file, for what cannot be written that way.
+    plain: Arc<File>,
+    at: u64,
+}
+
+/// The file again, for writes past the page cache.
+fn open(path: &Path) -> Option<File> {
+    let flags = i32::try_from(OFlags::DIRECT.bits()).ok()?;
+    OpenOptions::new().write(true).custom_flags(flags).open(path).ok()
+}
+
+impl Writer {
+    /// Writes what comes, until the first error.
+    fn write_all(mut self, slabs: &Receiver<Arc<Slab>>, answers: &Sender<io::Result<u64>>) {
+        for slab in slabs {
+            let written = self.write(slab.bytes());
+            let failed = written.is_err();
+            drop(slab);
+            // Nobody listens any more when the upload failed meanwhile.
+            if answers.send(written).is_err() || failed {
+                break;
+            }
         }
-        self.length += now.len();
-        later
     }
 
-    fn bytes(&self) -> &[u8] {
-        self.memory.get(self.start..self.start + self.length).unwrap_or_default()
+    /// Writes at the end; where that is now.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<u64> {
+        let whole = bytes.len() == SLAB && self.at.is_multiple_of(BLOCK);
+        match &self.direct {
+            Some(direct) if whole => match direct.write_all_at(bytes, self.at) {
+                // A disk of larger blocks, or one that took only a part of it.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.plain.write_all_at(bytes, self.at)?;
+                }
+                written => written?,
+            },
+            _ => self.plain.write_all_at(bytes, self.at)?,
+        }
+        self.at += bytes.len() as u64;
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn slabs_are_in_the_file_one_after_the_other() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        let plain = Arc::new(File::create(&path).unwrap());
+        plain.write_all_at(&[1; 4096], 0).unwrap();
+        let mut direct = Direct::open(&path, &plain, BLOCK);
+        let (twos, threes) = (vec![2; SLAB], vec![3; SLAB]);
+        for part in [&twos[..], &threes, b"the rest", b"and more"] {
+            direct.append(Arc::new(Slab::of(part))).unwrap();
+        }
+        let (written, ended) = direct.end();
+        ended.unwrap();
+        let expected = [&[1; 4096][..], &twos, &threes, b"the restand more"].concat();
+        assert_eq!(written, expected.len() as u64);
+        assert!(std::fs::read(&path).unwrap() == expected);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_fails_is_the_last() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        File::create(&path).unwrap();
+        // What is no whole slab goes to a file that takes nothing.
+        let mut direct = Direct::open(&path, &Arc::new(File::open(&path).unwrap()), 0);
+        // The answer comes now or at the end.
+        let appended =
+            [&b"first"[..], b"second"].map(|part| direct.append(Arc::new(Slab::of(part))));
+        let failed = appended.into_iter().find_map(Result::err);
+        let (written, ended) = direct.end();
+        assert_eq!(written, 0);
+        assert!(failed.or(ended.err()).is_some());
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
     }
 }

@@ -4,8 +4,10 @@
 mod desk;
 mod direct;
 mod flush;
+mod gather;
 mod receive;
 mod session;
+mod slab;
 mod step;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
-//! From the network to the desk. The connection's task takes chunks off the body and hands them to a
-//! thread that hashes and writes; what is in between is bounded, so a slow disk slows the client.
-//! There is a deadline for silence, never for the whole body.
+//! From the network to the desk. The connection's task takes pieces off the body, gathers them, and
+//! hands them to a thread that hashes them and has them written; what is in between is bounded, so a
+//! slow disk slows the client. There is a deadline for silence, never for the whole body.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,12 +13,11 @@ use http_body_util::BodyExt as _;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use super::gather::Gather;
+use super::slab::Slab;
 use super::{Claim, Session};
 use crate::error::Error;
 use crate::space::Space;
-
-/// Chunks in between. Each is at most what the HTTP server reads at once, about 400 KiB.
-const QUEUED: usize = 4;
 
 /// Who sends less than this in the time allowed for silence is taken for silent.
 const LEAST_PROGRESS: u64 = 4 * 1024;
@@ -114,11 +113,11 @@ where
         return (Some(claim), Ok(()));
     }
     let session = Arc::clone(claim.session());
-    let (sender, chunks) = mpsc::channel(QUEUED);
-    let writing = tokio::task::spawn_blocking(move || write(claim, chunks));
-    let pumped = pump(pin!(body), &session, (chunk, offset), &bounds, &sender).await;
-    drop(sender);
-    // Cut off here, the thread writes what it was given and puts the desk back.
+    let (mut gather, slabs) = Gather::new(offset, chunk.length);
+    let writing = tokio::task::spawn_blocking(move || write(claim, slabs));
+    let pumped = pump(pin!(body), &session, (chunk, offset), &bounds, &mut gather).await;
+    drop(gather);
+    // Cut off here or before, the thread writes what was gathered and puts the desk back.
     match writing.await {
         // What the disk said explains why the pump could not go on.
         Ok((claim, Ok(()))) => (Some(claim), pumped),
@@ -138,13 +137,13 @@ fn admit(chunk: Chunk, offset: u64, bounds: &Bounds<'_>) -> Result<(), Error> {
     bounds.space.admit(length)
 }
 
-/// Takes chunks off the body until its end.
+/// Takes pieces off the body until its end.
 async fn pump<B>(
     mut body: Pin<&mut B>,
     session: &Session,
     (chunk, offset): (Chunk, u64),
     bounds: &Bounds<'_>,
-    sender: &mpsc::Sender<Bytes>,
+    gather: &mut Gather,
 ) -> Result<(), Error>
 where
     B: Body<Data = Bytes>,
@@ -176,11 +175,10 @@ where
             unchecked = 0;
             bounds.space.admit(0)?;
         }
-        if sender.send(bytes).await.is_err() {
-            // The thread gave up; it says why.
-            return Err(Error::Closed);
-        }
+        // When the thread gave up, it says why.
+        gather.take(&bytes).await?;
         if progress >= LEAST_PROGRESS {
+            session.note_moved();
             // Counted from here: the wait for a slow disk is not the client's.
             (progress, deadline) = (0, Instant::now() + bounds.idle);
         }
@@ -192,22 +190,23 @@ where
 }
 
 /// Hashes and writes what comes, on a thread of its own.
-fn write(mut claim: Claim, mut chunks: mpsc::Receiver<Bytes>) -> (Claim, Result<(), Error>) {
-    let written = write_all(&mut claim, &mut chunks);
+fn write(mut claim: Claim, mut slabs: mpsc::Receiver<Slab>) -> (Claim, Result<(), Error>) {
+    let written = write_all(&mut claim, &mut slabs);
     (claim, written)
 }
 
-fn write_all(claim: &mut Claim, chunks: &mut mpsc::Receiver<Bytes>) -> Result<(), Error> {
+fn write_all(claim: &mut Claim, slabs: &mut mpsc::Receiver<Slab>) -> Result<(), Error> {
     claim.desk().catch_up()?;
     let mut written = Ok(());
-    while let Some(bytes) = chunks.blocking_recv() {
-        written = claim.desk().append(&bytes);
+    while let Some(slab) = slabs.blocking_recv() {
+        let bytes = slab.bytes().len() as u64;
+        written = claim.desk().append(slab);
         let received = claim.desk().written();
         claim.session.note_received(received);
         if written.is_err() {
             break;
         }
-        metrics::counter!("registry_upload_bytes_total").increment(bytes.len() as u64);
+        metrics::counter!("registry_upload_bytes_total").increment(bytes);
     }
     let put_down = claim.desk().put_down();
     let received = claim.desk().written();
@@ -253,17 +252,17 @@ mod tests {
         let space = Space::new(root.path().to_owned(), 0);
         let idle = Duration::from_mins(1);
         let bounds = Bounds { idle, content_max: 1_000_000, space: &space };
-        let (sender, mut chunks) = mpsc::channel::<Bytes>(1);
+        let (mut gather, mut slabs) = Gather::new(0, None);
         let counting = tokio::spawn(async move {
             let mut count = 0;
-            while let Some(chunk) = chunks.recv().await {
-                count += chunk.len() as u64;
+            while let Some(slab) = slabs.recv().await {
+                count += slab.bytes().len() as u64;
             }
             count
         });
         let body = Trickle(tokio::time::interval(Duration::from_secs(1)), bytes);
-        let ended = pump(pin!(body), &session, (Chunk::default(), 0), &bounds, &sender).await;
-        drop(sender);
+        let ended = pump(pin!(body), &session, (Chunk::default(), 0), &bounds, &mut gather).await;
+        drop(gather);
         (ended, counting.await.unwrap())
     }
 

@@ -55,6 +55,11 @@ impl Session {
     /// Notes that bytes up to `offset` are in the file.
     pub(super) fn note_received(&self, offset: u64) {
         self.received.store(offset, Ordering::Release);
+        self.note_moved();
+    }
+
+    /// Notes that the writer brought something.
+    pub(super) fn note_moved(&self) {
         self.touch();
         set_now(&self.moved);
     }
@@ -175,6 +180,7 @@ mod tests {
     use crate::digest::Algorithm;
     use crate::layout::Layout;
     use crate::upload::Watch;
+    use crate::upload::slab::Slab;
 
     #[tokio::test]
     async fn what_a_failed_flush_took_is_told_when_the_desk_is_back() {
@@ -185,7 +191,7 @@ mod tests {
         let session = Session::new(id, "a".parse().unwrap(), desk, Duration::ZERO);
         let mut claim = Arc::new(session).claim(Duration::ZERO).await.unwrap();
         let session = Arc::clone(claim.session());
-        claim.desk().append(b"bytes").unwrap();
+        claim.desk().append(Slab::of(b"bytes")).unwrap();
         session.note_received(5);
         // As the flush at the end of an upload does when it fails.
         claim.desk().empty();

@@ -51,15 +51,16 @@ use Way::{
 };
 
 /// Where a push is killed, and the how-manieth time it comes there.
-const POINTS: [(Way, Step, u32); 53] = [
+const POINTS: [(Way, Step, u32); 54] = [
     (LongSession, Begun, 1),
     (LongSession, Opened, 1),
     (LongSession, Written, 1),
     (LongSession, Written, 2),
     (LongSession, Written, 3),
-    // Past the page cache, away from where a block begins.
-    (LongSession, Written, 100),
-    (LongSession, Written, 170),
+    // Up to where a block begins, and then past the page cache in whole slabs.
+    (LongSession, Written, 66),
+    (LongSession, Written, 68),
+    (LongSession, Written, 72),
     (LongSession, Flushed, 1),
     (LongSession, Checked, 1),
     (LongSession, Durable, 1),
@@ -84,8 +85,8 @@ const POINTS: [(Way, Step, u32); 53] = [
     (TwinSession, Ended, 1),
     (LongPost, Opened, 1),
     (LongPost, Written, 1),
-    (LongPost, Written, 100),
-    (LongPost, Written, 170),
+    (LongPost, Written, 68),
+    (LongPost, Written, 72),
     (LongPost, Flushed, 1),
     (LongPost, Checked, 1),
     (LongPost, Durable, 1),
