@@ -291,3 +291,87 @@ fn names_that_cannot_be_meant_are_refused_before_anybody_is_asked() {
     assert_eq!(nowhere.exit, Exit::Usage);
     assert!(nowhere.err.contains("no controller is named"), "{}", nowhere.err);
 }
+
+/// A service that gives tokens, and how a registry asks for one of them.
+fn tokens() -> (StandIn, Reply) {
+    let token = |name: &str| Reply::json(200, &json!({"token": name}));
+    let service = StandIn::new([("GET /token", vec![token("first"), token("second")])]);
+    let challenge = format!("Bearer realm=\"{}/token\",service=\"r\"", service.url());
+    let challenge = Reply::empty(401).with_header("www-authenticate", &challenge);
+    (service, challenge)
+}
+
+#[test]
+fn a_token_that_expires_in_a_transfer_is_renewed_once_and_the_transfer_goes_on() {
+    let (service, challenge) = tokens();
+    let from = source(vec![whole(), rest()]);
+    let to = destination(vec![challenge, accepted()]);
+
+    let ran = copy(&from, &to, " --dst-user ops");
+
+    assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+    assert_eq!(patches(&to)[1], &LAYER.as_bytes()[4..], "it goes on where the destination is");
+    assert_eq!(service.lines().len(), 1);
+    let requests = to.requests().into_iter().skip_while(|it| !it.line.starts_with("PATCH"));
+    for request in requests.skip(1) {
+        let token = request.headers.get("authorization").map(String::as_str);
+        assert_eq!(token, Some("Bearer first"), "{}", request.line);
+    }
+}
+
+#[test]
+fn a_destination_that_takes_no_token_is_not_asked_forever() {
+    let (service, challenge) = tokens();
+    let from = source(vec![whole(), rest()]);
+    let to = destination(vec![challenge]);
+
+    let ran = copy(&from, &to, " --dst-user ops");
+
+    assert_eq!(ran.exit, Exit::Denied, "{}", ran.err);
+    assert!(ran.err.contains(&host(&to)), "{}", ran.err);
+    // What it has grew once, from nothing to the four bytes it told of.
+    assert_eq!((patches(&to).len(), service.lines().len()), (3, 3));
+}
+
+#[test]
+fn referrers_are_copied_on_request_from_a_list_or_from_the_tag_that_stands_for_it() {
+    let index = "application/vnd.oci.image.index.v1+json";
+    let subject = json!({"mediaType": IMAGE, "digest": digest(&manifest()), "size": 1});
+    let mut signature: Value = serde_json::from_str(&manifest()).unwrap();
+    signature["subject"] = subject;
+    let signature = signature.to_string();
+    let entry = json!({"mediaType": IMAGE, "digest": digest(&signature), "size": 1});
+    let list = json!({"schemaVersion": 2, "mediaType": index, "manifests": [entry]}).to_string();
+    let list = || Reply::text(200, index, &list);
+    let none = Reply::text(200, index, &json!({"schemaVersion": 2, "manifests": []}).to_string());
+    let of_image = route("GET", &format!("/v2/a/referrers/{}", digest(&manifest())));
+    let of_signature = route("GET", &format!("/v2/a/referrers/{}", digest(&signature)));
+    let tag = digest(&manifest()).replace(':', "-");
+    let put = route("PUT", &format!("/v2/b/manifests/{}", digest(&signature)));
+    let missing = || Reply::empty(404);
+    for (listed, tagged) in [(list(), missing()), (missing(), list())] {
+        let from = StandIn::new([
+            ("GET /v2/a/manifests/v1", vec![Reply::text(200, IMAGE, &manifest())]),
+            (of_image, vec![listed]),
+            (of_signature, vec![none.clone()]),
+            (route("GET", &format!("/v2/a/manifests/{tag}")), vec![tagged]),
+            (
+                route("GET", &format!("/v2/a/manifests/{}", digest(&signature))),
+                vec![Reply::text(200, IMAGE, &signature)],
+            ),
+        ]);
+        let to = StandIn::new([
+            (route("HEAD", &blob("b")), vec![Reply::empty(200)]),
+            (route("PUT", "/v2/b/manifests/v1"), vec![Reply::empty(201)]),
+            (put, vec![Reply::empty(201)]),
+        ]);
+
+        let ran = copy(&from, &to, " --referrers --output json");
+
+        assert_eq!(ran.exit, Exit::Done, "{}", ran.err);
+        let told: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(told["manifests"], 2);
+        let signed = to.requests().into_iter().find(|it| it.line == put).unwrap();
+        assert_eq!(signed.body, signature.as_bytes());
+    }
+}

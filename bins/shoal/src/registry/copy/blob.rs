@@ -60,7 +60,7 @@ impl Transfer<'_> {
         };
         let mut session = Session { location, offset: 0 };
         let meter = Meter::new(&blob.digest);
-        let (mut failures, pace) = (0, destination.pace());
+        let (mut failures, mut renewed, pace) = (0, false, destination.pace());
         for _ in 0..RESUMPTIONS_MAX {
             let before = session.offset;
             let error = match self.send(&mut session, &meter).await {
@@ -68,14 +68,20 @@ impl Transfer<'_> {
                 Err(error) => error,
             };
             let most = match &error {
+                CopyError::Expired { .. } if !renewed => u32::MAX,
                 error if error.is_out_of_step() => OUT_OF_STEP_MAX,
                 error if error.is_transient() => pace.tries,
                 _ => return Err(error),
             };
+            renewed |= matches!(error, CopyError::Expired { .. });
             // Asked at once it would tell how far it was before it took in what is still on its way.
             tokio::time::sleep(pace.pause(failures, None)).await;
             self.catch_up(&mut session).await?;
-            failures = if session.offset > before { 0 } else { failures + 1 };
+            if session.offset > before {
+                (failures, renewed) = (0, false);
+            } else {
+                failures += 1;
+            }
             if failures >= most {
                 return Err(error);
             }
@@ -133,9 +139,11 @@ impl Transfer<'_> {
         loop {
             if let Ok(answer) = tokio::time::timeout(TICK, &mut sending).await {
                 let failed = |error| course.fault().unwrap_or_else(|| destination.failed(error));
-                return destination
-                    .expect(answer.map_err(failed)?, PATCH, StatusCode::ACCEPTED)
-                    .await;
+                let answer = answer.map_err(failed)?;
+                if destination.logs_in(&answer).await? {
+                    return Err(CopyError::Expired { registry: destination.name().to_owned() });
+                }
+                return destination.expect(answer, PATCH, StatusCode::ACCEPTED).await;
             }
             let at = meter.at();
             self.bar.set(self.before + at);

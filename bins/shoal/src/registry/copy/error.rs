@@ -15,6 +15,8 @@ pub(crate) enum CopyError {
     Refused { registry: String, call: String, status: u16, message: String },
     #[error("{registry} lets nobody in who says no more")]
     Denied { registry: String },
+    #[error("{registry} did not take the token that was given for it")]
+    Expired { registry: String },
     #[error("failed to reach {registry}")]
     Unreachable { registry: String, source: reqwest::Error },
     #[error("{registry} is not trusted: {fault}")]
@@ -35,7 +37,7 @@ impl CopyError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::BadName { .. } => Exit::Usage,
-            Self::Denied { .. } => Exit::Denied,
+            Self::Denied { .. } | Self::Expired { .. } => Exit::Denied,
             Self::Refused { status, .. } => match status {
                 401 | 403 => Exit::Denied,
                 404 => Exit::NotFound,
@@ -58,7 +60,7 @@ impl CopyError {
                 "write [HOST[:PORT]/]REPO[:TAG|@DIGEST], such as registry.example:5000/tools/a:1.4"
             }
             Self::Denied { .. } => "give --src-user or --dst-user",
-            Self::Refused { status: 401 | 403, .. } => {
+            Self::Expired { .. } | Self::Refused { status: 401 | 403, .. } => {
                 "check user and password, and what they may do there"
             }
             Self::Refused { status: 507, .. } => {

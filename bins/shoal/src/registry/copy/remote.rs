@@ -357,16 +357,21 @@ impl Remote {
     async fn ask_once(&self, request: &impl Fn() -> RequestBuilder) -> Result<Response, CopyError> {
         let send = || self.awaited(request().send());
         let answer = send().await?;
+        if self.logs_in(&answer).await? { send().await } else { Ok(answer) }
+    }
+
+    /// Does what an answer asks for before the same may be asked again; false if it asks for nothing.
+    pub(super) async fn logs_in(&self, answer: &Response) -> Result<bool, CopyError> {
         // Whoever a redirect leads to is not told the password, and names no service that is.
         let is_own = answer.url().origin() == self.base.origin();
         if answer.status() != StatusCode::UNAUTHORIZED || !is_own {
-            return Ok(answer);
+            return Ok(false);
         }
-        let Some(challenge) = challenge(answer.headers()) else { return Ok(answer) };
-        if !self.logins.answer(challenge, self).await? {
-            return Err(CopyError::Denied { registry: self.name.clone() });
+        let Some(challenge) = challenge(answer.headers()) else { return Ok(false) };
+        if self.logins.answer(challenge, self).await? {
+            return Ok(true);
         }
-        send().await
+        Err(CopyError::Denied { registry: self.name.clone() })
     }
 
     fn get(&self, url: &Url) -> RequestBuilder {
