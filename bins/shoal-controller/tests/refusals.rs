@@ -66,6 +66,7 @@ const WRONG: &[(&str, &str)] = &[
     ("REGISTRY_AUTH_MODE", "token"),
     ("REGISTRY_USERS_FILE", "/nowhere/users.htpasswd"),
     ("REGISTRY_MAX_CONCURRENCY", "129"),
+    ("REGISTRY_STALL_TIMEOUT", "0s"),
     ("REGISTRY_READ_ONLY", "1"),
     ("REGISTRY_ALLOW_DELETE", "yes"),
     ("REGISTRY_PUSH_ALLOW", "Tools/*"),

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use shoal_oci::audit::LogAudit;
 use shoal_oci::auth::{Access, Htpasswd, Open};
-use shoal_oci::http::Service;
+use shoal_oci::http::{Patience, Service, Watched};
 use shoal_oci::{Config, Registry};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -83,14 +83,16 @@ async fn serve(listen: SocketAddr, service: Service) -> anyhow::Result<()> {
 async fn converse(stream: TcpStream, service: Service) {
     // Small answers are not to wait for more.
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(|request| {
+    let patience = Patience::default();
+    let answer = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         let service = service.clone();
+        request.extensions_mut().insert(patience.clone());
         async move { Ok::<_, std::convert::Infallible>(service.respond(request).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(30))
-        .serve_connection(TokioIo::new(stream), answer);
+        .serve_connection(TokioIo::new(Watched::new(stream, patience.clone())), answer);
     // A client that went away is no news.
     let _ = served.await;
 }

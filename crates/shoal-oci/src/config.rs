@@ -51,6 +51,9 @@ pub struct Limits {
     pub manifest_bytes: usize,
     /// How long a sender may be silent.
     pub idle: Duration,
+    /// How long a receiver may take nothing before its connection ends, on listeners that give their
+    /// requests a [`Patience`](crate::http::Patience).
+    pub stall: Duration,
     /// How long a sender may be silent before another one may go on with its upload.
     pub takeover: Duration,
     /// How long an upload nobody touches is kept.
@@ -60,7 +63,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 32 at a time after at most 10 s, 4096 open, 1 TiB, 4 MiB, a minute, 5 s, a day, 256 MiB.
+    /// 32 at a time after at most 10 s, 4096 open, 1 TiB, 4 MiB, a minute, two, 5 s, a day, 256 MiB.
     fn default() -> Self {
         Self {
             receiving: 32,
@@ -69,6 +72,7 @@ impl Default for Limits {
             blob_bytes: 1 << 40,
             manifest_bytes: 4 << 20,
             idle: Duration::from_mins(1),
+            stall: Duration::from_mins(2),
             takeover: Duration::from_secs(5),
             upload_age: Duration::from_hours(24),
             headroom_bytes: 256 << 20,

@@ -11,6 +11,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use shoal_api::{Arrived, ClientCertificate};
+use shoal_oci::http::{Patience, Watched};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -54,6 +55,7 @@ struct Caller {
     shown: ClientCertificate,
     place: Arc<Place>,
     stamp: Stamp,
+    patience: Patience,
 }
 
 impl Connection {
@@ -84,10 +86,11 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "could not set TCP_NODELAY");
         }
-        let stamp = Stamp::default();
+        let (stamp, patience) = (Stamp::default(), Patience::default());
+        let stream = Watched::new(stream, patience.clone());
         let Some((tls, clients)) = &self.tls else {
             let shown = ClientCertificate::None;
-            return self.serve(stream, Caller { peer, shown, place, stamp }).await;
+            return self.serve(stream, Caller { peer, shown, place, stamp, patience }).await;
         };
         let handshake = timeout(self.limits.handshake, tls.accept(stream));
         // Nobody has been promised anything yet, so a stop may end a handshake.
@@ -95,7 +98,7 @@ impl Connection {
             None => {}
             Some(Ok(Ok(stream))) => {
                 let shown = clients.shown(stream.get_ref().1);
-                self.serve(stream, Caller { peer, shown, place, stamp }).await;
+                self.serve(stream, Caller { peer, shown, place, stamp, patience }).await;
             }
             Some(Ok(Err(error))) => {
                 // Who merely went away, such as a check whether the port is open, failed at nothing.
@@ -145,7 +148,7 @@ impl Connection {
     fn answer(
         &self,
         request: Request<Incoming>,
-        Caller { peer, shown, place, stamp }: Caller,
+        Caller { peer, shown, place, stamp, patience }: Caller,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
         let arrived = Arrived(stamp.arrival(request.version()));
         let mut request = request.map(Body::new);
@@ -153,6 +156,9 @@ impl Connection {
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(shown);
         request.extensions_mut().insert(arrived);
+        // A machine may take a medium as slowly as it boots; only the registry sets a limit.
+        patience.lift();
+        request.extensions_mut().insert(patience);
         let (router, busy) = (self.router.clone(), place.busy());
         async move {
             let response = router.oneshot(request).await?;

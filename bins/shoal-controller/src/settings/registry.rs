@@ -172,7 +172,8 @@ fn limits(reader: &Reader) -> Result<Limits, Error> {
         text.parse().ok().filter(|count| (1..=RECEIVING_MAX).contains(count))
     })?;
     let headroom_bytes = reader.value("REGISTRY_HEADROOM", size::EXPECTED, size::parse)?;
-    Ok(Limits { receiving, headroom_bytes, ..Limits::default() })
+    let stall = reader.value("REGISTRY_STALL_TIMEOUT", duration::EXPECTED, positive)?;
+    Ok(Limits { receiving, headroom_bytes, stall, ..Limits::default() })
 }
 
 fn policy(reader: &Reader) -> Result<Policy, Error> {

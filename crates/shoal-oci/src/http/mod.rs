@@ -12,6 +12,7 @@ mod range;
 mod refusal;
 mod route;
 mod span;
+mod stall;
 mod upload;
 
 use std::fmt;
@@ -36,6 +37,7 @@ use query::Query;
 use refusal::Refusal;
 use route::Route;
 use span::Told;
+pub use stall::{Patience, Watched};
 
 /// A registry with who may use it and who is told.
 #[derive(Clone, Debug)]
@@ -141,6 +143,9 @@ impl Service {
     {
         let started = Instant::now();
         let (head, body) = request.into_parts();
+        if let Some(patience) = head.extensions.get::<Patience>() {
+            patience.limit(self.registry.stall());
+        }
         let mut body = Box::pin(body);
         let route = Route::parse(head.uri.path());
         let template = route.as_ref().map_or("other", Route::template);

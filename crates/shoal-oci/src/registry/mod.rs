@@ -110,6 +110,11 @@ impl Registry {
         self.settings().limits.idle
     }
 
+    /// How long a receiver may take nothing.
+    pub(crate) fn stall(&self) -> Duration {
+        self.settings().limits.stall
+    }
+
     /// A place among those who send content.
     ///
     /// # Errors

@@ -1,6 +1,14 @@
 //! Pulling: bytes come back as they were pushed, whole and in ranges, with the headers clients need.
 
-use crate::stage::{INDEX, MIB, Stage, image, noise, sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_oci::auth::Open;
+use shoal_oci::http::Service;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::stage::{INDEX, MIB, Stage, converse, image, noise, sha256};
 
 #[tokio::test]
 async fn a_blob_comes_back_with_its_digest_and_length() {
@@ -152,4 +160,28 @@ async fn the_directory_is_an_image_layout_that_names_every_tag() {
     assert_eq!(entry["size"], manifest.len());
     assert_eq!(entry["annotations"]["org.opencontainers.image.ref.name"], "tools/a:v1");
     assert_eq!(read(&format!("blobs/{}", digest.replace(':', "/"))), manifest);
+}
+
+#[tokio::test]
+async fn whoever_stops_taking_a_blob_loses_the_connection() {
+    let adjust = |config: &mut shoal_oci::Config| config.limits.stall = Duration::from_millis(50);
+    let stage = Stage::with(adjust, Arc::new(Open)).await;
+    // More than both sockets hold.
+    let content = vec![7; 48 * MIB];
+    let digest = stage.blob("a", &content).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (server, _) = listener.accept().await.unwrap();
+    let request = format!("GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: registry\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+
+    // Ends, although the client neither reads nor leaves.
+    converse(server, Service::new(stage.registry.clone(), Arc::new(Open), stage.book.clone()))
+        .await;
+
+    let mut taken = Vec::new();
+    // The end of a connection that was cut may be an error.
+    let _ = client.read_to_end(&mut taken).await;
+    assert!(taken.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(taken.len() < content.len(), "{} bytes", taken.len());
 }

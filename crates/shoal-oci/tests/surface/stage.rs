@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use shoal_oci::audit::{Audit, Entry};
 use shoal_oci::auth::{Access, Open};
 use shoal_oci::gc::{Mode, Report};
-use shoal_oci::http::Service;
+use shoal_oci::http::{Patience, Service, Watched};
 use shoal_oci::{Algorithm, Config, Digest, Registry};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -59,7 +59,7 @@ impl Stage {
         // No answer may depend on how fast this machine is.
         let ages = Duration::from_hours(1);
         (config.limits.patience, config.limits.idle) = (ages, ages);
-        config.limits.takeover = ages;
+        (config.limits.stall, config.limits.takeover) = (ages, ages);
         adjust(&mut config);
         let opening = tokio::task::spawn_blocking(|| Registry::open(config));
         let registry = opening.await.unwrap().unwrap();
@@ -167,14 +167,18 @@ impl Stage {
     }
 }
 
-async fn converse(stream: TcpStream, service: Service) {
-    let answer = service_fn(|request| {
+/// Answers on a connection until it ends.
+pub(crate) async fn converse(stream: TcpStream, service: Service) {
+    let patience = Patience::default();
+    let answer = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
         let service = service.clone();
+        request.extensions_mut().insert(patience.clone());
         async move { Ok::<_, std::convert::Infallible>(service.respond(request).await) }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-    let _ = builder.serve_connection(TokioIo::new(stream), answer).await;
+    let stream = TokioIo::new(Watched::new(stream, patience.clone()));
+    let _ = builder.serve_connection(stream, answer).await;
 }
 
 pub(crate) fn image(config: &str, layers: &[&str]) -> Value {

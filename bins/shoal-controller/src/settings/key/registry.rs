@@ -30,6 +30,12 @@ pub(super) const KEYS: &[Key] = &[
         "Requests that may send content at one time, from 1 to 128, since each holds two of the threads that reading and writing share; more wait a little, and are then answered 429.",
     )
     .reload(),
+    Key::new(
+        "REGISTRY_STALL_TIMEOUT",
+        Value("2m"),
+        "How long whoever pulls may take nothing of what it asked for before its connection is cut; how long a whole pull lasts has no limit.",
+    )
+    .reload(),
     Key::new("REGISTRY_READ_ONLY", Value("false"), "Refuses every push and delete.").reload(),
     Key::new(
         "REGISTRY_ALLOW_DELETE",

@@ -25,7 +25,8 @@ fn rules_of_the_registry_are_read_in_their_order() {
         registry_push_allow = 'tools/*,os-images/*'
         registry_immutable_tags = 'os-images/*'
         registry_gc_interval = 'off'
-        registry_headroom = '2GiB'";
+        registry_headroom = '2GiB'
+        registry_stall_timeout = '30s'";
     let config = nothing().file(file).load().registry.config;
 
     let policy = config.policy;
@@ -39,6 +40,7 @@ fn rules_of_the_registry_are_read_in_their_order() {
     assert_eq!(quotas, [20 << 30, 1 << 40]);
     assert_eq!((policy.push.len(), policy.immutable_tags.len()), (2, 1));
     assert_eq!((config.gc_interval, config.limits.headroom_bytes), (None, 2 << 30));
+    assert_eq!(config.limits.stall, Duration::from_secs(30));
 }
 
 #[test]
