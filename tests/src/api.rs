@@ -14,12 +14,12 @@ use rustls::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Event, Job, Machine, Ready};
+use crate::{Event, Job, Machine, PATIENCE, Ready};
 
 /// Longest call; streams are bounded by silence instead.
-const CALL: Duration = Duration::from_mins(1);
+const CALL: Duration = PATIENCE;
 /// Longest silence of a stream, which sends a comment every 15 s.
-const SILENCE: Duration = Duration::from_mins(1);
+const SILENCE: Duration = Duration::from_mins(3);
 
 /// A caller of the API. Clones share connections.
 #[derive(Clone, Debug)]

@@ -285,9 +285,10 @@ impl Controller {
     pub async fn kill(&mut self) -> Result<()> {
         self.last_scrape().await?;
         match self.process.take() {
-            Some(process) => process.kill().await,
+            Some(process) => process.kill().await?,
             None => bail!("the controller is not running"),
         }
+        drop_torn_line(&self.config.log())
     }
 
     /// Ends the process as a service manager does, to be started again.
@@ -344,6 +345,19 @@ async fn launch(program: &Path, config: &Config, sockets: &Sockets) -> Result<(P
     Ok((process, ready))
 }
 
+/// A kill may strike in the middle of a line of the log. The next start would go on behind its
+/// beginning, and nobody could read either.
+fn drop_torn_line(log: &Path) -> Result<()> {
+    let text = fs::read(log).with_context(|| format!("read {}", log.display()))?;
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        let file = fs::File::options().write(true).open(log);
+        file.and_then(|file| file.set_len(whole as u64))
+            .with_context(|| format!("cut {}", log.display()))?;
+    }
+    Ok(())
+}
+
 fn tail(log: &Path, lines: usize) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let skipped = text.lines().count().saturating_sub(lines);
@@ -353,6 +367,17 @@ fn tail(log: &Path, lines: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_a_kill_tore_is_dropped_and_whole_ones_stay() {
+        let scratch = tempfile::tempdir().unwrap();
+        let log = scratch.path().join("log");
+        for (before, after) in [("", ""), ("a\n", "a\n"), ("a\nb", "a\n"), ("a", "")] {
+            fs::write(&log, before).unwrap();
+            drop_torn_line(&log).unwrap();
+            assert_eq!(fs::read_to_string(&log).unwrap(), after);
+        }
+    }
 
     #[test]
     fn the_configuration_file_holds_what_differs_from_the_defaults_and_nothing_else() {

@@ -1,6 +1,6 @@
 //! One mock machine and what must be true of it when a job is over.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ impl Machine {
         let http = reqwest::Client::builder()
             .tls_danger_accept_invalid_certs(true)
             .no_proxy()
-            .timeout(Duration::from_secs(30))
+            .timeout(PATIENCE)
             .build()?;
         let systems: Value =
             self.ask(http.get(format!("{}/redfish/v1/Systems", self.mock.url()))).await?;

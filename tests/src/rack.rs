@@ -1,14 +1,17 @@
 //! A rack of mock machines: each with its own certificate, password and directory, all on a clock
 //! that runs faster than ours.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use data_encoding::HEXLOWER;
 use ring::rand::{SecureRandom, SystemRandom};
 use shoal_redfish_mock::{Clock, Config, HostConfig, HostScript, Mock, Persona, Secret};
 
-use crate::{Machine, Programs, machine::USER};
+use crate::{Machine, PATIENCE, Programs, machine::USER};
+
+/// Longest run of a program on a machine, which may wait for whatever a test waits for.
+const CHILD: Duration = Duration::from_mins(15);
 
 /// Makes machines whose BMCs trust the controller's authority and whose hosts run the real
 /// dispatcher and reporter.
@@ -25,6 +28,13 @@ impl Rack {
     /// twenty times as fast as ours.
     pub fn new(programs: &Programs, directory: impl Into<PathBuf>, media_ca: String) -> Self {
         Self { programs: programs.clone(), directory: directory.into(), media_ca, speed: 20 }
+    }
+
+    /// With another program that machines report with.
+    #[must_use]
+    pub fn reporter(mut self, program: PathBuf) -> Self {
+        self.programs.reporter = program;
+        self
     }
 
     /// With another speed of the machines' clocks.
@@ -49,6 +59,7 @@ impl Rack {
         let mut host = HostConfig::new(self.directory.join(serial));
         host.dispatcher = Some(self.programs.dispatcher.clone());
         host.reporter = Some(self.programs.reporter.clone());
+        host.child_limit = CHILD;
         host.script = script;
         let password = password()?;
         let name = persona.name.clone();
@@ -57,6 +68,8 @@ impl Rack {
         config.password = Secret::new(password.clone());
         config.clock = Clock::scaled(self.speed);
         config.media_ca = Some(self.media_ca.clone());
+        // A controller that was killed may take its time to come back.
+        config.media_patience = PATIENCE;
         let mock = Mock::start(config).await;
         let mock = mock.with_context(|| format!("start the mock machine {serial}"))?;
         Ok(Machine::new(mock, serial, &name, password))

@@ -194,8 +194,7 @@ fn files(directory: &str, extension: &str) -> Result<Vec<File>> {
 }
 
 fn code() -> Result<String> {
-    let mut command = std::process::Command::new("git");
-    command.current_dir(shell::root());
+    let mut command = shell::git();
     command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let listed = shell::read(command.args(["crates/*.rs", "bins/*.rs"]))?;
     // A file that is deleted but not yet committed is listed and not there.

@@ -31,6 +31,13 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// git in the root, whoever owns the clone.
+pub(crate) fn git() -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(root()).args(["-c", "safe.directory=*"]);
+    command
+}
+
 /// A program that sees the tests' tools.
 pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);

@@ -128,8 +128,7 @@ fn lints() -> Result<Vec<Problem>> {
 
 /// The files git knows or would take, so that scratch and build output are not judged.
 fn read_tree() -> Result<Vec<File>> {
-    let mut command = std::process::Command::new("git");
-    command.current_dir(shell::root());
+    let mut command = shell::git();
     command.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
     let listed = shell::read(&mut command)?;
     let mut files = Vec::new();

@@ -17,9 +17,9 @@ use super::Config;
 use crate::socket::Sockets;
 
 /// Longest start, of a debug build on a busy machine.
-const START: Duration = Duration::from_mins(1);
-/// Longest gentle end: the controller's own bound for open connections, and some.
-const END: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_mins(5);
+/// Longest gentle end: the controller's own bound for open connections, and much for a busy machine.
+const END: Duration = Duration::from_mins(3);
 
 /// What became of a process that was started.
 pub(super) enum Wakened {

@@ -14,7 +14,9 @@ use shoal_tests::{Answer, Api, Collector, Machine, Mood, linux_job};
 
 use self::search::{Searched, Secret, holds, search, sings};
 use crate::{
-    Group, PERSONAS, medium, proof, reports,
+    Group, PERSONAS,
+    gate::Gate,
+    medium, proof, reports,
     stage::{Stage, host},
     suite::{Place, Scenario},
 };
@@ -57,6 +59,7 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     fs::write(&users, format!("olga:{OTHER_HASH}:operator\n")).context("write the accounts")?;
     fs::write(&registry_users, format!("rita:{REGISTRY_HASH}\n")).context("write the users")?;
     let collector = Collector::start(Mood::Takes).await?;
+    let gate = Gate::shut(&place)?;
     let mut stage = Stage::set_with(&place, |config| {
         config
             .set("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())
@@ -69,7 +72,8 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
             .set("BACKUP_INTERVAL", "1s")
             .set("LOG_LEVEL", "debug")
     })
-    .await?;
+    .await?
+    .behind(&gate);
     let machine = stage.machine(persona, host(Ending::Succeed)).await?;
     let mut answers = Vec::new();
     let mut secrets = given(&stage, &machine)?;
@@ -94,6 +98,7 @@ async fn nothing_sings(place: Place, persona: &'static str) -> Result<()> {
     support::pull(&stage.api, &pull, &mut answers).await?;
     secrets.push(Secret::new("the job's pull token", pull));
     refused(&stage.api, machine.serial(), &mut answers).await?;
+    gate.open()?;
     follow.completed().await?;
     proof::installed(&stage.api, &job, &machine, &follow).await?;
 

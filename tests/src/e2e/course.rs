@@ -12,6 +12,15 @@ use crate::{
     stage::{Stage, host},
 };
 
+/// How long a machine is somewhere where its BMC is to be asked meanwhile, in its own time: six seconds
+/// of ours, in which even a busy controller looks, who would look every second.
+const SEEN: Duration = Duration::from_mins(2);
+
+/// A host that installs, and restarts, for long enough to be seen at both.
+pub(crate) fn seen(script: HostScript) -> HostScript {
+    HostScript { post: SEEN, install: SEEN, ..script }
+}
+
 /// A workflow on a kind of BMC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Course {
@@ -51,10 +60,11 @@ impl Course {
     pub(crate) fn host(self) -> HostScript {
         let restart = match self.persona {
             // It shows neither the time of the last reset nor how far the boot is.
-            "xcc" => Restart::Cold(Duration::from_secs(20)),
+            "xcc" => Restart::Cold(SEEN),
             _ => Restart::Warm,
         };
-        HostScript { restart, ..host(Ending::Succeed) }
+        let script = HostScript { restart, ..host(Ending::Succeed) };
+        if self.workflow == Workflow::Esxi { seen(script) } else { script }
     }
 
     /// The installer alone restarts the machine, and the controller never touches power after it.

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use shoal_redfish_mock::{Ending, Event};
 
 use crate::{
-    Group, PERSONAS, medium, proof,
+    Group, PERSONAS,
+    gate::Gate,
+    medium, proof,
     stage::{Stage, host},
     suite::{Place, Scenario},
 };
@@ -117,7 +119,8 @@ async fn foreign(directory: &Path) -> Result<[String; 2]> {
 }
 
 async fn under_way(place: Place, persona: &'static str) -> Result<()> {
-    let stage = Stage::set(&place).await?;
+    let gate = Gate::shut(&place)?;
+    let stage = Stage::set(&place).await?.behind(&gate);
     let machine = stage.machine(persona, host(Ending::Succeed)).await?;
     let (job, follow) = stage.job(&machine).await?;
     machine.wait_for(|event| matches!(event, Event::Dispatched { .. })).await?;
@@ -139,6 +142,7 @@ async fn under_way(place: Place, persona: &'static str) -> Result<()> {
     ensure!(refused.to_string().contains(&job), "the job is not named: {refused}");
     stage.controller.write_file(&before)?;
 
+    gate.open()?;
     follow.completed().await?;
     proof::installed(&stage.api, &job, &machine, &follow).await?;
     for purpose in ["media", "webhook_token"] {

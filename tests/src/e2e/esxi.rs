@@ -12,7 +12,7 @@ use shoal_tests::{Config, Follow, Kickstart, Machine, Moves, Shift, Workflow};
 
 use crate::{
     CD_AND_USB, Group, SINGLE_SLOT,
-    course::Course,
+    course::{Course, seen},
     proof,
     stage::{Stage, host},
     suite::{Place, Scenario},
@@ -80,14 +80,14 @@ pub(crate) async fn stage(
     .await
 }
 
-/// Soon, and yet not before an installer that works for four seconds is done.
+/// Soon, and yet long after an installer that works for six seconds is done.
 pub(crate) fn early_deadline(config: Config) -> Config {
-    config.budget("stuck", 5).budget("report", 10).budget("provisioning", 120)
+    config.budget("stuck", 5).budget("report", 40)
 }
 
-/// An installer that works for four seconds of our time, in which it is looked at more than once.
+/// An installer that works for six seconds of our time, in which it is looked at more than once.
 pub(crate) fn installer(ending: Ending) -> HostScript {
-    HostScript { install: Duration::from_secs(80), ..host(ending) }
+    seen(host(ending))
 }
 
 /// The documented job with a kickstart file that ends otherwise.
@@ -136,6 +136,8 @@ async fn unnoticed(place: Place) -> Result<()> {
     let script = HostScript {
         restart: Restart::Unnoticed,
         rereads_media: true,
+        // Long enough to be told that the clock goes on.
+        install: Duration::from_secs(400),
         ..installer(Ending::Succeed)
     };
     let machine = stage.machine("xcc", script).await?;

@@ -13,6 +13,7 @@ use shoal_tests::{Machine, Workflow};
 use crate::{
     Group,
     course::Course,
+    gate::Gate,
     proof,
     reports::token,
     stage::{Stage, host, reached},
@@ -112,10 +113,11 @@ async fn unsure(place: Place) -> Result<()> {
 }
 
 async fn cancelled(place: Place, persona: &'static str, then: Then) -> Result<()> {
-    let stage = Stage::set(&place).await?;
+    let gate = Gate::shut(&place)?;
+    let stage = Stage::set(&place).await?.behind(&gate);
     let ending =
         if then == Then::Report { Ending::Succeed } else { Ending::HangAt(Step::Firmware) };
-    let machine = stage.machine(persona, flash(ending, 4)).await?;
+    let machine = stage.machine(persona, flash(ending, 1)).await?;
     let (job, follow) = stage.job_of(Workflow::Firmware, &machine).await?;
     machine.wait_for(|event| *event == Event::StepStarted(Step::Firmware)).await?;
     stage.api.cancel(&job).await?;
@@ -128,7 +130,7 @@ async fn cancelled(place: Place, persona: &'static str, then: Then) -> Result<()
     ensure!(still.phase == "held", "{}", still.story());
     proof::power(&machine, 1, 0)?;
     match then {
-        Then::Report => {}
+        Then::Report => gate.open()?,
         Then::Decide => proof::decide(&stage.api, &job, "failed").await?,
         Then::Force => {
             let force = json!({"force": true});
@@ -169,13 +171,15 @@ async fn fails(place: Place) -> Result<()> {
 
 /// Its sessions and its media are gone with it; the machine works on.
 async fn bmc_restarts(place: Place) -> Result<()> {
-    let stage = Stage::set(&place).await?;
+    let gate = Gate::shut(&place)?;
+    let stage = Stage::set(&place).await?.behind(&gate);
     let restart = Ending::BmcRestartAt(Step::Firmware, Duration::from_mins(1));
     let machine = stage.machine("smc-x13", flash(restart, 6)).await?;
     let (job, follow) = stage.job_of(Workflow::Firmware, &machine).await?;
     machine.wait_for(|event| *event == Event::BmcBack).await?;
     let now = stage.api.job(&job).await?;
     ensure!(now.phase == "await_flash" && now.held.is_none(), "{}", now.story());
+    gate.open()?;
     follow.completed().await?;
     course("smc-x13").check_done(&stage, &job, &machine, &follow).await?;
     check_left_alone(&machine)?;
@@ -184,10 +188,8 @@ async fn bmc_restarts(place: Place) -> Result<()> {
 }
 
 async fn never_reports(place: Place) -> Result<()> {
-    let stage = Stage::set_with(&place, |config| {
-        config.budget("stuck", 3).budget("report", 5).budget("provisioning", 120)
-    })
-    .await?;
+    let stage =
+        Stage::set_with(&place, |config| config.budget("stuck", 3).budget("report", 5)).await?;
     let machine = stage.machine("xcc", flash(Ending::NeverReport, 1)).await?;
     held_and_failed(stage, machine, "on").await
 }

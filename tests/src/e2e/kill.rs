@@ -15,8 +15,8 @@ use crate::{
     suite::{Place, Scenario},
 };
 
-/// How a BMC answers that takes its time, in its own.
-const SLOWLY: Action = Action::Delay(Duration::from_secs(6));
+/// How a BMC answers that takes its time, in its own: each answer takes six seconds of ours.
+const SLOWLY: Action = Action::Delay(Duration::from_mins(2));
 
 /// Where the controller is killed.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,7 @@ async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
     }
     let machine = running_machine(&stage, course.persona, script).await?;
     let brake = edge.brake(course, &machine);
+    let last = edge.hold_last(course, &machine);
     let fault = edge.arm(&machine);
     let (job, follow) = stage.job_of(course.workflow, &machine).await?;
     if let Some(eject) = brake {
@@ -89,6 +90,12 @@ async fn kill(place: Place, course: Course, edge: Edge) -> Result<()> {
     }
     edge.reached(fault.as_ref(), &follow).await?;
     stage.controller.kill().await?;
+    if let Some(last) = &last {
+        while last.drop_connection() {}
+    }
+    if fault.is_none() {
+        machine.mock().faults().clear();
+    }
     match (&fault, edge) {
         (Some(fault), Edge::Before(_)) => ensure!(fault.drop_connection(), "nothing was held"),
         (Some(fault), _) => ensure!(fault.release(), "nothing was held"),
@@ -154,6 +161,21 @@ impl Edge {
             Self::Entering(_) | Self::Before(_) | Self::After(_) => return None,
         };
         let rule = Rule::nth(When::Intends(EffectKind::Eject), nth, held);
+        Some(machine.mock().faults().add(rule))
+    }
+
+    /// The job does not end before the kill, however late that comes: its last write waits.
+    fn hold_last(self, course: Course, machine: &Machine) -> Option<Fault> {
+        let Self::Entering(phase) = self else { return None };
+        let last = course.writes().pop()?;
+        let nth = match (phase, last.kind) {
+            // The brake acts on one before it, which no other rule sees.
+            ("clean_media", EffectKind::Eject) => last.nth - 1,
+            // The brake acts on this one.
+            ("clean_override", EffectKind::Eject) => return None,
+            _ => last.nth,
+        };
+        let rule = Rule::nth(When::Intends(last.kind), nth, Action::HoldBefore);
         Some(machine.mock().faults().add(rule))
     }
 

@@ -61,7 +61,8 @@ async fn reinstall_loop(place: Place, persona: &'static str) -> Result<()> {
     let script = HostScript {
         keeps_override: true,
         restart: Restart::Warm,
-        step: Duration::from_secs(320),
+        // Long enough to be told that the clock goes on before it restarts in the middle.
+        step: Duration::from_secs(1000),
         progress: vec![],
         ..host(Ending::RestartAt(Step::Partition))
     };
@@ -104,7 +105,8 @@ async fn reinstall_loop(place: Place, persona: &'static str) -> Result<()> {
 async fn pretended(place: Place, persona: &'static str, nth: u32) -> Result<()> {
     let stage = Stage::set_with(&place, |config| {
         let config = config.budget("boot", 12).budget("stuck", 5);
-        config.budget("report", 8).budget("provisioning", 120)
+        // A machine has looked for its task medium by then.
+        config.budget("report", 40)
     })
     .await?;
     let machine = stage.machine(persona, host(Ending::Succeed)).await?;

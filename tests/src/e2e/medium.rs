@@ -8,7 +8,7 @@ use shoal_redfish_mock::ImageUrl;
 use shoal_tests::{Api, Machine};
 use tokio::{process::Command, time::timeout};
 
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// The address of the task medium that is in.
 pub(crate) fn address(machine: &Machine) -> Result<String> {

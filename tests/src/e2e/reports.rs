@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     Group, PERSONAS, medium, proof,
-    stage::{Stage, host},
+    stage::{Stage, host, reached},
     suite::{Place, Scenario},
 };
 
@@ -47,10 +47,8 @@ where
 }
 
 async fn never_reports(place: Place, persona: &'static str) -> Result<()> {
-    let stage = Stage::set_with(&place, |config| {
-        config.budget("stuck", 5).budget("report", 8).budget("provisioning", 120)
-    })
-    .await?;
+    let stage =
+        Stage::set_with(&place, |config| config.budget("stuck", 5).budget("report", 8)).await?;
     let machine = stage.machine(persona, host(Ending::NeverReport)).await?;
     let (job, follow) = stage.job(&machine).await?;
     follow.completed().await?;
@@ -74,10 +72,9 @@ async fn goes_off(place: Place, persona: &'static str) -> Result<()> {
 /// Mains power fails and returns: the one-time boot is used up and the disk is empty, so the host
 /// ends without anything to boot, stays on, and never reports.
 async fn power_fails(place: Place, persona: &'static str) -> Result<()> {
-    let stage = Stage::set_with(&place, |config| {
-        config.budget("stuck", 5).budget("report", 12).budget("provisioning", 120)
-    })
-    .await?;
+    // By then power has long been back, or its return would come after the cleanup.
+    let stage =
+        Stage::set_with(&place, |config| config.budget("stuck", 5).budget("report", 40)).await?;
     let outage = Ending::LosePowerAt(Step::Partition, Duration::from_secs(10));
     let machine = stage.machine(persona, host(outage)).await?;
     let (job, follow) = stage.job(&machine).await?;
@@ -101,6 +98,9 @@ pub(crate) async fn token(machine: &shoal_tests::Machine) -> Result<String> {
 async fn repeated_reports(place: Place, persona: &'static str) -> Result<()> {
     let stage = Stage::set(&place).await?;
     let machine = stage.machine(persona, host(Ending::ReportTwice)).await?;
+    // The job is not over until it has switched the machine off.
+    let rule = Rule::once(When::Intends(EffectKind::PowerOff), Action::HoldBefore);
+    let held = machine.mock().faults().add(rule);
     let (job, follow) = stage.job(&machine).await?;
     let token = token(&machine).await?;
     let says = |report: Value| {
@@ -113,6 +113,8 @@ async fn repeated_reports(place: Place, persona: &'static str) -> Result<()> {
     ensure!(answer.to_string().contains("ignored"), "a contradiction was answered {answer}");
     let wrong = stage.api.report(machine.serial(), "nobody-s-token", &contradicts).await?;
     ensure!(wrong.status == 403, "a wrong token was answered {}", wrong.status);
+    reached(&held).await?;
+    ensure!(held.release(), "nothing was held");
     follow.completed().await?;
     let late = json!({"status": "success", "delivery_id": "late-1"});
     let answer = says(late.clone()).await?;

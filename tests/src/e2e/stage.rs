@@ -8,7 +8,7 @@ use serde_json::Value;
 use shoal_redfish_mock::{Ending, Fault, HostScript, Persona};
 use shoal_tests::{Api, Config, Controller, Follow, Machine, PATIENCE, Rack, Workflow};
 
-use crate::{course::Course, suite::Place};
+use crate::{course::Course, gate::Gate, suite::Place};
 
 /// Between two questions about the same thing.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,7 +30,9 @@ impl Stage {
     pub(crate) async fn of(place: &Place, course: Course) -> Result<Self> {
         Self::set_with(place, |config| match course.kickstart() {
             Some(kickstart) => {
-                config.set("ESXI_INSTALLER_URL", kickstart.file_name()).budget("stable_on", 3)
+                // A machine that is off for a while is restarting.
+                let config = config.budget("stable_on", 3).budget("off_confirm", 60);
+                config.set("ESXI_INSTALLER_URL", kickstart.file_name())
             }
             None => config,
         })
@@ -55,6 +57,12 @@ impl Stage {
     /// Machines from now on live so many times as fast as we do, instead of twenty times.
     pub(crate) fn speed(mut self, factor: u32) -> Self {
         self.rack = self.rack.speed(factor);
+        self
+    }
+
+    /// Machines from now on report success when the gate is open.
+    pub(crate) fn behind(mut self, gate: &Gate) -> Self {
+        self.rack = self.rack.reporter(gate.reporter());
         self
     }
 

@@ -24,7 +24,7 @@ use crate::stage::{Stage, host};
 /// After a job that was refused, which happens on purpose.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Longest end of what is under way.
-const END: Duration = Duration::from_mins(1);
+const END: Duration = Duration::from_mins(5);
 
 const COURSES: [(&str, Workflow); 4] = [
     ("idrac9-6x", Workflow::Linux),

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Longest run; every wait in it is shorter and says what it waited for.
-const LONGEST: Duration = Duration::from_mins(8);
+const LONGEST: Duration = Duration::from_mins(40);
 
 /// Proves the alerts and dashboards against a real Prometheus.
 #[derive(Debug, Parser)]

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// Longest start.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(5);
 const LISTENS: &str = "msg=\"Listening on\"";
 
 #[derive(Debug)]

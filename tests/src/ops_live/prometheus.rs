@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::program::Program;
 
 /// Longest answer to a query.
-const CALL: Duration = Duration::from_secs(20);
+const CALL: Duration = Duration::from_mins(2);
 /// Between two questions about the same thing.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How fine what is drawn is.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 /// Longest wait for an alert to come or go.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 type Labels = BTreeMap<String, String>;
 type Standing = BTreeMap<Labels, Alert>;

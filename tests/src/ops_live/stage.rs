@@ -97,7 +97,8 @@ pub(crate) fn host(ending: Ending) -> HostScript {
         step: Duration::from_secs(10),
         progress: vec![50, 100],
         installed_start: Duration::from_secs(10),
-        install: Duration::from_secs(20),
+        // Its BMC must be asked meanwhile, or nobody learns that it restarts.
+        install: Duration::from_mins(2),
         ..HostScript::default()
     }
 }

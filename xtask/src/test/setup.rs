@@ -1,6 +1,7 @@
 //! What the tests need from outside: programs of the system, Python tools, crates. This is the only
 //! stage that uses the network; after it the rest of the run is told to stay offline.
 
+mod network;
 mod oras;
 mod redfish;
 
@@ -35,9 +36,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mkfs.fat", "dosfstools"),
     ("mkfs.ext4", "e2fsprogs"),
     ("blkid", "util-linux"),
+    ("flock", "util-linux"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("mount", "mount"),
+    ("kill", "procps"),
+    ("git", "git"),
     ("faketime", "faketime"),
     ("python3", "python3-venv"),
     ("prometheus", "prometheus"),
@@ -54,9 +58,13 @@ const PROGRAMS: &[(&str, &str)] = &[
 const WITHOUT_SERVICES: &str = "policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
   trap 'rm -f $policy' EXIT
+  trap 'exit 1' HUP INT TERM
   printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy || exit 1
 fi
 ";
+
+/// Waits while another apt installs something, as new machines do by themselves.
+const WAITING: [&str; 2] = ["-oDPkg::Lock::Timeout=600", "-oAcquire::Retries=3"];
 
 const REQUIREMENTS: &str = include_str!("../../python-requirements.txt");
 
@@ -74,7 +82,7 @@ fn crates() -> Result<()> {
     for target in deny::targets()? {
         command.args(["--target", &target]);
     }
-    shell::run(&mut command).context("Cargo.lock must match the manifests")?;
+    network::again(&mut command).context("Cargo.lock must match the manifests")?;
     fuzz::fetch()
 }
 
@@ -83,15 +91,20 @@ fn programs() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let install = format!(
-        "apt-get update && apt-get install -y --no-install-recommends {}",
-        missing.join(" ")
-    );
+    let packages = missing.join(" ");
+    let install = format!("install -y --no-install-recommends {packages}");
+    let by_hand = format!("apt-get update && apt-get {install}");
     if !is_root() || shell::find("apt-get").is_none() {
-        bail!("programs are missing; as root: {install}");
+        bail!("programs are missing; as root: {by_hand}");
     }
-    let install = format!("{WITHOUT_SERVICES}{install}");
-    shell::run(Command::new("sh").args(["-c", &install]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    if let Err(error) = network::again(Command::new("apt-get").args(WAITING).arg("update")) {
+        // A source of somebody else's may be broken for long; what is needed may be known already.
+        println!("{error:#}; going on with the package lists that are there");
+    }
+    let script = format!("{WITHOUT_SERVICES}apt-get {} {install}", WAITING.join(" "));
+    let mut install = Command::new("sh");
+    install.args(["-c", &script]).env("DEBIAN_FRONTEND", "noninteractive");
+    network::again(&mut install).with_context(|| format!("install what is missing: {by_hand}"))?;
     let still = self::missing();
     if !still.is_empty() {
         bail!("still missing after installing: {}", still.join(" "));
@@ -131,7 +144,7 @@ fn python() -> Result<()> {
     write(&wanted, REQUIREMENTS)?;
     let pip = home.join("bin/python");
     let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-    shell::run(Command::new(pip).args(quiet).arg(&wanted))?;
+    network::again(Command::new(pip).args(quiet).arg(&wanted))?;
     write(&stamp, REQUIREMENTS)
 }
 

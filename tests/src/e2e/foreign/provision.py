@@ -10,7 +10,7 @@ import sushy
 from sushy import auth, exceptions
 
 # A BMC announces nothing: what it was asked for shows when one looks again.
-LOOKS = 150
+LOOKS = 3000
 PAUSE = 0.1
 
 

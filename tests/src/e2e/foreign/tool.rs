@@ -12,7 +12,7 @@ use shoal_tests::{on_path, python_tools};
 use tokio::{process::Command, time::timeout};
 
 /// Longest run of one program.
-const LONGEST: Duration = Duration::from_mins(3);
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// What a program left behind.
 #[derive(Debug)]

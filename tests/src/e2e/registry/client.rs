@@ -16,7 +16,7 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 pub(super) const PROGRAMS: [&str; 5] = ["oras", "skopeo", "podman", "docker-registry", "curl"];
 
 /// Longest run of one client.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Somebody at a terminal.
 pub(super) struct Client {

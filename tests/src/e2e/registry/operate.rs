@@ -164,10 +164,11 @@ pub(super) async fn rebuilt(place: Place) -> Result<()> {
     controller.stop().await
 }
 
-/// A controller whose registry promises nothing for long, and collects only when it is asked to.
+/// A controller whose registry promises nothing for long, and collects only when it is asked to. Its
+/// promise outlasts what lies between the parts of a push, also of a slow one.
 async fn begin(place: &Place) -> Result<Controller> {
     let config = Config::new(place.directory.join("controller"), &place.static_dir)
-        .set("REGISTRY_GC_GRACE", "1s")
+        .set("REGISTRY_GC_GRACE", "20s")
         .set("REGISTRY_GC_INTERVAL", "off");
     Controller::start(&place.programs, with_users(place, config, &ann())?).await
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Longest start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(place: Place, persona: &'static str) -> Result<()> {
     let home = place.directory.join("outside");

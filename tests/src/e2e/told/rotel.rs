@@ -2,7 +2,9 @@
 //! understood.
 
 use std::{
+    collections::hash_map::RandomState,
     fs::{self, File},
+    hash::BuildHasher as _,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
@@ -27,6 +29,9 @@ use crate::{
 };
 
 const PROGRAM: &str = "rotel-agent";
+/// Ports below those that Linux gives to whoever asks for any.
+const FIRST_PORT: u16 = 16_000;
+const PORTS: u16 = 12_000;
 /// Between two looks at what it printed.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -143,10 +148,14 @@ impl Rotel {
     }
 }
 
-/// Two addresses nobody listens at. rotel cannot be given a socket, nor say which port it chose.
+/// Two addresses nobody listens at. rotel cannot be given a socket, nor say which port it chose. These
+/// are none that the kernel gives to whoever asks for any, so nobody takes them before rotel does.
 fn free() -> Result<(SocketAddr, SocketAddr)> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port");
-    let (one, other) = (bind()?, bind()?);
-    let address = |it: &TcpListener| it.local_addr().context("read an address");
-    Ok((address(&one)?, address(&other)?))
+    let somewhere = RandomState::new().hash_one(()) % u64::from(PORTS);
+    let first = FIRST_PORT + u16::try_from(somewhere)?;
+    let ports = (first..FIRST_PORT + PORTS).chain(FIRST_PORT..first);
+    let free = ports.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let mut addresses = free.map(|it| it.local_addr().context("read an address"));
+    let mut next = || addresses.next().context("no port is free")?;
+    Ok((next()?, next()?))
 }

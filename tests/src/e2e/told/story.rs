@@ -1,7 +1,5 @@
 //! The lines of one job, from its request to its end, read as whoever is called at night reads them.
 
-use std::net::{Ipv4Addr, TcpListener};
-
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use shoal_redfish_mock::{Ending, Step};
@@ -10,6 +8,7 @@ use shoal_tests::Machine;
 use crate::{
     Group, PERSONAS,
     lines::{self, Line},
+    nobody::Nobody,
     proof, reports,
     stage::{Stage, asked, host},
     suite::{Place, Scenario},
@@ -175,12 +174,10 @@ async fn told_of_trouble(place: Place, persona: &'static str) -> Result<()> {
 
 /// A job whose BMC is not there, ended once that was seen.
 async fn unreachable(stage: &Stage, machine: &Machine) -> Result<String> {
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
-    let address = nobody.local_addr().context("read the address")?;
-    drop(nobody);
+    let nobody = Nobody::new()?;
     let mut record = machine.record();
     let place = record.get_mut("bmc_address").context("a server without an address")?;
-    *place = json!(format!("https://{address}"));
+    *place = json!(format!("https://{}", nobody.address()));
     stage.api.put_server(machine.serial(), &record).await?.wants(201)?;
     let (job, follow) = stage.job(machine).await?;
     let failed = |job: &Value| job.get("fault").is_some_and(|fault| !fault.is_null());

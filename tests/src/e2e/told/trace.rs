@@ -10,7 +10,9 @@ use shoal_tests::{Collector, Machine, Mood, Span};
 
 use super::story::of_job;
 use crate::{
-    Group, PERSONAS, proof, reports,
+    Group, PERSONAS,
+    gate::Gate,
+    proof, reports,
     stage::{Stage, host},
     suite::{Place, Scenario},
 };
@@ -41,7 +43,8 @@ pub(super) async fn exporting(place: &Place, endpoint: String) -> Result<Stage> 
 
 async fn one_trace(place: Place, persona: &'static str) -> Result<()> {
     let collector = Collector::start(Mood::Takes).await?;
-    let mut stage = exporting(&place, collector.endpoint()).await?;
+    let gate = Gate::shut(&place)?;
+    let mut stage = exporting(&place, collector.endpoint()).await?.behind(&gate);
     // A machine that tests itself for long is waited for when the controller is killed.
     let script = HostScript { post: Duration::from_mins(2), ..host(Ending::Succeed) };
     let machine = stage.machine(persona, script).await?;
@@ -56,6 +59,7 @@ async fn one_trace(place: Place, persona: &'static str) -> Result<()> {
     stage.controller.restart().await?;
     let token = reports::token(&machine).await?;
     stranger(&stage, &machine, &token).await?;
+    gate.open()?;
     follow.completed().await?;
     let shown = proof::succeeded(&stage.api, &job, &follow).await?;
     let id = shown.whole.get("trace_id").and_then(Value::as_str).context("no trace id")?;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::write;
+use super::{network, write};
 use crate::shell;
 
 const VERSION: &str = "1.2.0-1+b9";
@@ -53,13 +53,14 @@ fn download(scratch: &Path) -> Result<PathBuf> {
         let mut command = Command::new("apt-get");
         command
             .arg("-qq")
+            .arg("-oAcquire::Retries=3")
             .arg(format!("-oDir::Etc::sourcelist={}", source.display()))
             .arg("-oDir::Etc::sourceparts=-")
             .arg(format!("-oDir::State::lists={}", scratch.join("lists").display()))
             .arg("-oAPT::Sandbox::User=root")
             .args(arguments)
             .current_dir(scratch);
-        shell::run(&mut command)
+        network::again(&mut command)
     };
     apt(&["update"])?;
     apt(&["download", &format!("oras={VERSION}")])?;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::write;
+use super::{network, write};
 use crate::shell;
 
 /// The crate whose sources carry the schemas.
@@ -47,7 +47,7 @@ fn schemas(scratch: &Path, to: &Path) -> Result<()> {
     write(&manifest, &text)?;
     write(&scratch.join("lib.rs"), "")?;
     let manifest = manifest.display().to_string();
-    shell::run(&mut shell::cargo(&["fetch", "--manifest-path", &manifest]))?;
+    network::again(&mut shell::cargo(&["fetch", "--manifest-path", &manifest]))?;
     let from = sources(name, &manifest)?.join("redfish-csdl/csdl");
     fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
     let files = fs::read_dir(&from).with_context(|| format!("list {}", from.display()))?;
@@ -81,7 +81,7 @@ fn profile(scratch: &Path, to: &Path, pip: &Path) -> Result<()> {
     let package = format!("{name}=={version}");
     let quiet = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check"];
     let alone = ["--no-deps", "--no-binary", name, "--dest"];
-    shell::run(Command::new(pip).args(quiet).args(alone).arg(scratch).arg(package))?;
+    network::again(Command::new(pip).args(quiet).args(alone).arg(scratch).arg(package))?;
     let archive = scratch.join(format!("{name}-{version}.tar.gz"));
     ensure!(archive.is_file(), "pip did not leave {}", archive.display());
     let inside = format!("{name}-{version}/{PROFILE_FILE}");
