@@ -26,7 +26,7 @@ const CONFIGURATION: &str = include_str!("schemathesis/configuration.toml");
 /// What it changes in its requests.
 const HOOKS: &str = include_str!("schemathesis/hooks.py");
 /// Longest run. It is bounded by numbers of requests, so only a stuck one takes longer.
-const LONGEST: Duration = Duration::from_mins(18);
+const LONGEST: Duration = Duration::from_mins(28);
 const FLEET_SECRET: &str = "fleet-secret-of-the-schema-scenario";
 /// An administrator of the configuration: a token would be found in the list and revoked.
 const USER: &str = "schema";

@@ -16,7 +16,7 @@ use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 use crate::{Group, course::Course, lines};
 
 /// Longest scenario. Its own waits are shorter and say what they waited for.
-const LONGEST: Duration = Duration::from_mins(20);
+const LONGEST: Duration = Duration::from_mins(30);
 
 type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 

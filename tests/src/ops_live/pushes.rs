@@ -48,6 +48,9 @@ async fn once(api: &Api, content: Vec<u8>) -> Result<()> {
     let request = api.request(Method::GET, &format!("/v2/live/blobs/{digest}"));
     let Ok(pulled) = request.header(RANGE, half).send().await else { return Ok(()) };
     let status = pulled.status();
+    if status.is_server_error() {
+        return Ok(());
+    }
     ensure!(status == StatusCode::PARTIAL_CONTENT, "a pull was answered {status}");
     let Ok(body) = pulled.bytes().await else { return Ok(()) };
     ensure!(Some(&*body) == content.get(LENGTH / 2..), "something else was pulled");
