@@ -23,7 +23,7 @@ use tokio::{process::Command, time::timeout};
 use crate::page::{Block, Kind};
 
 /// Longest run of one block, in real time.
-const BLOCK: Duration = Duration::from_mins(1);
+const BLOCK: Duration = Duration::from_mins(10);
 /// The simulated server.
 const SERIAL: &str = "DL385-001";
 
