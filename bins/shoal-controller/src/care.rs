@@ -5,6 +5,7 @@
 mod backup;
 mod ledger;
 mod measure;
+mod registry;
 mod synchronised;
 mod trial;
 
@@ -15,8 +16,8 @@ use shoal_engine::Clock;
 use shoal_store::{Chore, Store};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::ledger::Ledger;
 use self::measure::Measure;
+pub(crate) use self::{ledger::Ledger, registry::RegistryCare};
 use crate::{effects::chain, settings::InForce};
 
 /// Between two looks at what is due: bounds how late a chore is after the clock was stepped.
@@ -121,7 +122,9 @@ impl Care {
     async fn is_due(&self, chore: Chore, failed: Option<Time>) -> Result<bool, shoal_store::Error> {
         let every = match chore {
             Chore::Backup => self.in_force.now().backups.interval,
-            Chore::RestoreTest | Chore::Check | Chore::TaskCollection => WEEK,
+            Chore::RestoreTest | Chore::Check | Chore::TaskCollection | Chore::RegistryCheck => {
+                WEEK
+            }
         };
         let now = self.clock.now();
         let done = self.store.chores().await?.done(chore);
@@ -135,8 +138,8 @@ impl Care {
             Chore::Backup => backup::make(&self.store, &backups, self.clock.now()).await,
             Chore::RestoreTest => trial::restore_newest(&backups.dir, self.clock.now()).await,
             Chore::Check => Ok(self.store.check(shoal_sqlite::Depth::Full).await?),
-            // Who keeps them does this daily.
-            Chore::TaskCollection => Ok(()),
+            // Who keeps them does this, each at its own pace.
+            Chore::TaskCollection | Chore::RegistryCheck => Ok(()),
         }
     }
 }
@@ -158,7 +161,7 @@ fn tell_failure(chore: Chore, error: &Error) {
             metrics::counter!("restore_test_failures_total").increment(1);
             tracing::error!(error, "the trial restore failed");
         }
-        Chore::Check | Chore::TaskCollection => {
+        Chore::Check | Chore::TaskCollection | Chore::RegistryCheck => {
             tracing::error!(chore = chore.as_str(), error, "the check failed");
         }
     }

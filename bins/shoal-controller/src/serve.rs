@@ -16,7 +16,9 @@ use self::{
     foundation::{Foundation, admin_token_file, lay},
 };
 use crate::{
-    NotStarted, ServeOptions, client,
+    NotStarted, ServeOptions,
+    care::RegistryCare,
+    client,
     effects::{Bmcs, Looks},
     listen::{self, Sockets},
     pulse::Pulse,
@@ -159,6 +161,10 @@ impl Serving {
         tasks.spawn(retire.follow(controller.changes, retired.clone()));
         tasks.spawn(retention.follow(stop.clone()));
         tasks.spawn(controller.care.follow(stop.clone()));
+        if let Some(registry) = foundation.registry.clone() {
+            let care = RegistryCare::new(registry, controller.ledger.clone());
+            tasks.spawn(care.follow(stop.clone()));
+        }
         // It ends with the listeners, so that the last reads are told too.
         tasks.spawn(controller.shelf.reads().follow(foundation.store.clone(), close.clone()));
         tasks.spawn(controller.keys.follow(stop.clone()));

@@ -18,11 +18,14 @@ pub enum Chore {
     Check,
     /// Deleting what ended jobs left.
     TaskCollection,
+    /// A whole check of what the registry stores.
+    RegistryCheck,
 }
 
 impl Chore {
     /// Every chore.
-    pub const ALL: [Self; 4] = [Self::Backup, Self::RestoreTest, Self::Check, Self::TaskCollection];
+    pub const ALL: [Self; 5] =
+        [Self::Backup, Self::RestoreTest, Self::Check, Self::TaskCollection, Self::RegistryCheck];
 
     /// Its name in rows and logs.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Chore {
             Self::RestoreTest => "restore_test",
             Self::Check => "check",
             Self::TaskCollection => "task_collection",
+            Self::RegistryCheck => "registry_check",
         }
     }
 }

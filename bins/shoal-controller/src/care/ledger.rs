@@ -61,8 +61,9 @@ fn show(chore: Chore, at: Time) {
         Chore::TaskCollection => {
             metrics::gauge!("gc_last_success_timestamp_seconds", "kind" => "tasks").set(at);
         }
-        // The database tells its own checks, also the quick one of every start.
-        Chore::Check => {}
+        // The database tells its own checks, also the quick one of every start; the registry tells
+        // what it found.
+        Chore::Check | Chore::RegistryCheck => {}
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,10 @@ use crate::layout::Layout;
 
 /// Bytes read at once.
 const PART: usize = 1 << 20;
+
+/// Before each part, where nobody waits for the end: at most 64 MiB are read in a second, which leaves
+/// a disk to those who push and pull.
+const BREATH: Duration = Duration::from_millis(16);
 
 /// What a check found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -89,15 +94,20 @@ impl Registry {
         stop: &CancellationToken,
         watch: impl Fn(&Checked) + Send + 'static,
     ) -> Result<Checked, Error> {
-        let (registry, stop) = (self.clone(), stop.clone());
-        blocking(move || registry.check_now(&stop, &watch)).await
+        let (registry, gait) = (self.clone(), Gait { stop: stop.clone(), breath: None });
+        blocking(move || registry.check_now(&gait, &watch)).await
     }
 
-    fn check_now(
-        &self,
-        stop: &CancellationToken,
-        watch: &dyn Fn(&Checked),
-    ) -> Result<Checked, Error> {
+    /// [`Registry::check`], so slowly that nobody else notices.
+    ///
+    /// # Errors
+    /// As [`Registry::check`].
+    pub async fn check_gently(&self, stop: &CancellationToken) -> Result<Checked, Error> {
+        let (registry, gait) = (self.clone(), Gait { stop: stop.clone(), breath: Some(BREATH) });
+        blocking(move || registry.check_now(&gait, &|_| {})).await
+    }
+
+    fn check_now(&self, gait: &Gait, watch: &dyn Fn(&Checked)) -> Result<Checked, Error> {
         let mut checked = Checked::default();
         let mut last = String::new();
         loop {
@@ -105,13 +115,13 @@ impl Registry {
             let Some((end, _)) = page.last() else { return Ok(checked) };
             last = end.to_string();
             for (digest, size) in page {
-                if stop.is_cancelled() {
+                if gait.stop.is_cancelled() {
                     checked.stopped = true;
                     return Ok(checked);
                 }
-                match examine(&self.inner.layout, &digest, size, stop) {
+                match examine(&self.inner.layout, &digest, size, gait) {
                     Look::Whole => {}
-                    Look::Faulty(_) => self.judge(digest, &mut checked, stop)?,
+                    Look::Faulty(_) => self.judge(digest, &mut checked, gait)?,
                     Look::Stopped => checked.stopped = true,
                 }
                 if checked.stopped {
@@ -125,18 +135,15 @@ impl Registry {
     }
 
     /// Looks again at what seems damaged, with nobody bringing or sweeping it.
-    fn judge(
-        &self,
-        digest: Digest,
-        checked: &mut Checked,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
+    fn judge(&self, digest: Digest, checked: &mut Checked, gait: &Gait) -> Result<(), Error> {
         let Some(_seized) = self.inner.leases.seize(&digest) else {
             checked.skipped += 1;
             return Ok(());
         };
         let Some(size) = self.inner.catalogue.size(digest)? else { return Ok(()) };
-        let fault = match examine(&self.inner.layout, &digest, size, stop) {
+        // Somebody may be waiting to bring it anew.
+        let brisk = Gait { breath: None, ..gait.clone() };
+        let fault = match examine(&self.inner.layout, &digest, size, &brisk) {
             Look::Whole => return Ok(()),
             Look::Faulty(fault) => fault,
             Look::Stopped => {
@@ -184,6 +191,24 @@ impl Registry {
     }
 }
 
+/// How a check goes: until it is told to stop, and how fast.
+#[derive(Clone)]
+struct Gait {
+    stop: CancellationToken,
+    /// What it waits before each part.
+    breath: Option<Duration>,
+}
+
+impl Gait {
+    /// Waits as long as it should, and says whether to go on.
+    fn goes_on(&self) -> bool {
+        if let Some(breath) = self.breath {
+            std::thread::sleep(breath);
+        }
+        !self.stop.is_cancelled()
+    }
+}
+
 /// What a look at a file came to.
 enum Look {
     Whole,
@@ -193,7 +218,7 @@ enum Look {
 }
 
 /// Reads a file and says what is wrong with it.
-fn examine(layout: &Layout, digest: &Digest, size: u64, stop: &CancellationToken) -> Look {
+fn examine(layout: &Layout, digest: &Digest, size: u64, gait: &Gait) -> Look {
     let (file, length) = match layout.open_blob(digest) {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => return Look::Faulty(Fault::Missing),
@@ -202,7 +227,7 @@ fn examine(layout: &Layout, digest: &Digest, size: u64, stop: &CancellationToken
     if length != size {
         return Look::Faulty(Fault::Size);
     }
-    match digest_of(&file, digest, || !stop.is_cancelled()) {
+    match digest_of(&file, digest, || gait.goes_on()) {
         Ok(Some(found)) if found == *digest => Look::Whole,
         Ok(Some(_)) => Look::Faulty(Fault::Content),
         Ok(None) => Look::Stopped,
