@@ -65,6 +65,7 @@ mod registry;
 mod server;
 mod throttle;
 mod timestamp;
+mod unread;
 mod webhook;
 
 pub use admin::{Changed, Installation, Pending, Reload, ReloadRefusal, Reloaded};

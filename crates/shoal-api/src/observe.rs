@@ -4,20 +4,23 @@
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
-    body::{Body, HttpBody as _},
+    body::Body,
     extract::{MatchedPath, Request},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use shoal_store::Actor;
 use shoal_telemetry::traces;
 use shoal_webhook::{PATH, TRACEPARENT_HEADER};
 use tracing::{Instrument as _, Span, field::Empty};
 use uuid::Uuid;
 
-use crate::error::{Code, Error};
+use crate::{
+    error::{Code, Error},
+    unread::Rest,
+};
 
 /// Header of the request's id, both ways.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,14 +31,12 @@ const HEADERS_MAX: usize = 32 * 1024;
 /// The failures that the API answers. A burst on a route whose series were born with it would be
 /// invisible to a rate, so each route that is asked has them from then on.
 const FAILURES: [&str; 2] = ["500", "503"];
-/// A body that may be longer is not waited for when its request is refused.
-const UNREAD_MAX: u64 = 8 * 1024;
 
 pub(crate) async fn request(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = known_method(request.method());
-    let unread = may_stay_unread(&request);
+    let (request, rest) = Rest::of(request);
     // The path itself may be a media token, so only the template is ever shown.
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("other", MatchedPath::as_str).to_owned();
@@ -54,11 +55,9 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     let error = response.extensions_mut().remove::<Error>();
     if let Some(error) = &error {
         response = written(error, response, &id);
-        if unread {
-            // The connection ends with what is left of the body; a client that is not told would
-            // lose its next request.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+    }
+    if rest.ends_connection(error.is_some()).await {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Ok(value) = HeaderValue::try_from(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -123,12 +122,6 @@ struct Line<'a> {
     route: &'a str,
     error: Option<&'a Error>,
     started: Instant,
-}
-
-/// Whether the request may end before its body does, on a connection that carries one at a time.
-fn may_stay_unread(request: &Request) -> bool {
-    let short = request.body().size_hint().upper().is_some_and(|most| most <= UNREAD_MAX);
-    request.version() < Version::HTTP_2 && !short
 }
 
 fn oversized(request: &Request) -> Option<Error> {
