@@ -64,9 +64,9 @@ pub(crate) fn briefly() -> Result<()> {
     hunt(&targets()?, TEST_SECONDS)
 }
 
-/// What has to be there before the run goes offline.
-pub(crate) fn fetch() -> Result<()> {
-    shell::run(&mut shell::cargo(&["fetch", "--locked", "--manifest-path", &manifest()]))
+/// Gets what has to be there before the run goes offline.
+pub(crate) fn fetch() -> Command {
+    shell::cargo(&["fetch", "--locked", "--manifest-path", &manifest()])
 }
 
 /// Runs every target, so that one failure does not hide another.

@@ -1,7 +1,10 @@
 //! The outermost layer: every request gets an id, a bound, a metric, a log line, and an answer even
 //! if its handler panics. It is also where a refusal gets its body.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -56,6 +59,8 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     if let Some(error) = &error {
         response = written(error, response, &id);
     }
+    // How slowly a client sends what nobody wants is no time of ours.
+    let took = started.elapsed();
     if rest.ends_connection(error.is_some()).await {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -65,12 +70,12 @@ pub(crate) async fn request(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    count(&route, &response, started);
+    count(&route, &response, took);
     span.record("http.response.status_code", response.status().as_u16());
     if response.status().is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    let line = Line { id: &id, method, route: &route, error: error.as_ref(), started };
+    let line = Line { id: &id, method, route: &route, error: error.as_ref(), took };
     span.in_scope(|| log(&line, &response));
     response
 }
@@ -121,7 +126,7 @@ struct Line<'a> {
     method: &'static str,
     route: &'a str,
     error: Option<&'a Error>,
-    started: Instant,
+    took: Duration,
 }
 
 fn oversized(request: &Request) -> Option<Error> {
@@ -154,7 +159,7 @@ fn written(error: &Error, response: Response, id: &str) -> Response {
     Response::from_parts(parts, Body::from(error.body(id)))
 }
 
-fn count(route: &str, response: &Response, started: Instant) {
+fn count(route: &str, response: &Response, took: Duration) {
     let code = response.status().as_str().to_owned();
     let route = route.to_owned();
     for failure in FAILURES {
@@ -165,7 +170,7 @@ fn count(route: &str, response: &Response, started: Instant) {
         .increment(1);
     // Transfers of media last as long as a BMC takes to read and would drown everything else.
     if !route.starts_with("/media/") {
-        let seconds = started.elapsed().as_secs_f64();
+        let seconds = took.as_secs_f64();
         metrics::histogram!("http_request_duration_seconds", "route" => route, "code" => code)
             .record(seconds);
     }
@@ -174,7 +179,7 @@ fn count(route: &str, response: &Response, started: Instant) {
 fn log(line: &Line<'_>, response: &Response) {
     let status = response.status();
     let code = status.as_str();
-    let duration_ms = u64::try_from(line.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = u64::try_from(line.took.as_millis()).unwrap_or(u64::MAX);
     let actor = response.extensions().get::<Actor>().map(|actor| actor.name.as_str());
     let error = line.error.map(|error| error.code.as_str());
     let Line { id: request_id, method, route, .. } = *line;

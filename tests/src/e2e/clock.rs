@@ -68,6 +68,7 @@ async fn away(place: Place, persona: &'static str) -> Result<()> {
     let machine = stage.machine(persona, host(Ending::Succeed)).await?;
     let (job, follow) = stage.job(&machine).await?;
     machine.wait_for(|event| *event == Event::StepStarted(Step::ImageLinux)).await?;
+    follow.phase("await_report").await?;
     let before = deadline(&stage.api.job(&job).await?)?;
     stage.controller.kill().await?;
     shift.to(HOURS)?;

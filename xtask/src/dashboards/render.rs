@@ -185,6 +185,9 @@ fn targets(panel: &Panel) -> Value {
     Value::Array((0..).zip(&panel.targets).map(target).collect())
 }
 
+/// Stands for what is more than nothing, where a limit is nothing.
+const LEAST_ABOVE: f64 = 0.001;
+
 /// The colours between the limits, from the lowest value up.
 fn steps(limits: &[Limit]) -> Value {
     let color = |level| if level == Level::Page { "red" } else { "orange" };
@@ -200,7 +203,12 @@ fn steps(limits: &[Limit]) -> Value {
             // What is above the last limit from below is well.
             Side::Below => sorted.get(number + 1).map_or("green", |next| color(next.level)),
         };
-        steps.push(json!({"color": above, "value": limit.value}));
+        // A colour holds from its value on, and an alert only above it: nothing lost is well.
+        let from = match limit.side {
+            Side::Above => limit.value.max(LEAST_ABOVE),
+            Side::Below => limit.value,
+        };
+        steps.push(json!({"color": above, "value": from}));
     }
     Value::Array(steps)
 }

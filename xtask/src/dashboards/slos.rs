@@ -100,7 +100,7 @@ fn availability() -> Vec<Panel> {
             "1 while Prometheus reads the controller's metrics; what the share beside it cannot see.",
             Unit::Flag,
         )
-        .query("up{$S}", "{{instance}}"),
+        .query("up{job=\"shoal\"}", "{{instance}}"),
         Panel::lines("Processing of reports", "P95 until a report is committed; the objective is a second.", Unit::Seconds)
             .quantiles(
                 &[("0.95", "P95")],

@@ -83,7 +83,7 @@ fn crates() -> Result<()> {
         command.args(["--target", &target]);
     }
     network::again(&mut command).context("Cargo.lock must match the manifests")?;
-    fuzz::fetch()
+    network::again(&mut fuzz::fetch())
 }
 
 fn programs() -> Result<()> {

@@ -61,15 +61,18 @@ impl RegistryCare {
         if checked.stopped {
             return Ok(false);
         }
-        let (count, bytes) = (checked.blobs, checked.bytes);
-        if checked.damaged.is_empty() {
+        let (count, bytes, skipped) = (checked.blobs, checked.bytes, checked.skipped);
+        if checked.damaged.is_empty() && skipped == 0 {
             tracing::info!(count, bytes, "the registry was checked: its content is whole");
+        } else if checked.damaged.is_empty() {
+            tracing::warn!(count, bytes, skipped, "the registry was checked but for some blobs");
         } else {
             let damaged = checked.damaged.len();
             tracing::error!(
                 count,
                 bytes,
                 damaged,
+                skipped,
                 "the registry was checked: damaged blobs were put away and have to be pushed again"
             );
         }

@@ -167,12 +167,18 @@ fn access(reader: &Reader) -> Result<RegistryAccess, Error> {
     Ok(RegistryAccess::Users(users.map(Arc::new)))
 }
 
+/// A socket tells that its peer took something when about a megabyte of it is gone, which a slow but
+/// willing peer must have the time for.
+const STALL_MIN: Duration = Duration::from_secs(30);
+
 fn limits(reader: &Reader) -> Result<Limits, Error> {
     let receiving = reader.value("REGISTRY_MAX_CONCURRENCY", "a number from 1 to 128", |text| {
         text.parse().ok().filter(|count| (1..=RECEIVING_MAX).contains(count))
     })?;
     let headroom_bytes = reader.value("REGISTRY_HEADROOM", size::EXPECTED, size::parse)?;
-    let stall = reader.value("REGISTRY_STALL_TIMEOUT", duration::EXPECTED, positive)?;
+    let stall = reader.value("REGISTRY_STALL_TIMEOUT", "30s or longer", |text| {
+        duration::parse(text).filter(|it| *it >= STALL_MIN)
+    })?;
     Ok(Limits { receiving, headroom_bytes, stall, ..Limits::default() })
 }
 

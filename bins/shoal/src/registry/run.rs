@@ -309,7 +309,9 @@ fn tell_checked(checked: &Checked, screen: &mut Screen<'_>) -> Result<(), Error>
         }
     }
     if *skipped > 0 {
-        screen.note(&format!("{skipped} were being pushed meanwhile: check again"))?;
+        screen.note(&format!(
+            "{skipped} were being pushed meanwhile or could not be read: check again"
+        ))?;
     }
     Ok(())
 }

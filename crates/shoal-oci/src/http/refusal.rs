@@ -106,8 +106,13 @@ impl Refusal {
     /// Adds what may be done at the place instead of `method`, where that may not.
     pub(super) fn instead(mut self, method: &str, methods: &[&str]) -> Self {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            let others = methods.iter().filter(|other| **other != method).copied();
-            self.more = More::Allow(others.collect::<Vec<_>>().join(", "));
+            let may = |other: &&str| match self.cause.as_deref() {
+                Some(Error::ReadOnly) => matches!(*other, "GET" | "HEAD"),
+                Some(Error::DeleteDisabled) => *other != "DELETE",
+                _ => *other != method,
+            };
+            let others: Vec<_> = methods.iter().copied().filter(may).collect();
+            self.more = More::Allow(others.join(", "));
         }
         self
     }

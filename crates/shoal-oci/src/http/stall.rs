@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// How long the peer of a connection may take nothing of what is written to it; without end until the
-/// registry says otherwise. The listener puts one into the extensions of every request of the
+/// registry says otherwise. The system tells of what was taken only when a good part of what the socket
+/// holds is gone, up to a megabyte or so, and less counts as nothing. The listener puts one into the extensions of every request of the
 /// connection. Clones are of one connection.
 #[derive(Clone, Debug, Default)]
 pub struct Patience(Arc<AtomicU64>);

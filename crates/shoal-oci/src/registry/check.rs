@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -33,10 +34,18 @@ pub struct Checked {
     pub damaged: Vec<Damage>,
     /// Blobs that were damaged and are whole again.
     pub healed: Vec<Healed>,
-    /// Blobs that looked damaged while somebody was bringing them; look again.
+    /// Blobs that could not be looked at, or looked damaged while somebody was bringing them; look
+    /// again.
     pub skipped: u64,
     /// The check was told to stop before it had read everything.
     pub stopped: bool,
+}
+
+impl Checked {
+    fn pass_over(&mut self, digest: &Digest, error: &io::Error) {
+        tracing::warn!(%digest, %error, "blob could not be looked at");
+        self.skipped += 1;
+    }
 }
 
 /// A blob that is not what it should be.
@@ -122,6 +131,7 @@ impl Registry {
                 match examine(&self.inner.layout, &digest, size, gait) {
                     Look::Whole => {}
                     Look::Faulty(_) => self.judge(digest, &mut checked, gait)?,
+                    Look::Unsure(error) => checked.pass_over(&digest, &error),
                     Look::Stopped => checked.stopped = true,
                 }
                 if checked.stopped {
@@ -146,6 +156,10 @@ impl Registry {
         let fault = match examine(&self.inner.layout, &digest, size, &brisk) {
             Look::Whole => return Ok(()),
             Look::Faulty(fault) => fault,
+            Look::Unsure(error) => {
+                checked.pass_over(&digest, &error);
+                return Ok(());
+            }
             Look::Stopped => {
                 checked.stopped = true;
                 return Ok(());
@@ -213,6 +227,8 @@ impl Gait {
 enum Look {
     Whole,
     Faulty(Fault),
+    /// What is in it is not known: there were too many open files, say, or it is not ours to read.
+    Unsure(io::Error),
     /// It was told to stop before it had read everything.
     Stopped,
 }
@@ -221,8 +237,7 @@ enum Look {
 fn examine(layout: &Layout, digest: &Digest, size: u64, gait: &Gait) -> Look {
     let (file, length) = match layout.open_blob(digest) {
         Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Look::Faulty(Fault::Missing),
-        Err(_) => return Look::Faulty(Fault::Unreadable),
+        Err(error) => return not_read(error),
     };
     if length != size {
         return Look::Faulty(Fault::Size);
@@ -231,7 +246,16 @@ fn examine(layout: &Layout, digest: &Digest, size: u64, gait: &Gait) -> Look {
         Ok(Some(found)) if found == *digest => Look::Whole,
         Ok(Some(_)) => Look::Faulty(Fault::Content),
         Ok(None) => Look::Stopped,
-        Err(_) => Look::Faulty(Fault::Unreadable),
+        Err(error) => not_read(error),
+    }
+}
+
+/// Only a disk that says so has lost the content; anything else may pass.
+fn not_read(error: io::Error) -> Look {
+    match (error.kind(), Errno::from_io_error(&error)) {
+        (ErrorKind::NotFound, _) => Look::Faulty(Fault::Missing),
+        (_, Some(Errno::IO | Errno::BADMSG | Errno::UCLEAN)) => Look::Faulty(Fault::Unreadable),
+        _ => Look::Unsure(error),
     }
 }
 

@@ -94,7 +94,6 @@ impl Writer {
         for slab in slabs {
             let written = self.write(slab.bytes());
             let failed = written.is_err();
-            drop(slab);
             // Nobody listens any more when the upload failed meanwhile.
             if answers.send(written).is_err() || failed {
                 break;

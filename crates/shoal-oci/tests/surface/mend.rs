@@ -59,6 +59,21 @@ async fn damage_of_every_kind_is_found_named_and_healed_by_a_push() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_looked_at_is_not_taken_for_damaged() {
+    let stage = Stage::new().await;
+    let content = noise(100_000);
+    let digest = stage.blob("a", &content).await;
+    let (blob, aside) = (file(&stage, &digest), stage.root.path().join("aside"));
+    std::fs::rename(&blob, &aside).unwrap();
+    // Opening it fails in a way that says nothing of what was stored.
+    std::os::unix::fs::symlink(&blob, &blob).unwrap();
+    let checked = stage.registry.check(&CancellationToken::new()).await.unwrap();
+    assert_eq!((checked.skipped, checked.damaged.len()), (1, 0));
+    std::fs::rename(&aside, &blob).unwrap();
+    assert!(stage.ask("GET", &format!("/v2/a/blobs/{digest}"), b"").await.body == content);
+}
+
+#[tokio::test]
 async fn what_the_journal_still_has_is_healed_by_the_check() {
     let stage = Stage::new().await;
     let digest = stage.blob("a", b"small and new").await;

@@ -176,8 +176,9 @@ async fn whoever_stops_taking_a_blob_loses_the_connection() {
     client.write_all(request.as_bytes()).await.unwrap();
 
     // Ends, although the client neither reads nor leaves.
-    converse(server, Service::new(stage.registry.clone(), Arc::new(Open), stage.book.clone()))
-        .await;
+    let service = Service::new(stage.registry.clone(), Arc::new(Open), stage.book.clone());
+    let ended = tokio::time::timeout(Duration::from_mins(5), converse(server, service)).await;
+    ended.expect("the connection goes on");
 
     let mut taken = Vec::new();
     // The end of a connection that was cut may be an error.

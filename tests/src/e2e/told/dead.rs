@@ -20,7 +20,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(200);
 /// Longest end: the controller waits three seconds for a collector, and for nothing else here. The
 /// rest is what a busy machine may take to end a process.
-const END: Duration = Duration::from_mins(1);
+const END: Duration = Duration::from_secs(30);
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let [first, ..] = PERSONAS;

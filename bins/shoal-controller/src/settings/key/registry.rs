@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "REGISTRY_STALL_TIMEOUT",
         Value("2m"),
-        "How long whoever pulls may take nothing of what it asked for before its connection is cut; how long a whole pull lasts has no limit.",
+        "How long whoever pulls may take next to nothing (less than about a megabyte, which sockets hold back) of what it asked for before its connection is cut, at least 30s; how long a whole pull lasts has no limit.",
     )
     .reload(),
     Key::new("REGISTRY_READ_ONLY", Value("false"), "Refuses every push and delete.").reload(),
