@@ -152,7 +152,8 @@ pub struct Checked {
     pub damaged: Vec<BlobDamaged>,
     /// Blobs that were damaged and are whole again.
     pub healed: Vec<BlobHealed>,
-    /// Blobs that looked damaged while somebody was bringing them; check again.
+    /// Blobs that could not be looked at, or looked damaged while somebody was bringing them; check
+    /// again.
     pub skipped: u64,
 }
 
