@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "REGISTRY_MAX_CONCURRENCY",
         Value("32"),
-        "Requests that may send content at one time, from 1 to 128, since each holds two of the threads that reading and writing share; more wait a little, and are then answered 429.",
+        "Requests that may send content at one time, from 1 to 128, since each holds up to three of the threads that reading and writing share; more wait a little, and are then answered 429.",
     )
     .reload(),
     Key::new(
